@@ -1,0 +1,58 @@
+# `make help` prints the targets. Each one first makes the virtual environment if it is missing or out of date.
+PYTHON ?= python3
+STACK  ?= sandbox
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help up preview down status test check format bench lock clean
+
+help: ## Print this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(VENV)/installed: requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+	  || { echo "Buildyard needs Python 3.10 or newer; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "This Python has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Making the virtual environment in $(VENV) (a minute or two, once) ..."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+up: $(VENV)/installed ## Start the sandbox, preview and deploy the program to it, print the outputs.
+	@$(BIN)/python -m sandbox up --stack $(STACK)
+
+preview: $(VENV)/installed ## Show what `make up` would change.
+	@$(BIN)/python -m sandbox preview --stack $(STACK)
+
+down: $(VENV)/installed ## Destroy all that was deployed to the sandbox, then stop it.
+	@$(BIN)/python -m sandbox down --stack $(STACK)
+
+status: $(VENV)/installed ## Show what runs in the sandbox, and where.
+	@$(BIN)/python -m sandbox status
+
+test: $(VENV)/installed ## Run every test.
+	@$(BIN)/python -m pytest -n auto
+
+check: $(VENV)/installed ## Lint, format check and strict types.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(VENV)/installed ## Format the code and mend what ruff can mend.
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/installed ## Measure previews and rendering, print the tables.
+	@$(BIN)/python -m benchmarks
+
+lock: $(VENV)/installed ## Resolve pyproject.toml into the two requirements files anew.
+	@$(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --custom-compile-command "make lock" \
+	  pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --custom-compile-command "make lock" \
+	  pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+
+clean: ## Delete the virtual environment and the caches; the sandbox's data stays.
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
