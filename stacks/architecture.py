@@ -1,0 +1,62 @@
+"""The one table of CPU facts.
+
+Everything that differs between processors stands here once; the rest of the code says `Architecture.ARM64` and asks.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Facts:
+    ami_type: str
+    instance_architecture: str
+
+
+class Architecture(str, Enum):
+    """A processor architecture that images are built for, natively.
+
+    The value is what people write in settings and read in job names, runner tags, cache tags and OCI platforms. It is
+    also Kubernetes' own word, the value of the node label `kubernetes.io/arch`.
+    """
+
+    ARM64 = "arm64"
+    AMD64 = "amd64"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def platform(self) -> str:
+        """The OCI platform, as BuildKit and image indexes name it."""
+        return f"linux/{self.value}"
+
+    @property
+    def runner_tags(self) -> tuple[str, ...]:
+        """The GitLab tags that a job asks for and a runner of this architecture answers to."""
+        return (self.value, "linux")
+
+    @property
+    def node_selector(self) -> dict[str, str]:
+        """The label that kubelet puts on every node of this architecture.
+
+        GitLab Runner reads the same label to choose the architecture of its helper container, and only from a node
+        selector: an affinity does not count.
+        """
+        return {"kubernetes.io/arch": self.value}
+
+    @property
+    def ami_type(self) -> str:
+        """EKS's name for its Amazon Linux 2023 image; AL2 images ended in November 2025."""
+        return _FACTS[self].ami_type
+
+    @property
+    def instance_architecture(self) -> str:
+        """EC2's own word in an instance type's `supported_architectures`."""
+        return _FACTS[self].instance_architecture
+
+
+_FACTS = {
+    Architecture.ARM64: _Facts(ami_type="AL2023_ARM_64_STANDARD", instance_architecture="arm64"),
+    Architecture.AMD64: _Facts(ami_type="AL2023_x86_64_STANDARD", instance_architecture="x86_64"),
+}
