@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from pydantic_core import PydanticCustomError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
@@ -37,3 +39,8 @@ def nearest(word: str, known: Sequence[str]) -> str:
     if matches:
         return f"Did you mean {matches[0]}?"
     return "Known here: " + (", ".join(sorted(known)) or "nothing") + "."
+
+
+def refusal(wrong: str, right: str) -> PydanticCustomError:
+    """What a validator raises for a value that it does not take: `parsing` makes a `Mistake` of it."""
+    return PydanticCustomError("refused", "{wrong}", {"wrong": wrong, "right": right})

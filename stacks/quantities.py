@@ -10,6 +10,8 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
+from stacks.mistakes import refusal
+
 _SUFFIXES = {
     "n": Decimal(10) ** -9,
     "u": Decimal(10) ** -6,
@@ -39,7 +41,7 @@ class Quantity:
 
     def __post_init__(self) -> None:
         if not re.match(PATTERN, self.text):
-            raise ValueError(f'{self.text!r} is no Kubernetes quantity; right are for example "2", "500m" or 8Gi')
+            raise ValueError(f"{self.text!r} is no Kubernetes quantity")
 
     @property
     def value(self) -> Decimal:
@@ -68,8 +70,8 @@ class Quantity:
     def _parse(cls, raw: Any) -> "Quantity":
         if isinstance(raw, Quantity):
             return raw
-        if isinstance(raw, bool) or not isinstance(raw, str | int | float):
-            raise ValueError(f'{raw!r} is no Kubernetes quantity; right are for example "2", "500m" or 8Gi')
+        if isinstance(raw, bool) or not re.match(PATTERN, str(raw)):
+            raise refusal(f"{raw!r} is no Kubernetes quantity", 'Write it as "2", "500m" or 8Gi.')
         return cls(str(raw))
 
     @classmethod

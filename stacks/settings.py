@@ -1,19 +1,20 @@
 """What a stack may say: the frozen, typed schema of the namespace `buildyard`.
 
 The classes hold the shape and the defaults, each declared once. What concerns more than one key is in `checks`; whether
-jobs fit the nodes, which only the cloud can tell, is in `sizing`. `parse` is the way in for both.
+jobs fit the nodes, which only the cloud can tell, is in `sizing`. `parsing` is the way in.
 """
 
+import posixpath
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from pathlib import PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from stacks.architecture import Architecture
-from stacks.mistakes import nearest
+from stacks.mistakes import nearest, refusal
 from stacks.quantities import GIBIBYTE, Quantity
 
 NAMESPACE = "buildyard"
@@ -49,43 +50,58 @@ def _known_time_zone(name: str) -> str:
         zones = sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC")
         close = nearest(name, zones)
         advice = close if close.startswith("Did") else "Use a name of the IANA database, such as Asia/Hong_Kong or UTC."
-        raise ValueError(f"there is no time zone {name!r}|{advice}") from None
+        raise refusal(f"there is no time zone {name!r}", advice) from None
 
 
 def _inside_repository(path: str) -> str:
-    parts = PurePosixPath(path).parts
-    depth = 0
-    for part in parts:
-        depth += -1 if part == ".." else 0 if part == "." else 1
-        if depth < 0:
-            break
-    if path.startswith("/") or depth < 0:
-        raise ValueError(f"{path!r} is outside the repository|Give a path relative to the repository's root.")
-    return str(PurePosixPath(path))
+    if path.startswith("/") or posixpath.normpath(path).split("/")[0] == "..":
+        raise refusal(f"{path!r} is outside the repository", "Give a path relative to the repository's root.")
+    return posixpath.normpath(path)
 
 
 def _whole_gibibytes(size: Quantity) -> Quantity:
     if size.value % GIBIBYTE or size.value == 0:
-        raise ValueError(f"{size} is not a whole number of GiB, as EBS volumes are|Write it as, for example, 200Gi.")
+        raise refusal(f"{size} is not a whole number of GiB, as EBS volumes are", "Write it as, for example, 200Gi.")
     return size
 
 
+def _text(pattern: str, advice: str, *, min_length: int = 1, max_length: int | None = None) -> Any:
+    """A string of one form; people who write another are told `advice`, in the preview and in their editor."""
+    editor: JsonDict = {"patternErrorMessage": advice}
+    return Field(pattern=pattern, min_length=min_length, max_length=max_length, json_schema_extra=editor)
+
+
 _NAME = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
+_SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 
-Name = Annotated[str, StringConstraints(pattern=rf"^{_NAME}$", max_length=100)]
-"""Lower-case words joined by single `.`, `_` or `-`: legal in a job's name, a file's path and an ECR repository."""
+Name = Annotated[
+    str, _text(rf"^{_NAME}$", "Use lower-case letters and digits, joined by single '.', '_' or '-'.", max_length=100)
+]
+"""Legal in a job's name, a file's path and an ECR repository."""
 
-RepositoryName = Annotated[str, StringConstraints(pattern=rf"^{_NAME}(?:/{_NAME})*$", min_length=2, max_length=256)]
+RepositoryName = Annotated[
+    str,
+    _text(
+        rf"^{_NAME}(?:/{_NAME})*$",
+        "Use lower-case words joined by '/', '.', '_' or '-', such as platform/images/toolbox.",
+        min_length=2,
+        max_length=256,
+    ),
+]
 """Source: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html"""
 
 GitLabPath = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")
+    str, _text(rf"^{_SEGMENT}(?:/{_SEGMENT})*$", "Give the path as it stands in its address, such as platform/images.")
 ]
-"""The path of a group or project, as it stands in its address."""
-
 RepositoryPath = Annotated[str, AfterValidator(_inside_repository)]
-VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+VariableName = Annotated[str, _text(r"^[A-Za-z_][A-Za-z0-9_]*$", "Use letters, digits and '_', not first a digit.")]
+InstanceType = Annotated[str, _text(r"^[a-z0-9-]+\.[a-z0-9-]+$", "Name EC2 instance types, such as m7g.4xlarge.")]
 Minutes = Annotated[int, Field(ge=10, le=60 * 24 * 7)]
+
+
+KubernetesName = Annotated[
+    str, _text(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "Use lower-case letters, digits and '-'.", max_length=63)
+]
 
 
 class Model(BaseModel):
@@ -137,7 +153,9 @@ class Ceilings(Model):
 class Cluster(Model):
     """The existing EKS cluster that runs the builds."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z][A-Za-z0-9_-]*$", max_length=100)]
+    name: Annotated[
+        str, _text(r"^[0-9A-Za-z][A-Za-z0-9_-]*$", "Give the name that `aws eks list-clusters` shows.", max_length=100)
+    ]
     subnet_ids: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Where build nodes start. Default: the cluster's own subnets."""
 
@@ -145,7 +163,7 @@ class Cluster(Model):
 class Nodes(Model):
     """The node group of one architecture. It starts empty and scales with the builds."""
 
-    instance_types: Annotated[tuple[str, ...], Field(min_length=1, max_length=20)]
+    instance_types: Annotated[tuple[InstanceType, ...], Field(min_length=1, max_length=20)]
     """In order of preference; the job that asks for most must fit at least one."""
     max_size: Annotated[int, Field(ge=1, le=450)] = 10
     """The most nodes at once."""
@@ -182,9 +200,7 @@ class Runners(Model):
         {"cpu": {"request": "100m", "limit": "1"}, "memory": {"request": "256Mi", "limit": "512Mi"}}
     )
     """What the container beside each job gets, which clones the repository and uploads artifacts."""
-    namespace: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)] | None = (
-        None
-    )
+    namespace: KubernetesName | None = None
     """The Kubernetes namespace. Default: `buildyard-STACK`."""
     builder_image: str | None = None
     """The image that jobs run in, built from `images/builder`. Default: that image in the stack's own registry."""
@@ -197,7 +213,7 @@ class Runners(Model):
 class Registry(Model):
     """The ECR registry of the account that the stack deploys to."""
 
-    account: Annotated[str, StringConstraints(pattern=r"^\d{12}$")] | None = None
+    account: Annotated[str, _text(r"^[0-9]{12}$", 'Write the 12 digits in quotes: "123456789012".')] | None = None
     """The AWS account. When given, a deployment with another account's credentials is refused."""
     prefix: RepositoryName | None = None
     """Put before every repository's name, for two stacks in one account."""
@@ -240,7 +256,7 @@ class Project(Model):
     """A GitLab project that builds images."""
 
     path: GitLabPath
-    default_branch: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$")] = "main"
+    default_branch: Annotated[str, _text(r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$", "Give a branch's name.")] = "main"
     time_zone: Annotated[str, AfterValidator(_known_time_zone)] = "UTC"
     """In which the date in an image's tag is written; a name of the IANA database."""
     pipeline_path: RepositoryPath = ".gitlab-ci.yml"

@@ -10,4 +10,4 @@ BUILDKIT_VERSION = "0.33.1"
 """BuildKit in the builder image; 0.12 is the oldest whose cache manifests ECR takes."""
 
 BUILDER_VERSION = "1.0.0"
-"""The tag of `images/builder`, the image that the published pipeline's jobs run in. Raise it with every change there."""
+"""The tag of `images/builder`, the image that the published pipeline's jobs run in. Every change there raises it."""

@@ -1,0 +1,47 @@
+"""The JSON schema of a stack's file, so that an editor completes keys and marks mistakes: `python -m stacks.schema`.
+
+A stack's file names it in its first line; a test keeps the committed copy in step with `settings`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from stacks.settings import NAMESPACE, Settings
+
+FILE = Path(__file__).parent / "settings.schema.json"
+
+
+def schema() -> dict[str, Any]:
+    """The schema of `Pulumi.STACK.yaml`: our keys in full, other namespaces' keys as they come."""
+    settings = TypeAdapter(Settings).json_schema()
+    definitions = settings.pop("$defs")
+    prefix = f"{NAMESPACE}:"
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "A stack of Buildyard",
+        "type": "object",
+        "properties": {
+            "config": {
+                "type": "object",
+                "properties": {f"{prefix}{key}": value for key, value in settings["properties"].items()},
+                "required": [f"{prefix}{key}" for key in settings["required"]],
+                "patternProperties": {f"^(?!{prefix})[^:]+:.+$": {}},
+                "additionalProperties": False,
+            }
+        },
+        "required": ["config"],
+        "$defs": definitions,
+    }
+
+
+def text() -> str:
+    """The committed file's content."""
+    return json.dumps(schema(), indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(text())
+    print(f"wrote {FILE}")
