@@ -1,0 +1,163 @@
+# ruff: noqa: ARG002 (hooks that do nothing by default)
+"""What a provider author writes: resource kinds and functions as plain Python, with no gRPC in sight."""
+
+import hashlib
+import re
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+from sandbox.values import Properties, PropertyValue
+
+Connection = TypeVar("Connection")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Property:
+    """One input of a resource kind, of a function or of a provider's configuration.
+
+    `fields` are the properties of an object, or of each object in a list; without them, any content is accepted.
+    `equal` says when two differing values mean the same (the same JSON, the same set): such a difference is no change.
+    """
+
+    required: bool = False
+    replaces: bool = False  # a change makes a new resource instead of changing this one
+    computed: bool = False  # the cloud chooses when the program says nothing; leaving it out is then no change
+    default: PropertyValue = None
+    fields: "Mapping[str, Property] | None" = None
+    equal: Callable[[Any, Any], bool] | None = None
+
+
+@dataclass(frozen=True)
+class Name:
+    """The logical name of a resource, and how the provider derives a physical one that nobody else has."""
+
+    logical: str
+    urn: str
+    seed: bytes = b""  # from the engine; the same seed gives the same name, none gives a random one
+
+    def suffix(self, length: int) -> str:
+        if not self.seed:
+            return secrets.token_hex(length)[:length]
+        return hashlib.sha256(self.seed + self.urn.encode()).hexdigest()[:length]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Autoname:
+    """A property that the provider fills with the logical name, `-` and seven hexadecimal digits, as Pulumi's do.
+
+    A name lives as long as its resource: later updates keep it, a replacement gets a fresh one.
+    """
+
+    property: str
+    limit: int = 255
+    lowercase: bool = False
+    unless: tuple[str, ...] = ()  # properties that name the resource in another way, such as a prefix
+
+    def fill(self, name: Name, inputs: Properties, old_inputs: Properties) -> Properties:
+        if any(inputs.get(given) is not None for given in (self.property, *self.unless)):
+            return inputs
+        old = old_inputs.get(self.property)
+        if isinstance(old, str) and self.made(name, old):
+            return {**inputs, self.property: old}
+        return {**inputs, self.property: f"{self._stem(name)}-{name.suffix(7)}"}
+
+    def made(self, name: Name, value: str) -> bool:
+        """Whether the value is a name that `fill` gave, rather than one that the program chose."""
+        return re.fullmatch(re.escape(self._stem(name)) + "-[0-9a-f]{7}", value) is not None
+
+    def _stem(self, name: Name) -> str:
+        stem = name.logical.lower() if self.lowercase else name.logical
+        return stem[: self.limit - 8]
+
+
+class UnsupportedError(Exception):
+    """A request for something that this provider does not have."""
+
+
+@dataclass(eq=False)
+class IncompleteError(Exception):
+    """Something was made or changed, yet the resource is not as it should be: the engine records what there is."""
+
+    reason: str
+    resource_id: str
+    outputs: Properties
+
+
+class ResourceKind(ABC, Generic[Connection]):
+    """A type of resource: its properties, and how to create, read, update and delete one.
+
+    The four methods get plain values (secrets revealed, nothing unknown) and return the outputs under Pulumi's property
+    names; inputs need not be repeated, None means that the property is not set. They raise what their client raises.
+    """
+
+    type: ClassVar[str]
+    inputs: ClassVar[Mapping[str, Property]]
+    computed: ClassVar[frozenset[str]] = frozenset()  # outputs that only the cloud knows: unknown in a preview
+    secrets: ClassVar[frozenset[str]] = frozenset()  # inputs and outputs that are always secret
+    autoname: ClassVar[Autoname | None] = None
+    delete_before_replace: ClassVar[bool] = False  # two of them cannot stand side by side
+
+    def validate(self, inputs: Properties) -> Iterable[tuple[str, str]]:
+        """Yield (property, reason) for every mistake that single properties cannot show. Inputs may hold `UNKNOWN`."""
+        return ()
+
+    def complete(self, name: Name, inputs: Properties, old_inputs: Properties) -> Properties:
+        """Add to checked inputs what the program left to the provider. Inputs may hold `UNKNOWN` and `Secret`."""
+        return self.autoname.fill(name, inputs, old_inputs) if self.autoname else inputs
+
+    def predict(self, inputs: Properties) -> Properties:
+        """Outputs that follow from the inputs alone, for previews. Inputs may hold `UNKNOWN`."""
+        return {}
+
+    def outputs_changed_by(self, changed: frozenset[str]) -> frozenset[str]:
+        """The computed outputs that get a new value when these inputs change."""
+        return frozenset()
+
+    @abstractmethod
+    def create(self, connection: Connection, inputs: Properties) -> tuple[str, Properties]:
+        """Make the resource; return its id and outputs."""
+
+    @abstractmethod
+    def read(self, connection: Connection, resource_id: str, outputs: Properties) -> Properties | None:
+        """The live outputs, or None if the resource is gone. `outputs` are the recorded ones, empty in an import.
+
+        Properties that the cloud cannot tell are left out: they stay as recorded.
+        """
+
+    @abstractmethod
+    def update(self, connection: Connection, resource_id: str, outputs: Properties, inputs: Properties) -> Properties:
+        """Bring the resource from its recorded outputs to the new inputs; return all its outputs."""
+
+    @abstractmethod
+    def delete(self, connection: Connection, resource_id: str, outputs: Properties) -> None:
+        """Delete the resource. One that is already gone may raise the provider's missing error."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function(Generic[Connection]):
+    """A data source: `call` gets plain arguments and returns the result under Pulumi's property names."""
+
+    token: str
+    arguments: Mapping[str, Property]
+    call: Callable[[Connection, Properties], Properties]
+    secrets: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provider(Generic[Connection]):
+    """A package of kinds and functions, and how to reach the cloud behind them.
+
+    `connect` turns configuration into what every method gets first; it is called once a configuration and does no
+    network traffic. `is_missing` says which of the client's errors mean that the resource does not exist (any more).
+    """
+
+    name: str
+    version: str
+    connect: Callable[[Properties], Connection]
+    kinds: Sequence[ResourceKind[Connection]]
+    functions: Sequence[Function[Connection]] = ()
+    configuration: Mapping[str, Property] = field(default_factory=dict)
+    is_missing: Callable[[Exception], bool] = lambda error: False  # noqa: ARG005 (most errors are not about absence)

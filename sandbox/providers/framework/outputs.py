@@ -1,0 +1,52 @@
+"""Outputs: what a preview can say of them, how answers complete them, and which of them are secret."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sandbox.providers.framework.diff import changes
+from sandbox.providers.framework.kind import ResourceKind
+from sandbox.values import UNKNOWN, Properties, PropertyValue, Secret, contains_secret, reveal
+
+
+def predicted(kind: ResourceKind[Any], inputs: Properties) -> Properties:
+    """The outputs of a resource that is still to be made."""
+    chosen_by_cloud = {key for key, declared in kind.inputs.items() if declared.computed and key not in inputs}
+    unknown = dict.fromkeys(kind.computed | chosen_by_cloud, UNKNOWN)
+    return conceal({**unknown, **inputs, **kind.predict(reveal(inputs))}, kind.secrets, like=inputs)
+
+
+def predicted_update(
+    kind: ResourceKind[Any], old_inputs: Properties, outputs: Properties, inputs: Properties, ignored: Iterable[str]
+) -> Properties:
+    """The outputs that an update will lead to: the recorded ones wherever nothing changes."""
+    found = changes(reveal(old_inputs), reveal(inputs), kind.inputs, ignored)
+    changed = frozenset(change.property for change in found)
+    kept = {key: value for key, value in outputs.items() if key not in changed}
+    moved = dict.fromkeys(kind.outputs_changed_by(changed), UNKNOWN)
+    given = {key: inputs[key] for key in changed if key in inputs}
+    return conceal({**kept, **moved, **given, **kind.predict(reveal(inputs))}, kind.secrets, like=inputs)
+
+
+def merged(kind: ResourceKind[Any], inputs: Properties, outputs: Properties) -> Properties:
+    """What a call returned, completed with the inputs that it did not repeat."""
+    return conceal(present({**inputs, **outputs}), kind.secrets, like=inputs)
+
+
+def conceal(
+    properties: Properties, secret: frozenset[str], like: Mapping[str, PropertyValue] | None = None
+) -> Properties:
+    """Mark as secret the properties of these names, and those that hold a secret in `like`."""
+    secret = secret | {key for key, value in (like or {}).items() if contains_secret(value)}
+    return {
+        key: Secret(reveal(value)) if key in secret and not isinstance(value, Secret) else value
+        for key, value in properties.items()
+    }
+
+
+def present(value: PropertyValue) -> PropertyValue:
+    """The value without the properties that are None: on the wire, null and absent mean the same."""
+    if isinstance(value, dict):
+        return {key: present(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [present(item) for item in value]
+    return value

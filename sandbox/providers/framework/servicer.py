@@ -1,0 +1,253 @@
+# ruff: noqa: N802, ARG002 (method names and signatures are the protocol's)
+"""Pulumi's provider protocol over a `Provider`: the one implementation that serves the embedded engine and the CLI.
+
+The protocol: https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto
+"""
+
+import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import Any, Generic
+
+import grpc
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+
+from sandbox.providers.framework.check import Failure, checked_inputs, mistakes, suggestion, with_defaults
+from sandbox.providers.framework.diff import changes, refreshed, to_response
+from sandbox.providers.framework.errors import explaining
+from sandbox.providers.framework.kind import Connection, Name, Provider, ResourceKind, UnsupportedError
+from sandbox.providers.framework.outputs import conceal, merged, predicted, predicted_update, present
+from sandbox.values import Properties, contains_unknown, from_struct, reveal, to_struct
+
+# The engine's own limit; a generated pipeline or a chart's values are larger than gRPC's default of 4 MiB.
+_MESSAGE_BYTES = 400 * 1024 * 1024
+# What the engine and the language SDKs put among a provider's inputs for themselves.
+_RESERVED_CONFIGURATION = frozenset({"version", "pluginDownloadURL", "__internal", "__defaults"})
+
+
+def serve(provider: Provider[Any], port: int = 0) -> tuple[grpc.Server, int]:
+    """Start serving on loopback; return the running server and its port (a free one for port 0).
+
+    Raises RuntimeError if the port is taken.
+    """
+    options = [
+        ("grpc.max_receive_message_length", _MESSAGE_BYTES),
+        ("grpc.max_send_message_length", _MESSAGE_BYTES),
+        ("grpc.so_reuseport", 0),
+    ]
+    server = grpc.server(ThreadPoolExecutor(max_workers=32, thread_name_prefix=provider.name), options=options)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(ProviderServicer(provider), server)
+    bound = server.add_insecure_port(f"127.0.0.1:{port}")
+    server.start()
+    return server, bound
+
+
+class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[Connection]):
+    """The protocol's methods; those that the sandbox has no use for answer UNIMPLEMENTED by inheritance.
+
+    One server may be attached to several provider resources (a default one and explicit ones), each over its own
+    client connection: a configuration holds for the connection that it came over.
+    """
+
+    def __init__(self, provider: Provider[Connection]) -> None:
+        self._provider = provider
+        self._kinds = {kind.type: kind for kind in provider.kinds}
+        self._functions = {function.token: function for function in provider.functions}
+        self._lock = Lock()
+        self._configured: dict[str, Connection] = {}  # by configuration: equal ones share their clients
+        self._connections: dict[str, Connection] = {}  # by client address
+        self._latest: Connection | None = None
+
+    # The provider itself
+
+    def Handshake(
+        self, request: provider_pb2.ProviderHandshakeRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.ProviderHandshakeResponse:
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
+
+    def Attach(self, request: plugin_pb2.PluginAttach, context: grpc.ServicerContext) -> empty_pb2.Empty:
+        return empty_pb2.Empty()
+
+    def GetPluginInfo(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> plugin_pb2.PluginInfo:
+        return plugin_pb2.PluginInfo(version=self._provider.version)
+
+    def GetSchema(
+        self, request: provider_pb2.GetSchemaRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.GetSchemaResponse:
+        """The names alone: programs use the SDKs of the real providers, so nobody generates code from this."""
+        schema = {
+            "name": self._provider.name,
+            "version": self._provider.version,
+            "resources": {token: {} for token in self._kinds},
+            "functions": {token: {} for token in self._functions},
+        }
+        return provider_pb2.GetSchemaResponse(schema=json.dumps(schema))
+
+    def CheckConfig(
+        self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.CheckResponse:
+        given = from_struct(request.news)
+        known = {key: value for key, value in given.items() if key not in _RESERVED_CONFIGURATION}
+        failures = mistakes(known, self._provider.configuration, f"the {self._provider.name} provider's configuration")
+        return _check_response(with_defaults(given, self._provider.configuration), list(failures))
+
+    def DiffConfig(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
+        found = changes(
+            _configuration(from_struct(request.old_inputs)),
+            _configuration(from_struct(request.news)),
+            self._provider.configuration,
+            request.ignoreChanges,
+        )
+        return to_response(found, delete_before_replace=False)
+
+    def Configure(
+        self, request: provider_pb2.ConfigureRequest, context: grpc.ServicerContext
+    ) -> provider_pb2.ConfigureResponse:
+        with explaining(context, f"configuring the {self._provider.name} provider"):
+            configuration = _configuration(from_struct(request.args))
+            key = json.dumps(configuration, sort_keys=True)
+            with self._lock:
+                if key not in self._configured:
+                    self._configured[key] = self._provider.connect(configuration)
+                self._latest = self._connections[context.peer()] = self._configured[key]
+        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+
+    def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
+        return empty_pb2.Empty()
+
+    # Functions
+
+    def Invoke(self, request: provider_pb2.InvokeRequest, context: grpc.ServicerContext) -> provider_pb2.InvokeResponse:
+        with explaining(context, f"calling {request.tok}"):
+            function = self._functions.get(request.tok)
+            if function is None:
+                raise self._unsupported("function", request.tok, self._functions)
+            arguments = from_struct(request.args)
+            wrong = list(mistakes(arguments, function.arguments, function.token))
+            if wrong:
+                return provider_pb2.InvokeResponse(failures=_failures(wrong))
+            if contains_unknown(arguments):
+                return provider_pb2.InvokeResponse()
+            result = function.call(self._connection(context), present(reveal(arguments)))
+            response = provider_pb2.InvokeResponse()
+            getattr(response, "return").CopyFrom(to_struct(conceal(present(result), function.secrets)))
+            return response
+
+    # Resources
+
+    def Check(self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext) -> provider_pb2.CheckResponse:
+        with explaining(context, _about("checking", request)):
+            name = Name(_name(request), request.urn, request.randomSeed)
+            inputs, failures = checked_inputs(
+                self._kind(request), name, from_struct(request.news), from_struct(request.olds)
+            )
+            return _check_response(inputs, failures)
+
+    def Diff(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
+        with explaining(context, _about("comparing", request)):
+            kind = self._kind(request)
+            old, new = reveal(from_struct(request.old_inputs)), reveal(from_struct(request.news))
+            found = changes(old, new, kind.inputs, request.ignoreChanges)
+            return to_response(found, delete_before_replace=_stands_in_the_way(kind, request, new))
+
+    def Create(self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext) -> provider_pb2.CreateResponse:
+        with explaining(context, _about("creating", request), inputs := from_struct(request.properties)):
+            kind = self._kind(request)
+            if request.preview:
+                return provider_pb2.CreateResponse(properties=to_struct(predicted(kind, inputs)))
+            resource_id, outputs = kind.create(self._connection(context), present(reveal(inputs)))
+            return provider_pb2.CreateResponse(id=resource_id, properties=to_struct(merged(kind, inputs, outputs)))
+
+    def Read(self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext) -> provider_pb2.ReadResponse:
+        with explaining(context, _about("reading", request)):
+            kind = self._kind(request)
+            inputs, recorded = from_struct(request.inputs), from_struct(request.properties)
+            plain = reveal(recorded)
+            try:
+                live = kind.read(self._connection(context), request.id, plain)
+            except Exception as error:
+                if not self._provider.is_missing(error):
+                    raise
+                live = None
+            if live is None:
+                return provider_pb2.ReadResponse()
+            live_inputs = refreshed(reveal(inputs), plain, {**plain, **live}, kind.inputs)
+            return provider_pb2.ReadResponse(
+                id=request.id,
+                properties=to_struct(conceal(present({**plain, **live}), kind.secrets, like=recorded)),
+                inputs=to_struct(conceal(live_inputs, kind.secrets, like=inputs)),
+            )
+
+    def Update(self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext) -> provider_pb2.UpdateResponse:
+        with explaining(context, _about("updating", request), inputs := from_struct(request.news)):
+            kind = self._kind(request)
+            old_inputs, outputs = from_struct(request.old_inputs), from_struct(request.olds)
+            if request.preview:
+                expected = predicted_update(kind, old_inputs, outputs, inputs, request.ignoreChanges)
+                return provider_pb2.UpdateResponse(properties=to_struct(expected))
+            updated = kind.update(self._connection(context), request.id, reveal(outputs), present(reveal(inputs)))
+            return provider_pb2.UpdateResponse(properties=to_struct(merged(kind, inputs, updated)))
+
+    def Delete(self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
+        with explaining(context, _about("deleting", request)):
+            outputs = reveal(from_struct(request.properties))
+            try:
+                self._kind(request).delete(self._connection(context), request.id, outputs)
+            except Exception as error:
+                if not self._provider.is_missing(error):
+                    raise
+            return empty_pb2.Empty()
+
+    def _kind(self, request: Any) -> ResourceKind[Connection]:
+        token = _type(request)
+        if token not in self._kinds:
+            raise self._unsupported("resource type", token, self._kinds)
+        return self._kinds[token]
+
+    def _unsupported(self, what: str, token: str, known: Iterable[str]) -> UnsupportedError:
+        return UnsupportedError(
+            f"The sandbox's {self._provider.name} provider has no {what} {token}{suggestion(token, known)}."
+        )
+
+    def _connection(self, context: grpc.ServicerContext) -> Connection:
+        """The configuration of this client connection; the latest one for a client that has connected anew."""
+        connection = self._connections.get(context.peer(), self._latest)
+        if connection is None:
+            raise UnsupportedError(f"The {self._provider.name} provider was not configured before its first use.")
+        return connection
+
+
+def _stands_in_the_way(kind: ResourceKind[Any], request: provider_pb2.DiffRequest, inputs: Properties) -> bool:
+    """Whether the old resource holds a name that its replacement needs: one that the program fixed."""
+    if kind.delete_before_replace or kind.autoname is None:
+        return kind.delete_before_replace
+    old, new = reveal(from_struct(request.old_inputs)).get(kind.autoname.property), inputs.get(kind.autoname.property)
+    return old is not None and old == new and not kind.autoname.made(Name(_name(request), request.urn), old)
+
+
+def _configuration(inputs: Properties) -> Properties:
+    known = {key: value for key, value in inputs.items() if key not in _RESERVED_CONFIGURATION}
+    configuration: Properties = present(reveal(known))
+    return configuration
+
+
+def _about(verb: str, request: Any) -> str:
+    return f"{verb} {_type(request)} '{_name(request)}'"
+
+
+def _type(request: Any) -> str:
+    return str(request.type or request.urn.split("::")[2].split("$")[-1])
+
+
+def _name(request: Any) -> str:
+    return str(request.name or request.urn.split("::", 3)[-1])
+
+
+def _check_response(inputs: Properties, failures: list[Failure]) -> provider_pb2.CheckResponse:
+    return provider_pb2.CheckResponse(inputs=to_struct(inputs), failures=_failures(failures))
+
+
+def _failures(failures: list[Failure]) -> list[provider_pb2.CheckFailure]:
+    return [provider_pb2.CheckFailure(property=path, reason=reason) for path, reason in failures]
