@@ -32,6 +32,7 @@ def check(settings: Settings) -> Iterator[Mistake]:
             (settings.repository_of(project, image), f"{image_path}.{'repository' if image.repository else 'name'}")
             for path, project in _projects(settings)
             for image_path, image in _images(path, project)
+            if image.repository or image is _named(project, image.name)  # two of one name are reported as such, below
         ),
     )
     for path, project in _projects(settings):
@@ -52,6 +53,10 @@ def _projects(settings: Settings) -> Iterator[tuple[str, Project]]:
 
 def _images(path: str, project: Project) -> Iterator[tuple[str, Image]]:
     return _located(f"{path}.images", project.images)
+
+
+def _named(project: Project, name: str) -> Image:
+    return next(image for image in project.images if image.name == name)
 
 
 def _runner_scope(settings: Settings) -> Iterator[Mistake]:

@@ -28,10 +28,10 @@ def parse(raw: Mapping[str, Any], *, source: str) -> Settings:
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
-        mistakes = [_mistake(details) for details in error.errors()]
+        mistakes = [_mistake(details) for details in _errors(error)]
         repaired = _repair(raw)
         if repaired:
-            mistakes += [mistake for mistake in checks.check(repaired) if _STAND_IN not in str(mistake)]
+            mistakes += [mistake for mistake in checks.check(repaired) if not _concerns_stand_in(mistake)]
         raise SettingsError(mistakes, source=source) from None
     mistakes = list(checks.check(settings))
     if mistakes:
@@ -43,6 +43,11 @@ def path(location: Location) -> str:
     """A place in the settings as the stack's file spells it: `buildyard:projects[0].images[1].context`."""
     head, *rest = location
     return f"{NAMESPACE}:{head}" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rest)
+
+
+def _errors(error: ValidationError) -> list[ErrorDetails]:
+    """Pydantic's errors without its echo of them: it also calls a list too short whose items are wrong, not missing."""
+    return [details for details in error.errors() if details["type"] != "too_short" or not details["input"]]
 
 
 def _mistake(details: ErrorDetails) -> Mistake:
@@ -72,6 +77,10 @@ def _explanation(details: ErrorDetails, location: Location) -> tuple[str, str]:
             return f"{given!r} is no mapping", f"Give keys and values, of: {', '.join(_known_keys(location))}."
         case "tuple_type":
             return f"{given!r} is no list", "Give a list, even of one: [...]."
+        case "string_type":
+            return f"{given!r} is no text", f'Write it in quotes: "{given}".'
+        case "too_short":
+            return "is empty", "Give one at least, or leave the key out where it has a default."
         case _:
             return f"{given!r} does not do", f"{details['msg']}."
 
@@ -102,7 +111,7 @@ def _pattern_advice() -> dict[str, str]:
 
     def found(schema: Any) -> Iterator[tuple[str, str]]:
         if isinstance(schema, dict):
-            if "patternErrorMessage" in schema:
+            if "pattern" in schema and "patternErrorMessage" in schema:
                 yield schema["pattern"], schema["patternErrorMessage"]
             for value in schema.values():
                 yield from found(value)
@@ -114,6 +123,7 @@ def _pattern_advice() -> dict[str, str]:
 
 
 _STAND_IN = "stand-in-for-a-mistake"
+_STAND_INS = {"cluster": {}, "images": [{}], "projects": [{}], "instance-types": ["m7g.large"]}
 
 
 def _repair(raw: Mapping[str, Any]) -> Settings | None:
@@ -128,9 +138,14 @@ def _repair(raw: Mapping[str, Any]) -> Settings | None:
         try:
             return Settings.model_validate(draft)
         except ValidationError as error:
-            for details in sorted(error.errors(), key=lambda each: [str(part) for part in each["loc"]], reverse=True):
+            for details in reversed(_errors(error)):  # so that a list's items keep their places until mended
                 _mend(draft, details, f"{_STAND_IN}-{next(numbers)}")
     return None
+
+
+def _concerns_stand_in(mistake: Mistake) -> bool:
+    """Whether a mistake may be the stand-ins' and not the file's; a stand-in for a project's path is in no group."""
+    return _STAND_IN in str(mistake) or mistake.path == f"{NAMESPACE}:runners.group"
 
 
 def _mend(draft: Any, details: ErrorDetails, stand_in: str) -> None:
@@ -142,7 +157,7 @@ def _mend(draft: Any, details: ErrorDetails, stand_in: str) -> None:
         except (KeyError, IndexError, TypeError):
             return  # mended with something that holds it
     if details["type"] == "missing":
-        parent[last] = {"cluster": {}, "instance-types": ["m7g.large"]}.get(str(last), stand_in)
+        parent[last] = deepcopy(_STAND_INS.get(str(last), stand_in))
     elif isinstance(parent, list) and above[-1] in ("projects", "images"):
         parent[int(last)] = {}
     elif isinstance(parent, list | dict):

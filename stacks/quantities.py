@@ -40,7 +40,7 @@ class Quantity:
     text: str
 
     def __post_init__(self) -> None:
-        if not re.match(PATTERN, self.text):
+        if not re.fullmatch(PATTERN, self.text):
             raise ValueError(f"{self.text!r} is no Kubernetes quantity")
 
     @property
@@ -70,7 +70,7 @@ class Quantity:
     def _parse(cls, raw: Any) -> "Quantity":
         if isinstance(raw, Quantity):
             return raw
-        if isinstance(raw, bool) or not re.match(PATTERN, str(raw)):
+        if isinstance(raw, bool) or not re.fullmatch(PATTERN, str(raw)):
             raise refusal(f"{raw!r} is no Kubernetes quantity", 'Write it as "2", "500m" or 8Gi.')
         return cls(str(raw))
 

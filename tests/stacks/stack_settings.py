@@ -1,0 +1,44 @@
+"""Stack settings written as people write them, in YAML, for tests."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from stacks.mistakes import Mistake, SettingsError
+from stacks.parsing import parse
+from stacks.settings import Settings
+
+SMALLEST = """
+cluster: {name: ci}
+projects:
+  - path: platform/images
+    images:
+      - {name: toolbox, context: images/toolbox}
+"""
+
+
+def raw(text: str = SMALLEST, **keys: Any) -> dict[str, Any]:
+    """The settings in a YAML text, with some top-level keys replaced."""
+    return {**yaml.safe_load(text), **keys}
+
+
+def settings(text: str = SMALLEST, **keys: Any) -> Settings:
+    """The same, parsed."""
+    return parse(raw(text, **keys), source="stacks/Pulumi.test.yaml")
+
+
+def mistakes(text: str = SMALLEST, **keys: Any) -> dict[str, Mistake]:
+    """What is wrong with the settings, by the key's path."""
+    with pytest.raises(SettingsError) as caught:
+        settings(text, **keys)
+    return {mistake.path: mistake for mistake in caught.value.mistakes}
+
+
+def project(*images: dict[str, Any], **keys: Any) -> dict[str, Any]:
+    """A project of some images, each with a context of its own name where it has none."""
+    return {
+        "path": "platform/images",
+        **keys,
+        "images": [{"context": f"images/{image.get('name')}", **image} for image in images],
+    }

@@ -1,0 +1,117 @@
+"""A stack's file becomes settings, or every mistake in it at once."""
+
+import pytest
+
+from stacks.architecture import Architecture
+from stacks.mistakes import SettingsError
+from stacks.parsing import parse
+from stacks.quantities import Quantity
+from tests.stacks.stack_settings import mistakes, project, raw, settings
+
+
+def test_a_cluster_and_an_image_are_all_that_must_be_said() -> None:
+    smallest = settings()
+    assert smallest.architectures == (Architecture.ARM64, Architecture.AMD64)
+    assert smallest.runner_group == "platform", "the runners default to the group that holds the projects"
+    (images,) = smallest.projects
+    assert smallest.repository_of(images, images.images[0]) == "platform/images/toolbox"
+    assert smallest.resources_of(images.images[0]).memory.limit == Quantity("8Gi")
+
+
+def test_an_image_overrides_only_the_bounds_that_it_names() -> None:
+    stack = settings(projects=[project({"name": "web", "resources": {"cpu": {"request": "3"}}})])
+    resources = stack.resources_of(stack.projects[0].images[0])
+    assert resources.cpu.request == Quantity("3")
+    assert resources.cpu.limit == stack.runners.defaults.cpu.limit, "the limit stays the default"
+
+
+def test_a_misspelled_key_is_refused_with_the_nearest_known_one() -> None:
+    found = mistakes(nodes={"arm64": {"instance-types": ["m7g.large"], "max-sise": 3}})
+    assert "max-size" in found["buildyard:nodes.arm64.max-sise"].right
+
+
+def test_a_misspelled_top_level_key_is_refused() -> None:
+    assert "registry" in mistakes(registy={"prefix": "x"})["buildyard:registy"].right
+
+
+def test_an_unknown_architecture_is_named_with_the_known_ones() -> None:
+    found = mistakes(nodes={"arm46": {"instance-types": ["m7g.large"]}})
+    assert "arm64" in found["buildyard:nodes.arm46"].right
+
+
+@pytest.mark.parametrize(
+    ("image", "key"),
+    [
+        ({"name": "web", "context": "../elsewhere"}, "context"),
+        ({"name": "web", "context": "/etc"}, "context"),
+        ({"name": "web", "context": "images/../../elsewhere"}, "context"),
+        ({"name": "web", "dockerfile": "../../../Dockerfile"}, "dockerfile"),
+        ({"name": "web", "dockerfile": "/Dockerfile"}, "dockerfile"),
+        ({"name": "Web", "context": "web"}, "name"),
+        ({"name": "web", "timeout-minutes": 5}, "timeout-minutes"),
+        ({"name": "web", "build-args": {"1ST": "x"}}, "build-args.1ST"),
+        ({"name": "web", "resources": {"cpu": {"request": "two"}}}, "resources.cpu.request"),
+        ({"name": "web", "resources": {"cpu": {"request": True}}}, "resources.cpu.request"),
+        ({"name": "web", "architectures": []}, "architectures"),
+    ],
+)
+def test_a_wrong_value_is_refused_at_its_key(image: dict[str, object], key: str) -> None:
+    found = mistakes(projects=[project(image)])
+    assert list(found) == [f"buildyard:projects[0].images[0].{key}"]
+
+
+def test_a_context_may_be_the_whole_repository() -> None:
+    stack = settings(projects=[project({"name": "web", "context": ".", "dockerfile": "docker/web/Dockerfile"})])
+    assert stack.projects[0].images[0].context == "."
+
+
+def test_a_time_zone_that_does_not_exist_is_refused_with_the_one_meant() -> None:
+    found = mistakes(projects=[project({"name": "web"}, **{"time-zone": "Asia/Hongkong"})])
+    assert "Asia/Hong_Kong" in found["buildyard:projects[0].time-zone"].right
+
+
+def test_an_account_written_as_a_number_is_asked_for_in_quotes() -> None:
+    assert '"123456789012"' in mistakes(registry={"account": 123456789012})["buildyard:registry.account"].right
+
+
+def test_mistakes_of_shape_do_not_hide_mistakes_between_keys() -> None:
+    found = mistakes(
+        cluster={"nme": "ci"},
+        runners={"ceilings": {"cpu": "3"}},
+        projects=[
+            {
+                "path": "platform/images",
+                "images": [
+                    "toolbox",
+                    {"name": "a", "context": "a", "depends-on": ["b"]},
+                    {"name": "b", "context": "b", "depends-on": ["a"], "resources": {"cpu": {"limit": "99"}}},
+                ],
+            }
+        ],
+    )
+    assert set(found) == {
+        "buildyard:cluster.name",
+        "buildyard:cluster.nme",
+        "buildyard:runners.ceilings.cpu",
+        "buildyard:projects[0].images[0]",
+        "buildyard:projects[0].images",
+        "buildyard:projects[0].images[2].resources.cpu.limit",
+    }
+
+
+def test_the_error_lists_what_is_wrong_and_what_would_be_right() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(raw(identity="oidc"), source="stacks/Pulumi.dev.yaml")
+    text = str(caught.value)
+    assert text.startswith("stacks/Pulumi.dev.yaml has 1 mistake; nothing was changed.")
+    assert "buildyard:identity: 'oidc'" in text
+    assert "'pod-identity' or 'irsa'" in text
+
+
+@pytest.mark.parametrize("value", [None, [], {}, "x", 3])
+@pytest.mark.parametrize("key", ["cluster", "nodes", "runners", "registry", "projects", "tags"])
+def test_a_top_level_key_of_the_wrong_kind_never_crashes(key: str, value: object) -> None:
+    try:
+        settings(**{key: value})
+    except SettingsError as error:
+        assert all(mistake.path.startswith(f"buildyard:{key}") for mistake in error.mistakes)

@@ -1,0 +1,41 @@
+"""Kubernetes quantities compare by value."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stacks.quantities import Quantity
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("6", 6),
+        ("500m", Decimal("0.5")),
+        ("0.5", Decimal("0.5")),
+        ("13Gi", 13 * 2**30),
+        ("1k", 1000),
+        ("2M", 2 * 10**6),
+    ],
+)
+def test_suffixes_scale(text: str, value: Decimal) -> None:
+    assert Quantity(text).value == value
+
+
+def test_two_spellings_of_one_amount_are_equal() -> None:
+    assert Quantity("1024Mi") == Quantity("1Gi")
+    assert hash(Quantity("1000m")) == hash(Quantity("1"))
+    assert Quantity("1G") < Quantity("1Gi")
+
+
+@pytest.mark.parametrize("text", ["", "Gi", "-1", "1 Gi", "1gi", "1e3", "five", "1.", ".5", "1\n"])
+def test_other_texts_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no Kubernetes quantity"):
+        Quantity(text)
+
+
+@given(st.integers(1, 10**6), st.sampled_from(["m", "", "k", "Ki", "Mi", "Gi"]))
+def test_a_quantity_prints_as_it_was_written(number: int, suffix: str) -> None:
+    assert str(Quantity(f"{number}{suffix}")) == f"{number}{suffix}"

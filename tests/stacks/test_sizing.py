@@ -1,0 +1,81 @@
+"""The largest job must fit a node."""
+
+from stacks.quantities import Quantity
+from stacks.settings import Nodes
+from stacks.sizing import InstanceType, allocatable, check_fit
+from tests.stacks.stack_settings import project, settings
+
+# As EC2 describes them.
+INSTANCE_TYPES = {
+    "m7g.large": InstanceType(
+        vcpus=2, memory_mib=8192, architectures=("arm64",), network_interfaces=3, addresses_per_interface=10
+    ),
+    "m7g.4xlarge": InstanceType(
+        vcpus=16, memory_mib=65536, architectures=("arm64",), network_interfaces=8, addresses_per_interface=30
+    ),
+    "m7i.4xlarge": InstanceType(
+        vcpus=16, memory_mib=65536, architectures=("x86_64",), network_interfaces=8, addresses_per_interface=30
+    ),
+}
+SEED = {
+    "cpu": {"request": "6", "limit": "8"},
+    "memory": {"request": "13Gi", "limit": "15Gi"},
+    "ephemeral-storage": {"request": "50Gi"},
+}
+
+
+def test_allocatable_follows_what_eks_reserves() -> None:
+    room = allocatable(INSTANCE_TYPES["m7g.4xlarge"], Nodes.model_validate({"instance-types": ["m7g.4xlarge"]}))
+    assert INSTANCE_TYPES["m7g.4xlarge"].max_pods == 234
+    assert str(room.cpu) == "15.8900", "6 % of a core, 1 % of a second, 0.5 % of two, 0.25 % of twelve"
+    assert Quantity("56Gi").value < room.memory < Quantity("57Gi").value
+    assert room.ephemeral_storage == Quantity("179Gi").value, "a tenth is kubelet's, and 1Gi is reserved"
+
+
+def test_the_seeds_image_fits_the_default_nodes() -> None:
+    assert not list(check_fit(settings(projects=[project({"name": "toolbox", "resources": SEED})]), INSTANCE_TYPES))
+
+
+def test_a_job_that_fits_no_node_is_refused_with_what_the_largest_has() -> None:
+    stack = settings(
+        nodes={"arm64": {"instance-types": ["m7g.large"]}, "amd64": {"instance-types": ["m7i.4xlarge"]}},
+        projects=[project({"name": "toolbox", "resources": SEED})],
+    )
+    mistakes = {mistake.path: mistake for mistake in check_fit(stack, INSTANCE_TYPES)}
+    image = mistakes["buildyard:projects[0].images[0].resources"]
+    assert "6.1 CPU" in image.wrong, "the helper container counts"
+    assert "m7g.large" in image.right
+    assert "arm64" in image.right
+    assert "buildyard:runners.defaults" in mistakes, "2 CPU and a helper do not fit 2 vCPUs either"
+
+
+def test_one_fitting_instance_type_is_enough() -> None:
+    stack = settings(
+        nodes={"arm64": {"instance-types": ["m7g.large", "m7g.4xlarge"]}},
+        projects=[project({"name": "toolbox", "resources": SEED})],
+    )
+    assert not list(check_fit(stack, INSTANCE_TYPES))
+
+
+def test_a_disk_that_cannot_hold_the_job_is_refused() -> None:
+    stack = settings(
+        nodes={"arm64": {"instance-types": ["m7g.4xlarge"], "disk": "50Gi"}},
+        projects=[project({"name": "toolbox", "resources": SEED})],
+    )
+    (mistake,) = check_fit(stack, INSTANCE_TYPES)
+    assert "44Gi of ephemeral storage" in mistake.right
+
+
+def test_an_instance_type_of_the_other_processor_is_refused() -> None:
+    stack = settings(nodes={"arm64": {"instance-types": ["m7g.4xlarge", "m7i.4xlarge"]}})
+    (mistake,) = check_fit(stack, INSTANCE_TYPES)
+    assert mistake.path == "buildyard:nodes.arm64.instance-types[1]"
+
+
+def test_an_image_of_one_architecture_needs_room_on_those_nodes_alone() -> None:
+    stack = settings(
+        nodes={"arm64": {"instance-types": ["m7g.large"]}, "amd64": {"instance-types": ["m7i.4xlarge"]}},
+        runners={"defaults": {"cpu": {"request": "1", "limit": "4"}, "memory": {"request": "2Gi"}}},
+        projects=[project({"name": "toolbox", "resources": SEED, "architectures": ["amd64"]})],
+    )
+    assert not list(check_fit(stack, INSTANCE_TYPES))
