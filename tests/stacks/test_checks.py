@@ -37,9 +37,8 @@ def test_an_image_above_a_ceiling_is_refused(resource: str, bounds: dict[str, st
 
 
 def test_a_limit_at_the_ceiling_is_taken_however_it_is_written() -> None:
-    settings(
-        projects=[project({"name": "a", "resources": {"cpu": {"limit": "8000m"}, "memory": {"limit": "15360Mi"}}})]
-    )
+    resources = {"cpu": {"limit": "8000m"}, "memory": {"limit": "15360Mi"}}
+    settings(projects=[project({"name": "a", "resources": resources})])
 
 
 def test_a_ceiling_below_the_defaults_is_refused() -> None:
@@ -51,12 +50,8 @@ def test_two_images_of_one_name_are_one_mistake() -> None:
 
 
 def test_two_images_of_one_repository_are_refused_across_projects() -> None:
-    found = mistakes(
-        projects=[
-            project({"name": "a"}),
-            project({"name": "b", "repository": "platform/images/a"}, path="platform/other"),
-        ]
-    )
+    other = project({"name": "b", "repository": "platform/images/a"}, path="platform/other")
+    found = mistakes(projects=[project({"name": "a"}), other])
     assert "projects[0].images[0]" in found["buildyard:projects[1].images[0].repository"].wrong
 
 
@@ -65,24 +60,14 @@ def test_a_project_named_twice_is_refused() -> None:
 
 
 def test_a_cycle_names_the_images_in_it() -> None:
-    found = mistakes(
-        projects=[
-            project(
-                {"name": "a", "depends-on": ["c"]},
-                {"name": "b", "depends-on": ["a"]},
-                {"name": "c", "depends-on": ["b"]},
-            )
-        ]
-    )
-    cycle = found["buildyard:projects[0].images"].wrong
+    circle = [{"name": name, "depends-on": [base]} for name, base in ("ac", "ba", "cb")]
+    cycle = mistakes(projects=[project(*circle)])["buildyard:projects[0].images"].wrong
     assert any(way in cycle for way in ("a -> c -> b -> a", "c -> b -> a -> c", "b -> a -> c -> b")), cycle
 
 
 def test_an_image_cannot_depend_on_itself() -> None:
-    assert (
-        "a -> a"
-        in mistakes(projects=[project({"name": "a", "depends-on": ["a"]})])["buildyard:projects[0].images"].wrong
-    )
+    found = mistakes(projects=[project({"name": "a", "depends-on": ["a"]})])
+    assert "a -> a" in found["buildyard:projects[0].images"].wrong
 
 
 def test_an_unknown_dependency_is_answered_with_the_nearest_image() -> None:

@@ -17,7 +17,7 @@ from stacks.quantities import Quantity
         ("0.5", Decimal("0.5")),
         ("13Gi", 13 * 2**30),
         ("1k", 1000),
-        ("2M", 2 * 10**6),
+        ("2M", 2000000),
     ],
 )
 def test_suffixes_scale(text: str, value: Decimal) -> None:
