@@ -1,0 +1,67 @@
+"""A JSON document on disk that changes whole or not at all: what the emulated services keep their state in."""
+
+import copy
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+class Document:
+    """A JSON object in one file, readable by its owner alone since services keep secrets in it.
+
+    A change is made on a copy, which replaces the file by a rename once it is safely on disk: a process killed at any
+    moment leaves the old or the new document, never a part of one. One process owns a document; its threads take turns.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the document at `path`, empty when there is no such file.
+
+        Raises `ValueError` when the file does not hold a JSON object.
+        """
+        self._path = path
+        self._lock = threading.RLock()
+        self._content: dict[str, Any] = {}
+        if path.exists():
+            self._content = _read(path)
+
+    @contextmanager
+    def read(self) -> Iterator[dict[str, Any]]:
+        """The document as it is, to look at and not to alter; it stands still until the block ends."""
+        with self._lock:
+            yield self._content
+
+    @contextmanager
+    def change(self) -> Iterator[dict[str, Any]]:
+        """A copy to alter: stored when the block ends, dropped when it raises."""
+        with self._lock:
+            draft = copy.deepcopy(self._content)
+            yield draft
+            write_private(self._path, json.dumps(draft, indent=1))
+            self._content = draft
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace the file at `path` in one step by one that only its owner can read."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(descriptor, 0o600)  # a draft left over by a killed process keeps its own mode otherwise
+        file.write(text)
+        file.flush()
+        os.fsync(descriptor)
+    draft.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON ({error}); restore it, or remove it to start empty.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds a JSON {type(content).__name__}, not an object; remove it to start empty.")
+    return content

@@ -1,0 +1,92 @@
+"""The web application: authentication, routing and error answers around the API's endpoints."""
+
+import hmac
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from flask import Flask, Response, jsonify, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter
+
+from sandbox.services.gitlab import files, git_http, projects, runners, seed, variables
+from sandbox.services.gitlab.errors import ApiError, unauthorized
+from sandbox.services.gitlab.store import Store
+
+API = "/api/v4"
+_log = logging.getLogger(__name__)
+
+
+def create_app(directory: Path, base_url: str) -> Flask:
+    """GitLab with its data in `directory / "gitlab"`, to be served at `base_url` (such as `http://127.0.0.1:4002`).
+
+    A first start creates the access token (see `access_token`) and the group and project that a company already has.
+    """
+    store = Store(directory / "gitlab", base_url)
+    seed.seed(store)
+
+    app = Flask(__name__)
+    app.url_map.converters["encoded"] = _EncodedConverter
+    app.wsgi_app = _KeepEncodedSlashes(app.wsgi_app)  # type: ignore[method-assign]
+    for blueprint in (
+        projects.blueprint(store),
+        runners.blueprint(store),
+        variables.blueprint(store),
+        files.blueprint(store),
+    ):
+        app.register_blueprint(blueprint, url_prefix=API)
+    app.register_blueprint(git_http.blueprint(store))
+
+    @app.before_request
+    def authenticate() -> None:
+        if request.path.startswith(API + "/") and not hmac.compare_digest(_given_token(), store.token.encode()):
+            raise unauthorized()
+
+    @app.errorhandler(ApiError)
+    def refuse(error: ApiError) -> tuple[Response, int]:
+        return jsonify(error.body), error.status
+
+    @app.errorhandler(HTTPException)
+    def refuse_request(error: HTTPException) -> tuple[Response, int]:
+        status = error.code or 500
+        body = {"error": f"{status} {error.name}"}
+        if status in (404, 405):
+            _log.warning("The sandbox's GitLab has no route %s %s", request.method, request.path)
+            body["error_description"] = f"The sandbox's GitLab has no route {request.method} {request.path}."
+        return jsonify(body), status
+
+    return app
+
+
+def _given_token() -> bytes:
+    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return bearer.strip().encode()
+    return (request.headers.get("PRIVATE-TOKEN") or request.args.get("private_token", "")).encode()
+
+
+# GitLab's routes take paths of projects and files as one segment with its slashes encoded (`platform%2Fimages`), but a
+# WSGI server decodes them before the routes are looked at. An encoded slash therefore travels as a NUL, which no path
+# of git's can hold, and becomes a slash again in the converter.
+_SLASH = "\0"
+
+
+class _EncodedConverter(BaseConverter):
+    regex = "[^/]+"
+
+    def to_python(self, value: str) -> str:
+        return value.replace(_SLASH, "/")
+
+
+class _KeepEncodedSlashes:
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        raw = environ.get("REQUEST_URI", "").partition("?")[0]
+        if raw.startswith("/") and "%2f" in raw.lower() and "%00" not in raw:
+            kept = raw.replace("%2F", "%00").replace("%2f", "%00")
+            environ["PATH_INFO"] = unquote_to_bytes(kept).decode("latin-1")  # how WSGI wants bytes in texts
+        return self._app(environ, start_response)  # type: ignore[no-any-return]

@@ -1,0 +1,272 @@
+"""Files of a repository, and its commits and branches.
+
+Source: https://docs.gitlab.com/api/repository_files/, https://docs.gitlab.com/api/commits/ and
+https://docs.gitlab.com/api/branches/; messages as in GitLab's `app/services/files` and Gitaly.
+"""
+
+import base64
+import binascii
+import hashlib
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, jsonify, request
+
+from sandbox.services.gitlab.errors import bad_parameters, bad_request, not_found
+from sandbox.services.gitlab.paging import page_and_size, paged, uncounted_page
+from sandbox.services.gitlab.parameters import Parameters
+from sandbox.services.gitlab.projects import USER
+from sandbox.services.gitlab.repository import Blob, Change, Commit, GitError, Person, RefMovedError, Repository
+from sandbox.services.gitlab.store import Record, Store
+
+
+def blueprint(store: Store) -> Blueprint:
+    routes = Blueprint("files", __name__)
+
+    @routes.get("/projects/<encoded:project_ref>/repository/files/<encoded:path>")
+    def show(project_ref: str, path: str) -> Response:
+        repository = store.repository(store.project(project_ref))
+        entity, blob = _file_entity(repository, path)
+        response = jsonify({**entity, "content": base64.b64encode(blob.content).decode()})
+        for name, value in entity.items():
+            response.headers[f"X-Gitlab-{name.replace('_', '-').title()}"] = str(value)
+        return response
+
+    @routes.get("/projects/<encoded:project_ref>/repository/files/<encoded:path>/raw")
+    def raw(project_ref: str, path: str) -> Response:
+        project = store.project(project_ref)
+        _, blob = _file_entity(store.repository(project), path, default_ref=project["default_branch"])
+        return Response(blob.content, mimetype="text/plain")
+
+    @routes.post("/projects/<encoded:project_ref>/repository/files/<encoded:path>")
+    def create(project_ref: str, path: str) -> tuple[Response, int]:
+        wanted = _Request.read(path, with_content=True)
+        repository = store.repository(store.project(project_ref))
+        start = wanted.start(repository)
+        if start:
+            _check_free(repository, start, path)
+        change = Change(content=wanted.content, executable=bool(wanted.executable))
+        _commit(repository, wanted, start, change)
+        return jsonify(file_path=path, branch=wanted.branch), 201
+
+    @routes.put("/projects/<encoded:project_ref>/repository/files/<encoded:path>")
+    def update(project_ref: str, path: str) -> Response:
+        wanted = _Request.read(path, with_content=True)
+        repository = store.repository(store.project(project_ref))
+        start, existing = _existing(repository, wanted)
+        executable = existing.executable if wanted.executable is None else wanted.executable
+        _commit(repository, wanted, start, Change(content=wanted.content, executable=executable))
+        return jsonify(file_path=path, branch=wanted.branch)
+
+    @routes.delete("/projects/<encoded:project_ref>/repository/files/<encoded:path>")
+    def delete(project_ref: str, path: str) -> tuple[str, int]:
+        wanted = _Request.read(path, with_content=False)
+        repository = store.repository(store.project(project_ref))
+        start, _ = _existing(repository, wanted)
+        _commit(repository, wanted, start, Change(content=None))
+        return "", 204
+
+    @routes.get("/projects/<encoded:project_ref>/repository/commits")
+    def list_commits(project_ref: str) -> Response:
+        project = store.project(project_ref)
+        repository = store.repository(project)
+        commit_id = repository.commit_id(request.args.get("ref_name") or project["default_branch"])
+        if commit_id is None:
+            if repository.branches():
+                raise not_found("Reference")
+            return paged([])
+        page, size = page_and_size()
+        path = request.args.get("path")
+        commits = repository.commits(commit_id, path=path, skip=(page - 1) * size, limit=size + 1)
+        entities = [_commit_entity(store, project, commit) for commit in commits[:size]]
+        return uncounted_page(entities, more=len(commits) > size)
+
+    @routes.get("/projects/<encoded:project_ref>/repository/commits/<encoded:ref>")
+    def show_commit(project_ref: str, ref: str) -> Response:
+        project = store.project(project_ref)
+        repository = store.repository(project)
+        commit_id = repository.commit_id(ref)
+        if commit_id is None:
+            raise not_found("Commit")
+        return jsonify(_commit_entity(store, project, repository.commits(commit_id)[0]))
+
+    @routes.get("/projects/<encoded:project_ref>/repository/branches")
+    def list_branches(project_ref: str) -> Response:
+        project = store.project(project_ref)
+        branches = store.repository(project).branches()
+        return paged([_branch_entity(store, project, name, commit) for name, commit in branches.items()])
+
+    @routes.get("/projects/<encoded:project_ref>/repository/branches/<encoded:branch>")
+    def show_branch(project_ref: str, branch: str) -> Response:
+        project = store.project(project_ref)
+        commit_id = store.repository(project).branches().get(branch)
+        if commit_id is None:
+            raise not_found("Branch")
+        return jsonify(_branch_entity(store, project, branch, commit_id))
+
+    return routes
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """What the body of a request that commits one file says."""
+
+    path: str
+    branch: str
+    start_branch: str
+    message: str
+    author: Person
+    content: bytes
+    executable: bool | None
+    last_commit_id: str
+
+    @classmethod
+    def read(cls, path: str, *, with_content: bool) -> "_Request":
+        parameters = Parameters(request)
+        branch = parameters.text("branch", required=True, allow_blank=False)
+        message = parameters.text("commit_message", required=True, allow_blank=False)
+        content = parameters.text("content", required=with_content)
+        encoding = parameters.choice("encoding", ("base64", "text"), "text")
+        executable = parameters.boolean("execute_filemode", default=False)
+        parameters.check()
+        if not _is_file_path(path):
+            raise bad_parameters(["file_path should be a valid file path"])
+        return cls(
+            path=path,
+            branch=branch,
+            start_branch=parameters.text("start_branch", branch) or branch,
+            message=message,
+            author=Person(
+                name=parameters.text("author_name") or USER.name, email=parameters.text("author_email") or USER.email
+            ),
+            content=_decode(content, encoding),
+            executable=executable if "execute_filemode" in parameters else None,
+            last_commit_id=parameters.text("last_commit_id"),
+        )
+
+    def start(self, repository: Repository) -> str | None:
+        """The commit to build on; `None` in a repository that has none yet."""
+        branches = repository.branches()
+        if not branches:
+            return None
+        if self.start_branch not in branches:
+            raise bad_request("You can only create or edit files when you are on a branch")
+        if self.start_branch != self.branch and self.branch in branches:
+            raise bad_request(
+                f"A branch called '{self.branch}' already exists. Switch to that branch in order to make changes"
+            )
+        return branches[self.start_branch]
+
+
+def _check_free(repository: Repository, start: str, path: str) -> None:
+    """Refuse a path that is taken, or that would need a directory where there is a file."""
+    parts = path.split("/")
+    for depth in range(1, len(parts) + 1):
+        found = repository.kind(start, "/".join(parts[:depth]))
+        if found == "blob":
+            raise bad_request("A file with this name already exists")
+        if found == "tree" and depth == len(parts):
+            raise bad_request("A directory with this name already exists")
+
+
+def _existing(repository: Repository, wanted: _Request) -> tuple[str, Blob]:
+    """The commit to build on and the file there, which nobody has changed since the commit that the request names."""
+    start = wanted.start(repository)
+    blob = repository.blob(start, wanted.path) if start else None
+    if start is None or blob is None:
+        raise bad_request("A file with this name doesn't exist")
+    if wanted.last_commit_id:
+        last_commit = repository.commits(start, path=wanted.path)[0]
+        if last_commit.id != wanted.last_commit_id:
+            raise bad_request("You are attempting to update a file that has changed since you started editing it.")
+    return start, blob
+
+
+def _commit(repository: Repository, wanted: _Request, start: str | None, change: Change) -> None:
+    if not repository.is_branch_name(wanted.branch):
+        raise bad_request(
+            f"Something went wrong when we tried to create '{wanted.branch}' for you: Branch name is invalid"
+        )
+    try:
+        repository.commit(
+            wanted.branch,
+            {wanted.path: change},
+            parent=start,
+            expected=start if wanted.branch == wanted.start_branch else None,
+            message=wanted.message,
+            author=wanted.author,
+            committer=USER,
+        )
+    except RefMovedError as error:
+        message = f"Could not update refs/heads/{wanted.branch}. Please refresh and try again."
+        raise bad_request(message) from error
+    except GitError as error:
+        raise bad_request(f"invalid path: '{wanted.path}'") from error
+
+
+def _is_file_path(path: str) -> bool:
+    return not path.startswith("/") and not any(part in ("", ".", "..", ".git") for part in path.split("/"))
+
+
+def _decode(content: str, encoding: str) -> bytes:
+    if encoding == "text":
+        return content.encode()
+    try:
+        # Like Ruby's decoder: line breaks are skipped, and what is not base64 ends the content with an error here.
+        return base64.b64decode("".join(content.split()), validate=True)
+    except binascii.Error as error:
+        raise bad_parameters(["content is not valid base64"]) from error
+
+
+def _file_entity(repository: Repository, path: str, default_ref: str | None = None) -> tuple[Record, Blob]:
+    ref = request.args.get("ref") or default_ref
+    if not ref:
+        raise bad_parameters(["ref is missing" if "ref" not in request.args else "ref is empty"])
+    commit_id = repository.commit_id(ref)
+    if commit_id is None:
+        raise not_found("Commit")
+    blob = repository.blob(commit_id, path) if _is_file_path(path) else None
+    if blob is None:
+        raise not_found("File")
+    return {
+        "file_name": path.rpartition("/")[2],
+        "file_path": path,
+        "size": len(blob.content),
+        "encoding": "base64",
+        "content_sha256": hashlib.sha256(blob.content).hexdigest(),
+        "ref": ref,
+        "blob_id": blob.id,
+        "commit_id": commit_id,
+        "last_commit_id": repository.commits(commit_id, path=path)[0].id,
+        "execute_filemode": blob.executable,
+    }, blob
+
+
+def _commit_entity(store: Store, project: Record, commit: Commit) -> Record:
+    return {
+        "id": commit.id,
+        "short_id": commit.id[:8],
+        "created_at": commit.committed_at,
+        "parent_ids": list(commit.parents),
+        "title": commit.message.partition("\n")[0],
+        "message": commit.message,
+        "author_name": commit.author.name,
+        "author_email": commit.author.email,
+        "authored_date": commit.authored_at,
+        "committer_name": commit.committer.name,
+        "committer_email": commit.committer.email,
+        "committed_date": commit.committed_at,
+        "web_url": f"{store.base_url}/{project['path_with_namespace']}/-/commit/{commit.id}",
+    }
+
+
+def _branch_entity(store: Store, project: Record, name: str, commit_id: str) -> Record:
+    commit = store.repository(project).commits(commit_id)[0]
+    return {
+        "name": name,
+        "commit": _commit_entity(store, project, commit),
+        "merged": False,
+        "protected": False,
+        "default": name == project["default_branch"],
+        "can_push": True,
+        "web_url": f"{store.base_url}/{project['path_with_namespace']}/-/tree/{name}",
+    }

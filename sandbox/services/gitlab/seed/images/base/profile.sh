@@ -1,0 +1,1 @@
+export PATH="/opt/tools/bin:$PATH"

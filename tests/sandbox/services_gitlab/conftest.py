@@ -1,0 +1,38 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+import gitlab
+import pytest
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Response
+
+from sandbox.services.gitlab import access_token, create_app
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[str]:
+    """GitLab with its data under `directory`, on a free port; gives its URL."""
+    server = make_server("127.0.0.1", 0, Response(), threaded=True)
+    url = f"http://127.0.0.1:{server.port}"
+    server.app = create_app(directory, url)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield url
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    with serving(tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def client(url: str, tmp_path: Path) -> gitlab.Gitlab:
+    return gitlab.Gitlab(url, private_token=access_token(tmp_path))
