@@ -1,0 +1,96 @@
+"""The AWS endpoint: moto's server application, with a journal that brings its state back after a stop or a crash."""
+
+import io
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from threading import Lock
+from typing import Any
+from urllib.parse import parse_qs
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.test import create_environ, run_wsgi_app
+from werkzeug.wrappers import Request, Response
+
+from sandbox.services.aws.eks import extend_moto
+from sandbox.services.aws.journal import Entry, Journal
+from sandbox.services.aws.repeatable import repeatable
+
+# What moto needs to find the service, the region and the operation of a request, and to read its body.
+_HEADERS = ("Authorization", "Content-Type", "Host", "X-Amz-Target")
+_READS = ("Describe", "Get", "List")
+
+StartResponse = Callable[..., Any]
+
+
+def create_app(directory: Path, kubernetes_url: str) -> "AwsApplication":
+    """The AWS endpoint as a WSGI application with its journal in `directory`, and EKS clusters at `kubernetes_url`.
+
+    One a process: moto's state is global. Raises ValueError if the journal is damaged.
+    """
+    extend_moto(kubernetes_url)
+    directory.mkdir(parents=True, exist_ok=True)
+    return AwsApplication(Journal(directory / "journal.jsonl"))
+
+
+class AwsApplication:
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._turn = Lock()  # moto's backends are not made for threads, and entries must be in the order of execution
+        self._started: set[str] = set()
+        self.repeated = sum(1 for entry in journal.entries() if self._repeat(entry))
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        request = Request(environ)
+        entry = Entry(
+            method=request.method,
+            path=environ["REQUEST_URI"],
+            headers={name: request.headers[name] for name in _HEADERS if name in request.headers},
+            body=request.get_data().decode(errors="surrogateescape"),
+            seed=secrets.randbits(64),
+            moment=time.time(),
+        )
+        with self._turn:
+            response = self._run(entry, environ)
+            if response.status_code < 400 and (_changes(entry) or _scope(entry) not in self._started):
+                self._journal.append(entry)
+                self._started.add(_scope(entry))
+        return response(environ, start_response)
+
+    def _run(self, entry: Entry, environ: dict[str, Any]) -> Response:
+        environ["wsgi.input"] = io.BytesIO(_bytes(entry))
+        with repeatable(entry.seed, entry.moment):
+            body, status, headers = run_wsgi_app(self._moto, environ, buffered=True)
+        return Response(b"".join(body), status, headers)
+
+    def _repeat(self, entry: Entry) -> bool:
+        path, _, query = entry.path.partition("?")
+        environ = create_environ(
+            path, query_string=query, method=entry.method, headers=entry.headers, data=_bytes(entry)
+        )
+        self._started.add(_scope(entry))
+        return self._run(entry, environ).status_code < 400
+
+
+def _changes(entry: Entry) -> bool:
+    """Whether a request may change something, by its operation's name or, where the path names it, by its method."""
+    target = entry.headers.get("X-Amz-Target")
+    actions = [target.rsplit(".", 1)[-1]] if target else parse_qs(entry.body).get("Action")
+    if actions:
+        return not actions[0].startswith(_READS)
+    return entry.method not in ("GET", "HEAD")
+
+
+def _bytes(entry: Entry) -> bytes:
+    return entry.body.encode(errors="surrogateescape")
+
+
+def _scope(entry: Entry) -> str:
+    """The region and the service of a request's signature.
+
+    Moto makes the state of a service in a region, random ids included, with the first request of any kind: that one is
+    part of the history.
+    """
+    return "/".join(entry.headers.get("Authorization", "").split(",")[0].split("/")[2:4])

@@ -1,0 +1,8 @@
+"""EKS as moto has it, and what moto lacks: pod identity associations, add-ons, scaling groups behind node groups.
+
+The files follow moto's own layout (`models`, `responses`, `urls`), which is how moto finds them.
+"""
+
+from sandbox.services.aws.eks.models import extend_moto
+
+__all__ = ["extend_moto"]

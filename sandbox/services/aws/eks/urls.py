@@ -1,0 +1,19 @@
+"""The routes of EKS: moto's own, answered by our responses, and those of the operations that we add."""
+
+from moto.eks.urls import url_bases
+from moto.eks.urls import url_paths as moto_paths
+
+from sandbox.services.aws.eks.responses import EksResponse
+
+_ADDED = (
+    "{0}/clusters/(?P<name>[^/]+)/addons$",
+    "{0}/clusters/(?P<name>[^/]+)/addons/(?P<addonName>[^/]+)$",
+    "{0}/clusters/(?P<name>[^/]+)/node-groups/(?P<nodegroupName>[^/]+)/update-version$",
+    "{0}/clusters/(?P<name>[^/]+)/pod-identity-associations$",
+    "{0}/clusters/(?P<name>[^/]+)/pod-identity-associations/(?P<associationId>[^/]+)$",
+    "{0}/clusters/(?P<name>[^/]+)/updates/(?P<updateId>[^/]+)$",
+)
+
+url_paths = dict.fromkeys((*moto_paths, *_ADDED), EksResponse.dispatch)
+
+__all__ = ["url_bases", "url_paths"]

@@ -1,0 +1,58 @@
+"""What the company has before its first deployment: a network and an EKS cluster, made as an administrator would."""
+
+import json
+
+import boto3
+
+REGION = "ap-east-1"
+CLUSTER = "ci"
+KUBERNETES_VERSION = "1.34"
+_NETWORK = "10.0.0.0/16"
+_PRIVATE_SUBNETS = {"ap-east-1a": "10.0.0.0/19", "ap-east-1b": "10.0.32.0/19", "ap-east-1c": "10.0.64.0/19"}
+
+
+def make_first_world(endpoint: str) -> None:
+    """Create it all over HTTP, in a new account. Raises botocore's ClientError when something is there already."""
+    session = boto3.Session("sandbox", "sandbox", region_name=REGION)  # moto takes any credentials
+    subnets = _make_network(session, endpoint)
+    _make_cluster(session, endpoint, subnets)
+
+
+def _make_network(session: boto3.Session, endpoint: str) -> list[str]:
+    ec2 = session.client("ec2", endpoint_url=endpoint)
+    vpc = ec2.create_vpc(CidrBlock=_NETWORK)["Vpc"]["VpcId"]
+    ec2.create_tags(Resources=[vpc], Tags=[{"Key": "Name", "Value": CLUSTER}])
+    subnets = []
+    for zone, block in _PRIVATE_SUBNETS.items():
+        subnet = ec2.create_subnet(VpcId=vpc, CidrBlock=block, AvailabilityZone=zone)["Subnet"]["SubnetId"]
+        # EKS finds the subnets for internal load balancers by this tag.
+        ec2.create_tags(
+            Resources=[subnet],
+            Tags=[
+                {"Key": "Name", "Value": f"private-{zone}"},
+                {"Key": "kubernetes.io/role/internal-elb", "Value": "1"},
+            ],
+        )
+        subnets.append(subnet)
+    return subnets
+
+
+def _make_cluster(session: boto3.Session, endpoint: str, subnets: list[str]) -> None:
+    iam = session.client("iam", endpoint_url=endpoint)
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "eks.amazonaws.com"},
+                "Action": ["sts:AssumeRole", "sts:TagSession"],
+            }
+        ],
+    }
+    role = iam.create_role(RoleName=f"{CLUSTER}-cluster", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    eks = session.client("eks", endpoint_url=endpoint)
+    cluster = eks.create_cluster(
+        name=CLUSTER, version=KUBERNETES_VERSION, roleArn=role, resourcesVpcConfig={"subnetIds": subnets}
+    )["cluster"]
+    eks.create_addon(clusterName=CLUSTER, addonName="eks-pod-identity-agent")
+    iam.create_open_id_connect_provider(Url=cluster["identity"]["oidc"]["issuer"], ClientIDList=["sts.amazonaws.com"])
