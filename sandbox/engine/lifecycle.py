@@ -1,0 +1,79 @@
+"""What the engine asks of whoever manages a custom resource: Pulumi's provider protocol as Python data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from sandbox.engine.resource import ResourceState
+from sandbox.values import Properties
+
+
+@dataclass(frozen=True)
+class CheckFailure:
+    """An input that the provider refuses. `property` may be empty when the reason concerns them all."""
+
+    property: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.property}: {self.reason}" if self.property else self.reason
+
+
+@dataclass(frozen=True)
+class PropertyDiff:
+    """How one property differs. `kind` is Pulumi's word: add, delete or update, each also with `-replace`."""
+
+    kind: str
+    input_diff: bool = False
+
+
+@dataclass(frozen=True)
+class Diff:
+    """Whether and how a resource differs from what the program wants.
+
+    `detailed` maps property paths, or is None when the provider gave only property names.
+    """
+
+    changed: bool
+    changed_keys: tuple[str, ...] = ()
+    replace_keys: tuple[str, ...] = ()
+    delete_before_replace: bool = False
+    detailed: Mapping[str, PropertyDiff] | None = None
+
+    @property
+    def replaces(self) -> bool:
+        return bool(self.replace_keys)
+
+
+NO_DIFF = Diff(changed=False)
+
+
+@dataclass(frozen=True)
+class ReadResult:
+    """What the cloud says of a resource now. `inputs` is what a program would have to say to get it."""
+
+    id: str
+    inputs: Properties = field(default_factory=dict)
+    outputs: Properties = field(default_factory=dict)
+
+
+class Lifecycle(Protocol):
+    """Manages resources of one package. Every method raises StepError with the cause when the cloud refuses."""
+
+    def check(self, urn: str, old_inputs: Properties, inputs: Properties) -> tuple[Properties, list[CheckFailure]]:
+        """Validate the inputs and fill in defaults, such as generated names."""
+
+    def diff(self, old: ResourceState, inputs: Properties, ignore_changes: tuple[str, ...]) -> Diff:
+        """Compare an existing resource with the inputs that the program wants."""
+
+    def create(self, new: ResourceState, *, preview: bool) -> tuple[str, Properties]:
+        """Make the resource: its id and outputs. In a preview the id is empty and outputs may be unknown."""
+
+    def update(self, old: ResourceState, new: ResourceState, *, preview: bool) -> Properties:
+        """Change the resource in place: its outputs."""
+
+    def delete(self, old: ResourceState) -> None:
+        """Remove the resource; one that is gone already is a success."""
+
+    def read(self, state: ResourceState) -> ReadResult | None:
+        """Look the resource up, or None when it is gone."""
