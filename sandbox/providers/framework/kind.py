@@ -108,8 +108,8 @@ class ResourceKind(ABC, Generic[Connection]):
         """Add to checked inputs what the program left to the provider. Inputs may hold `UNKNOWN` and `Secret`."""
         return self.autoname.fill(name, inputs, old_inputs) if self.autoname else inputs
 
-    def predict(self, inputs: Properties) -> Properties:
-        """Outputs that follow from the inputs alone, for previews. Inputs may hold `UNKNOWN`."""
+    def predict(self, connection: Connection, inputs: Properties) -> Properties:
+        """Outputs known before the cloud is asked, for previews. Inputs may hold `UNKNOWN`; no network traffic."""
         return {}
 
     def outputs_changed_by(self, changed: frozenset[str]) -> frozenset[str]:

@@ -4,19 +4,24 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sandbox.providers.framework.diff import changes
-from sandbox.providers.framework.kind import ResourceKind
+from sandbox.providers.framework.kind import Connection, ResourceKind
 from sandbox.values import UNKNOWN, Properties, PropertyValue, Secret, contains_secret, reveal
 
 
-def predicted(kind: ResourceKind[Any], inputs: Properties) -> Properties:
+def predicted(kind: ResourceKind[Connection], connection: Connection, inputs: Properties) -> Properties:
     """The outputs of a resource that is still to be made."""
     chosen_by_cloud = {key for key, declared in kind.inputs.items() if declared.computed and key not in inputs}
     unknown = dict.fromkeys(kind.computed | chosen_by_cloud, UNKNOWN)
-    return conceal({**unknown, **inputs, **kind.predict(reveal(inputs))}, kind.secrets, like=inputs)
+    return conceal({**unknown, **inputs, **kind.predict(connection, reveal(inputs))}, kind.secrets, like=inputs)
 
 
 def predicted_update(
-    kind: ResourceKind[Any], old_inputs: Properties, outputs: Properties, inputs: Properties, ignored: Iterable[str]
+    kind: ResourceKind[Connection],
+    connection: Connection,
+    old_inputs: Properties,
+    outputs: Properties,
+    inputs: Properties,
+    ignored: Iterable[str],
 ) -> Properties:
     """The outputs that an update will lead to: the recorded ones wherever nothing changes."""
     found = changes(reveal(old_inputs), reveal(inputs), kind.inputs, ignored)
@@ -24,7 +29,7 @@ def predicted_update(
     kept = {key: value for key, value in outputs.items() if key not in changed}
     moved = dict.fromkeys(kind.outputs_changed_by(changed), UNKNOWN)
     given = {key: inputs[key] for key in changed if key in inputs}
-    return conceal({**kept, **moved, **given, **kind.predict(reveal(inputs))}, kind.secrets, like=inputs)
+    return conceal({**kept, **moved, **given, **kind.predict(connection, reveal(inputs))}, kind.secrets, like=inputs)
 
 
 def merged(kind: ResourceKind[Any], inputs: Properties, outputs: Properties) -> Properties:

@@ -154,10 +154,10 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[Conne
 
     def Create(self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext) -> provider_pb2.CreateResponse:
         with explaining(context, _about("creating", request), inputs := from_struct(request.properties)):
-            kind = self._kind(request)
+            kind, connection = self._kind(request), self._connection(context)
             if request.preview:
-                return provider_pb2.CreateResponse(properties=to_struct(predicted(kind, inputs)))
-            resource_id, outputs = kind.create(self._connection(context), present(reveal(inputs)))
+                return provider_pb2.CreateResponse(properties=to_struct(predicted(kind, connection, inputs)))
+            resource_id, outputs = kind.create(connection, present(reveal(inputs)))
             return provider_pb2.CreateResponse(id=resource_id, properties=to_struct(merged(kind, inputs, outputs)))
 
     def Read(self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext) -> provider_pb2.ReadResponse:
@@ -182,12 +182,12 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[Conne
 
     def Update(self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext) -> provider_pb2.UpdateResponse:
         with explaining(context, _about("updating", request), inputs := from_struct(request.news)):
-            kind = self._kind(request)
+            kind, connection = self._kind(request), self._connection(context)
             old_inputs, outputs = from_struct(request.old_inputs), from_struct(request.olds)
             if request.preview:
-                expected = predicted_update(kind, old_inputs, outputs, inputs, request.ignoreChanges)
+                expected = predicted_update(kind, connection, old_inputs, outputs, inputs, request.ignoreChanges)
                 return provider_pb2.UpdateResponse(properties=to_struct(expected))
-            updated = kind.update(self._connection(context), request.id, reveal(outputs), present(reveal(inputs)))
+            updated = kind.update(connection, request.id, reveal(outputs), present(reveal(inputs)))
             return provider_pb2.UpdateResponse(properties=to_struct(merged(kind, inputs, updated)))
 
     def Delete(self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:

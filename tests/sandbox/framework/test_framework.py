@@ -47,7 +47,7 @@ class Note(ResourceKind[Notes]):
         if inputs.get("text") == "":
             yield "text", "A note without text is no note."
 
-    def predict(self, inputs: Properties) -> Properties:
+    def predict(self, connection: Notes, inputs: Properties) -> Properties:
         return {"tagsAll": inputs.get("tags", {})}
 
     def outputs_changed_by(self, changed: frozenset[str]) -> frozenset[str]:
