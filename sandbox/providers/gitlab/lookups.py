@@ -1,0 +1,80 @@
+"""Finding the group and the project that exist already."""
+
+from typing import Any
+
+from gitlab.exceptions import GitlabGetError
+
+from sandbox.providers.framework import Function, Property
+from sandbox.providers.gitlab.connection import Connection
+from sandbox.values import Properties
+
+
+class LookupFailedError(Exception):
+    """GitLab has nothing of that name, or the name was not given."""
+
+
+def _get_group(connection: Connection, arguments: Properties) -> Properties:
+    group = _find(connection.client.groups, "group", arguments, "groupId", "fullPath")
+    return {
+        "id": str(group["id"]),
+        "groupId": group["id"],
+        "name": group["name"],
+        "path": group["path"],
+        "fullName": group["full_name"],
+        "fullPath": group["full_path"],
+        "parentId": group["parent_id"] or 0,
+        "description": group["description"],
+        "visibilityLevel": group["visibility"],
+        "createdAt": group["created_at"],
+        "webUrl": group["web_url"],
+    }
+
+
+def _get_project(connection: Connection, arguments: Properties) -> Properties:
+    project = _find(connection.client.projects, "project", arguments, "id", "pathWithNamespace")
+    return {
+        "id": str(project["id"]),
+        "name": project["name"],
+        "path": project["path"],
+        "nameWithNamespace": project["name_with_namespace"],
+        "pathWithNamespace": project["path_with_namespace"],
+        "namespaceId": project["namespace"]["id"],
+        "description": project["description"],
+        "defaultBranch": project["default_branch"],
+        "emptyRepo": project["empty_repo"],
+        "archived": project["archived"],
+        "topics": project["topics"],
+        "visibilityLevel": project["visibility"],
+        "visibility": project["visibility"],
+        "createdAt": project["created_at"],
+        "lastActivityAt": project["last_activity_at"],
+        "httpUrlToRepo": project["http_url_to_repo"],
+        "webUrl": project["web_url"],
+    }
+
+
+GET_GROUP: Function[Connection] = Function(
+    token="gitlab:index/getGroup:getGroup",  # noqa: S106 (a function's name)
+    arguments={"groupId": Property(), "fullPath": Property()},
+    call=_get_group,
+)
+GET_PROJECT: Function[Connection] = Function(
+    token="gitlab:index/getProject:getProject",  # noqa: S106 (a function's name)
+    arguments={"id": Property(), "pathWithNamespace": Property()},
+    call=_get_project,
+)
+
+
+def _find(manager: Any, what: str, arguments: Properties, *names: str) -> dict[str, Any]:
+    """What the one given argument leads to, as GitLab describes it."""
+    given = [name for name in names if arguments.get(name) not in (None, "")]
+    if len(given) != 1:
+        raise LookupFailedError(f"Name the {what} by {' or by '.join(names)}, one of them.")
+    reference = arguments[given[0]]
+    try:
+        found: dict[str, Any] = manager.get(reference).attributes
+    except GitlabGetError as error:
+        if error.response_code != 404:
+            raise
+        raise LookupFailedError(f"GitLab has no {what} {reference!r} that this token may see.") from error
+    return found

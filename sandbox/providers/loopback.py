@@ -1,0 +1,26 @@
+"""The sandbox's providers talk to the sandbox alone: an address that leads elsewhere is a mistake worth stopping at."""
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+
+class NotTheSandboxError(Exception):
+    """A configuration that leads to a real service."""
+
+
+def require_loopback(url: str, setting: str) -> str:
+    """Return the URL, given by `setting`, if it leads to this machine; raise `NotTheSandboxError` otherwise."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost" or _is_loopback(host):
+        return url
+    raise NotTheSandboxError(
+        f"{setting} is {url}, which is not the sandbox's: its providers reach nothing but this machine. "
+        "Deploy to a real environment with the pulumi command and the real providers."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,290 @@
+"""The gitlab provider as an engine uses it: over gRPC, against the emulated GitLab."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import gitlab
+import grpc
+import pytest
+
+from sandbox.providers.framework import serve
+from sandbox.providers.gitlab import provider
+from sandbox.services.gitlab import access_token
+from sandbox.values import UNKNOWN, Properties, Secret, reveal
+from tests.sandbox.provider_client import ProviderClient, details
+from tests.sandbox.services_gitlab.conftest import serving
+
+FILE = "gitlab:index/repositoryFile:RepositoryFile"
+RUNNER = "gitlab:index/userRunner:UserRunner"
+VARIABLE = "gitlab:index/projectVariable:ProjectVariable"
+GROUP_VARIABLE = "gitlab:index/groupVariable:GroupVariable"
+
+PIPELINE: Properties = {
+    "project": "platform/images",
+    "branch": "master",
+    "filePath": ".gitlab-ci.yml",
+    "content": "build: {}\n",
+    "encoding": "text",
+    "authorName": "Buildyard",
+    "authorEmail": "b@x.org",
+    "createCommitMessage": "Publish [skip ci]",
+    "updateCommitMessage": "Update [skip ci]",
+    "deleteCommitMessage": "Remove [skip ci]",
+}
+ARM64: Properties = {
+    "runnerType": "group_type",
+    "groupId": 1,
+    "tagLists": ["linux", "arm64"],
+    "untagged": False,
+    "maximumTimeout": 3600,
+}
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    with serving(tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+def cloud(url: str, tmp_path: Path) -> gitlab.Gitlab:
+    return gitlab.Gitlab(url, private_token=access_token(tmp_path))
+
+
+@pytest.fixture
+def engine(url: str, tmp_path: Path) -> Iterator[ProviderClient]:
+    server, port = serve(provider())
+    client = ProviderClient(port, {"baseUrl": f"{url}/api/v4/", "token": access_token(tmp_path)})
+    yield client
+    client.close()
+    server.stop(None)
+
+
+def test_a_published_file_is_one_commit(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
+    resource_id, outputs = engine.create(FILE, "pipeline", PIPELINE)
+    assert resource_id == "platform/images:master:.gitlab-ci.yml"
+    commit = cloud.projects.get(1).commits.get("master")
+    assert (commit.title, commit.author_name) == ("Publish [skip ci]", "Buildyard")
+    assert (outputs["lastCommitId"], outputs["size"]) == (commit.id, 10)
+
+
+def test_an_edit_by_hand_is_undone_by_the_next_update(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
+    resource_id, outputs = engine.create(FILE, "pipeline", PIPELINE)
+    project = cloud.projects.get(1)
+    project.files.update(".gitlab-ci.yml", {"branch": "master", "content": "mine", "commit_message": "Tweak"})
+    _, live, live_inputs = engine.read(FILE, "pipeline", resource_id, outputs, PIPELINE)
+    assert live_inputs == {**PIPELINE, "content": "mine"}, "a refresh does not show what was edited, and that alone"
+    assert details(engine.diff(FILE, "pipeline", live_inputs, PIPELINE, outputs=live)) == {"content": "UPDATE"}
+    engine.update(FILE, "pipeline", resource_id, outputs=live, old_inputs=live_inputs, inputs=PIPELINE)
+    assert project.files.raw(".gitlab-ci.yml", ref="master") == b"build: {}\n"
+
+
+def test_a_refresh_of_an_untouched_file_changes_nothing(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
+    resource_id, outputs = engine.create(FILE, "pipeline", PIPELINE)
+    other = {"file_path": "other", "branch": "master", "content": "x", "commit_message": "Something else"}
+    cloud.projects.get(1).files.create(other)
+    _, live, live_inputs = engine.read(FILE, "pipeline", resource_id, outputs, PIPELINE)
+    assert live_inputs == PIPELINE
+    assert live["lastCommitId"] == outputs["lastCommitId"]
+
+
+def test_a_file_that_exists_is_left_alone_unless_told_otherwise(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
+    readme = {**PIPELINE, "filePath": "README.md"}
+    with pytest.raises(
+        grpc.RpcError, match=r"creating .*RepositoryFile 'readme'.*A file with this name already exists"
+    ):
+        engine.create(FILE, "readme", readme)
+    engine.create(FILE, "readme", {**readme, "overwriteOnCreate": True})
+    assert cloud.projects.get(1).files.raw("README.md", ref="master") == b"build: {}\n"
+
+
+def test_a_new_message_alone_makes_no_commit(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
+    resource_id, outputs = engine.create(FILE, "pipeline", PIPELINE)
+    reworded = {**PIPELINE, "updateCommitMessage": "Change it"}
+    after = engine.update(FILE, "pipeline", resource_id, outputs=outputs, old_inputs=PIPELINE, inputs=reworded)
+    assert after["updateCommitMessage"] == "Change it"
+    assert cloud.projects.get(1).commits.get("master").id == outputs["commitId"]
+
+
+def test_a_deleted_file_is_gone_and_deleting_it_again_is_no_error(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
+    resource_id, outputs = engine.create(FILE, "pipeline", PIPELINE)
+    engine.delete(FILE, "pipeline", resource_id, outputs)
+    commit = cloud.projects.get(1).commits.get("master")
+    assert (commit.title, commit.author_name) == ("Remove [skip ci]", "Buildyard")
+    engine.delete(FILE, "pipeline", resource_id, outputs)
+    assert engine.read(FILE, "pipeline", resource_id, outputs, PIPELINE)[0] == "", "a refresh still finds the file"
+
+
+def test_files_at_the_same_time_all_arrive(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        inputs = [{**PIPELINE, "filePath": f"ci/{number}.yml"} for number in range(8)]
+        list(pool.map(lambda each: engine.create(FILE, each["filePath"], each), inputs))
+    assert len(cloud.projects.get(1).commits.list(get_all=True)) == 9
+
+
+def test_a_base64_file_does_not_drift_by_its_line_breaks(engine: ProviderClient) -> None:
+    inputs = {**PIPELINE, "encoding": "base64", "content": "AP/\n+AQ==\n"}
+    resource_id, outputs = engine.create(FILE, "binary", inputs)
+    assert engine.read(FILE, "binary", resource_id, outputs, inputs)[2] == inputs
+
+
+@pytest.mark.parametrize(
+    ("wrong", "property_", "reason"),
+    [
+        ({"filePath": "/etc/passwd"}, "filePath", "relative to the repository"),
+        ({"encoding": "latin1"}, "encoding", "text or base64"),
+        ({"encoding": "base64", "content": "?"}, "content", "not base64"),
+        ({"updateCommitMessage": None}, "updateCommitMessage", "set updateCommitMessage or commitMessage"),
+        ({"filepath": "x"}, "filepath", "did you mean 'filePath'"),
+    ],
+)
+def test_a_wrong_file_fails_the_preview(engine: ProviderClient, wrong: Properties, property_: str, reason: str) -> None:
+    _, failures = engine.check(FILE, "pipeline", {**PIPELINE, **wrong})
+    assert reason in failures[property_]
+
+
+def test_a_file_elsewhere_is_another_file(engine: ProviderClient) -> None:
+    moved = engine.diff(FILE, "pipeline", PIPELINE, {**PIPELINE, "branch": "main"})
+    assert (list(moved.replaces), details(moved)) == (["branch"], {"branch": "UPDATE_REPLACE"})
+
+
+def test_a_preview_knows_all_but_what_git_computes(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
+    resource_id, outputs = engine.create(FILE, "pipeline", PIPELINE, preview=True)
+    assert resource_id == ""
+    assert outputs["commitId"] is UNKNOWN
+    assert outputs["content"] == PIPELINE["content"]
+    assert len(cloud.projects.get(1).commits.list(get_all=True)) == 1, "a preview made a commit"
+
+
+def test_a_runners_token_is_a_secret_that_a_refresh_keeps(engine: ProviderClient) -> None:
+    resource_id, outputs = engine.create(RUNNER, "arm64", ARM64)
+    assert isinstance(outputs["token"], Secret)
+    assert outputs["token"].value.startswith("glrt-")
+    _, live, live_inputs = engine.read(RUNNER, "arm64", resource_id, outputs, ARM64)
+    assert live["token"] == outputs["token"]
+    assert live_inputs == ARM64
+
+
+def test_a_runner_changes_in_place_but_not_its_owner(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
+    resource_id, outputs = engine.create(RUNNER, "arm64", ARM64)
+    paused = {**ARM64, "paused": True, "tagLists": ["arm64"]}
+    after = engine.update(RUNNER, "arm64", resource_id, outputs=outputs, old_inputs=ARM64, inputs=paused)
+    assert after["token"] == outputs["token"], "an update lost the token"
+    runner = cloud.runners.get(resource_id)
+    assert (runner.paused, runner.tag_list, runner.run_untagged) == (True, ["arm64"], False)
+    assert list(engine.diff(RUNNER, "arm64", ARM64, {**ARM64, "groupId": 2}).replaces) == ["groupId"]
+
+
+def test_the_order_of_tags_is_no_change(engine: ProviderClient) -> None:
+    assert details(engine.diff(RUNNER, "arm64", ARM64, {**ARM64, "tagLists": ["arm64", "linux"]})) == {}
+
+
+def test_a_paused_runner_shows_as_drift(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
+    inputs = {**ARM64, "paused": False}
+    resource_id, outputs = engine.create(RUNNER, "arm64", inputs)
+    cloud.runners.update(resource_id, {"paused": True})
+    assert engine.read(RUNNER, "arm64", resource_id, outputs, inputs)[2] == {**inputs, "paused": True}
+    cloud.runners.delete(resource_id)
+    assert engine.read(RUNNER, "arm64", resource_id, outputs, inputs)[0] == ""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "property_"),
+    [
+        ({"runnerType": "shared"}, "runnerType"),
+        ({"groupId": None}, "groupId"),
+        ({"maximumTimeout": 599}, "maximumTimeout"),
+        ({"accessLevel": "protected"}, "accessLevel"),
+    ],
+)
+def test_a_wrong_runner_fails_the_preview(engine: ProviderClient, wrong: Properties, property_: str) -> None:
+    _, failures = engine.check(RUNNER, "arm64", {**ARM64, **wrong})
+    assert list(failures) == [property_]
+
+
+@pytest.mark.parametrize(("token", "owner"), [(VARIABLE, "project"), (GROUP_VARIABLE, "group")])
+def test_a_variable_lives_and_dies(engine: ProviderClient, cloud: gitlab.Gitlab, token: str, owner: str) -> None:
+    path = {"project": "platform/images", "group": "platform"}[owner]
+    inputs: Properties = {owner: path, "key": "REGISTRY", "value": "a.example.com", "raw": True, "protected": False}
+    resource_id, outputs = engine.create(token, "registry", inputs)
+    assert resource_id == f"{path}:REGISTRY:*"
+    changed = {**inputs, "value": "b.example.com"}
+    assert details(engine.diff(token, "registry", inputs, changed)) == {"value": "UPDATE"}
+    after = engine.update(token, "registry", resource_id, outputs=outputs, old_inputs=inputs, inputs=changed)
+    variables = (cloud.groups if owner == "group" else cloud.projects).get(1).variables
+    assert (variables.get("REGISTRY").value, after["value"]) == ("b.example.com", "b.example.com")
+    assert engine.read(token, "registry", resource_id, after, changed)[2] == changed
+    engine.delete(token, "registry", resource_id, after)
+    assert variables.list(get_all=True) == []
+    assert engine.read(token, "registry", resource_id, after, changed)[0] == ""
+
+
+def test_a_secret_value_stays_secret_and_out_of_errors(engine: ProviderClient) -> None:
+    inputs: Properties = {"project": "1", "key": "TOKEN", "value": Secret("s3cret value"), "masked": True}
+    with pytest.raises(grpc.RpcError, match="is invalid") as refused:
+        engine.create(VARIABLE, "token", inputs)
+    assert "s3cret value" not in str(refused.value)
+    _, outputs = engine.create(VARIABLE, "token", {**inputs, "value": Secret("s3cret-value")})
+    assert outputs["value"] == Secret("s3cret-value")
+
+
+def test_a_hidden_variable_keeps_its_recorded_value(engine: ProviderClient) -> None:
+    inputs: Properties = {"project": "1", "key": "TOKEN", "value": "s3cret-value", "hidden": True, "masked": True}
+    resource_id, outputs = engine.create(VARIABLE, "token", inputs)
+    assert reveal(engine.read(VARIABLE, "token", resource_id, outputs, inputs)[2]) == inputs
+
+
+def test_groups_and_projects_are_found_by_path_and_id(engine: ProviderClient) -> None:
+    group, _ = engine.invoke("gitlab:index/getGroup:getGroup", {"fullPath": "platform"})
+    assert (group["groupId"], group["id"]) == (1, "1")
+    project, _ = engine.invoke("gitlab:index/getProject:getProject", {"id": "1"})
+    assert (project["pathWithNamespace"], project["defaultBranch"]) == ("platform/images", "master")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"fullPath": "nobody"}, "GitLab has no group 'nobody'"), ({}, "Name the group by groupId or by fullPath")],
+)
+def test_a_group_that_is_not_there_is_named(engine: ProviderClient, arguments: Properties, message: str) -> None:
+    with pytest.raises(grpc.RpcError, match=message):
+        engine.invoke("gitlab:index/getGroup:getGroup", arguments)
+
+
+def test_the_environment_says_where_gitlab_is_when_the_configuration_does_not(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITLAB_BASE_URL", f"{url}/api/v4/")
+    monkeypatch.setenv("GITLAB_TOKEN", access_token(tmp_path))
+    server, port = serve(provider())
+    client = ProviderClient(port)
+    assert client.invoke("gitlab:index/getGroup:getGroup", {"groupId": 1})[0]["fullPath"] == "platform"
+    client.close()
+    server.stop(None)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "message"),
+    [
+        ({"token": "t"}, "needs gitlab:baseUrl in the stack's settings, or .GITLAB_BASE_URL"),
+        ({"baseUrl": "https://gitlab.com/api/v4/", "token": "t"}, "which is not the sandbox's"),
+        ({"baseUrl": "http://127.0.0.1.example.com/", "token": "t"}, "which is not the sandbox's"),
+    ],
+)
+def test_a_configuration_that_leads_elsewhere_is_refused(
+    configuration: Properties, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GITLAB_BASE_URL", raising=False)
+    server, port = serve(provider())
+    with pytest.raises(grpc.RpcError, match=message):
+        ProviderClient(port, configuration)
+    server.stop(None)
+
+
+def test_a_wrong_token_is_said_to_be_one(url: str) -> None:
+    server, port = serve(provider())
+    client = ProviderClient(port, {"baseUrl": f"{url}/api/v4/", "token": "wrong"})
+    with pytest.raises(grpc.RpcError, match="401"):
+        client.invoke("gitlab:index/getGroup:getGroup", {"groupId": 1})
+    client.close()
+    server.stop(None)
