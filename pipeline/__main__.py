@@ -1,0 +1,50 @@
+"""Print a stack's pipelines: no cloud, engine or credentials.
+
+What only the cloud knows stands as a name in capitals, unless the stack's file says it.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+
+from pipeline.generate import generate
+from pipeline.inputs import PipelineInputs, registry_host
+from pipeline.render import PipelineFile, render
+from stacks import config
+from stacks.mistakes import Mistake, SettingsError, nearest
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
+    parser.add_argument("--stack", required=True, help="the stack, as in stacks/Pulumi.STACK.yaml")
+    parser.add_argument("--project", metavar="PATH", help="only this GitLab project; default: all of the stack")
+    options = parser.parse_args(arguments)
+    try:
+        for file in _files(options.stack, options.project):
+            print(f"---\n# {file.path}\n{file.text}", end="")
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _files(stack: str, wanted: str | None) -> Iterator[PipelineFile]:
+    settings = config.read_file(stack)
+    source = f"stacks/Pulumi.{stack}.yaml"
+    paths = [project.path for project in settings.projects]
+    if wanted is not None and wanted not in paths:
+        mistake = Mistake(path="buildyard:projects", wrong=f"the stack has no {wanted}", right=nearest(wanted, paths))
+        raise SettingsError([mistake], source=source)
+    account = settings.registry.account or "AWS_ACCOUNT_ID"
+    region = config.read_values(stack).get("aws:region", "AWS_REGION")
+    for project in settings.projects:
+        if wanted in (None, project.path):
+            host = registry_host(account, region)
+            yield from render(
+                generate(PipelineInputs(settings=settings, project=project, registry_host=host, source=source))
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

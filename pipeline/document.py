@@ -1,0 +1,101 @@
+"""The model as the plain values that stand in a YAML file, in the order in which people read them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.model import Artifacts, Changes, Job, Need, Reference, Retry, Rule, Workflow, WorkflowRule
+
+
+class Inline(list[Any]):
+    """A list that is short enough for one line."""
+
+
+class Block(str):
+    """A text of several lines, written as they are."""
+
+
+def workflow(value: Workflow) -> dict[str, Any]:
+    """The top-level key `workflow`."""
+    return {
+        "auto_cancel": {"on_new_commit": str(value.on_new_commit)},
+        "rules": [_workflow_rule(rule) for rule in value.rules],
+    }
+
+
+def jobs(values: Sequence[Job]) -> dict[str, Any]:
+    """The jobs by their names."""
+    return {job.name: _job(job) for job in values}
+
+
+def _job(job: Job) -> dict[str, Any]:
+    return _given(
+        {
+            "extends": job.extends[0] if len(job.extends) == 1 else Inline(job.extends) or None,
+            "stage": job.stage,
+            "tags": Inline(job.tags) or None,
+            "image": {"name": job.image, "entrypoint": Inline([""])} if job.image else None,
+            "variables": dict(job.variables) or None,
+            "interruptible": job.interruptible or None,
+            "timeout": job.timeout,
+            "retry": job.retry and _retry(job.retry),
+            "needs": None if job.needs is None else _needs(job.needs),
+            "rules": [rule if isinstance(rule, Reference) else _rule(rule) for rule in job.rules] or None,
+            "before_script": [_line(line) for line in job.before_script] or None,
+            "script": [_line(line) for line in job.script] or None,
+            "artifacts": job.artifacts and _artifacts(job.artifacts),
+        }
+    )
+
+
+def _needs(needs: Sequence[Need]) -> list[Any]:
+    if any(need.optional for need in needs):
+        return [{"job": need.job, "optional": need.optional} for need in needs]
+    return Inline(need.job for need in needs)
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    implied = rule.when.ON_SUCCESS if rule.condition else None
+    return _given(
+        {
+            "if": rule.condition,
+            "changes": rule.changes and _changes(rule.changes),
+            "when": None if rule.when is implied else str(rule.when),
+            "allow_failure": rule.allow_failure or None,
+        }
+    )
+
+
+def _changes(changes: Changes) -> dict[str, Any]:
+    return _given({"paths": list(changes.paths), "compare_to": changes.compare_to})
+
+
+def _workflow_rule(rule: WorkflowRule) -> dict[str, Any]:
+    return _given(
+        {
+            "if": rule.condition,
+            "when": rule.when and str(rule.when),
+            "auto_cancel": {"on_new_commit": str(rule.on_new_commit)} if rule.on_new_commit else None,
+        }
+    )
+
+
+def _retry(retry: Retry) -> dict[str, Any]:
+    return {"max": retry.times, "when": Inline(retry.when), "exit_codes": Inline(retry.exit_codes)}
+
+
+def _artifacts(artifacts: Artifacts) -> dict[str, Any]:
+    return _given(
+        {
+            "paths": Inline(artifacts.paths) or None,
+            "reports": {"dotenv": artifacts.dotenv} if artifacts.dotenv else None,
+            "expire_in": artifacts.expire_in,
+        }
+    )
+
+
+def _line(line: str | Reference) -> Any:
+    return Block(line) if isinstance(line, str) and "\n" in line else line
+
+
+def _given(keys: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in keys.items() if value is not None}

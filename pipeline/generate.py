@@ -1,0 +1,33 @@
+"""From a project's settings to its pipeline."""
+
+from pipeline import graph, limits
+from pipeline.inputs import PipelineInputs
+from pipeline.jobs import names
+from pipeline.jobs.build import build_jobs, image_template
+from pipeline.jobs.manifest import manifest_jobs
+from pipeline.jobs.tag import tag_job
+from pipeline.jobs.templates import templates
+from pipeline.model import Pipeline
+from pipeline.rules import workflow
+from stacks.mistakes import SettingsError
+
+
+def generate(inputs: PipelineInputs) -> Pipeline:
+    """The project's pipeline. Raises `SettingsError` if GitLab would not take it, with every reason."""
+    images = [
+        job
+        for image in inputs.project.images
+        for job in (image_template(inputs, image), *build_jobs(inputs, image), *manifest_jobs(inputs, image))
+    ]
+    pipeline = Pipeline(
+        project=inputs.project.path,
+        path=inputs.project.pipeline_path,
+        source=inputs.source,
+        stages=(names.STAGE,),
+        workflow=workflow(inputs.project.default_branch),
+        jobs=(*templates(inputs), tag_job(inputs), *images),
+    )
+    mistakes = [*graph.check(pipeline), *limits.check(pipeline, inputs)]
+    if mistakes:
+        raise SettingsError(mistakes, source=inputs.source)
+    return pipeline

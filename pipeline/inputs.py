@@ -1,0 +1,62 @@
+"""What a pipeline is generated from."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from stacks.settings import Image, Project, Settings
+
+
+def registry_host(account: str, region: str) -> str:
+    """The host of an AWS account's ECR registry.
+
+    Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
+    """
+    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return f"{account}.dkr.ecr.{region}.{domain}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PipelineInputs:
+    """One project of a stack, and the one thing about it that only the cloud knows: the registry's host.
+
+    `settings` have passed `stacks.parsing.parse`: images depend on each other without circles and on known ones only.
+    `source` is the file that people edit, `stacks/Pulumi.dev.yaml`.
+    """
+
+    settings: Settings
+    project: Project
+    registry_host: str
+    source: str
+
+    def repository_url(self, image: Image) -> str:
+        """Where the image is pushed to and pulled from, without a tag."""
+        return f"{self.registry_host}/{self.settings.repository_of(self.project, image)}"
+
+    def image(self, name: str) -> Image:
+        """The project's image of that name."""
+        return self._images[name]
+
+    def is_depended_on(self, image: Image) -> bool:
+        """Whether another image of the project is built on it."""
+        return image.name in self._depended_on
+
+    @cached_property
+    def origin(self) -> str:
+        """The project's key in the settings."""
+        return f"buildyard:projects[{self.settings.projects.index(self.project)}]"
+
+    def origin_of(self, image: Image) -> str:
+        """The image's key in the settings."""
+        return f"{self.origin}.images[{self._positions[image.name]}]"
+
+    @cached_property
+    def _images(self) -> dict[str, Image]:
+        return {image.name: image for image in self.project.images}
+
+    @cached_property
+    def _positions(self) -> dict[str, int]:
+        return {image.name: position for position, image in enumerate(self.project.images)}
+
+    @cached_property
+    def _depended_on(self) -> set[str]:
+        return {name for image in self.project.images for name in image.depends_on}

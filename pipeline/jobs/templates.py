@@ -1,0 +1,98 @@
+"""The hidden templates: what all jobs of a kind share, written once a file."""
+
+from collections.abc import Iterator
+
+from pipeline import rules, scripts
+from pipeline.inputs import PipelineInputs
+from pipeline.jobs import names
+from pipeline.jobs.resources import brief
+from pipeline.model import Artifacts, Job, Retry
+from stacks.architecture import Architecture
+
+JOB = ".buildyard-job"
+BRIEF = ".buildyard-brief"
+BUILD = ".buildyard-build"
+MANIFEST = ".buildyard-manifest"
+
+RETRY = Retry(
+    times=2,
+    when=("runner_system_failure", "scheduler_failure", "api_failure", "unknown_failure"),
+    exit_codes=(137, 143),
+)
+"""What is not the job's own fault. A reclaimed spot node shows as a script that failed by SIGKILL or SIGTERM
+(https://gitlab.com/gitlab-org/gitlab-runner/-/issues/37911): by the exit code it can be told from a broken Dockerfile,
+which fails with 1 and would fail again. A timeout would run out again, so it is not among them."""
+
+_BRIEF_MINUTES = 10
+
+
+def minutes(count: int) -> str:
+    """A duration as GitLab reads it."""
+    return f"{count} minutes"
+
+
+BUILD_TIMEOUT = minutes(60)
+
+
+def architecture_name(architecture: Architecture) -> str:
+    """The template of the jobs that run on an architecture's runners."""
+    return f".buildyard-{architecture}"
+
+
+def templates(inputs: PipelineInputs) -> Iterator[Job]:
+    """All of them, each before those that extend it."""
+    runners = inputs.settings.runners
+    architectures = inputs.settings.architectures
+    yield Job(
+        name=JOB,
+        origin=inputs.origin,
+        stage=names.STAGE,
+        image="$BUILDYARD_BUILDER_IMAGE",
+        interruptible=True,
+        retry=RETRY,
+    )
+    yield Job(
+        name=BRIEF,
+        origin=inputs.origin,
+        extends=(JOB,),
+        tags=tuple(
+            tag for tag in architectures[0].runner_tags if all(tag in each.runner_tags for each in architectures)
+        ),
+        variables={"GIT_STRATEGY": "none", **brief(runners)},
+        timeout=minutes(_BRIEF_MINUTES + runners.node_wait_minutes),
+    )
+    yield Job(
+        name=MANIFEST,
+        origin=inputs.origin,
+        extends=(BRIEF,),
+        variables={"BUILDYARD_REGISTRY": inputs.registry_host},
+        rules=(rules.IN_EVERY_PIPELINE,),
+        before_script=(scripts.shell("login.sh"), scripts.function("publish_image", "publish.py")),
+        artifacts=Artifacts(paths=(".buildyard/*.digest",), dotenv="build.env"),
+    )
+    yield Job(
+        name=BUILD,
+        origin=inputs.origin,
+        extends=(JOB,),
+        variables={
+            "BUILDYARD_REGISTRY": inputs.registry_host,
+            "BUILDYARD_DEFAULT_BRANCH": inputs.project.default_branch,
+            "GIT_DEPTH": "1",
+            # A pod gives a rootless daemon no /proc of its own: RUN shares the daemon's process namespace.
+            "BUILDKITD_FLAGS": "--oci-worker-no-process-sandbox",
+            # The default of 10 is two seconds; a busy node takes longer to start the daemon. 60 is about 40 seconds.
+            "BUILDCTL_CONNECT_RETRIES_MAX": "60",
+        },
+        timeout=BUILD_TIMEOUT,
+        needs=(),
+        rules=(*rules.always(), rules.BY_HAND),
+        before_script=(scripts.shell("login.sh"), scripts.shell("build.sh")),
+        artifacts=Artifacts(paths=(".buildyard/*.json",)),
+    )
+    for architecture in architectures:
+        yield Job(
+            name=architecture_name(architecture),
+            origin=inputs.origin,
+            tags=architecture.runner_tags,
+            variables={"BUILDYARD_ARCHITECTURE": str(architecture)},
+        )

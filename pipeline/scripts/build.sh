@@ -1,0 +1,64 @@
+# use_image NAME REPOSITORY: `FROM NAME` is the image that this pipeline has built, else the one published last.
+use_image() {
+  if [ -f ".buildyard/$1.digest" ]; then
+    base="$2@$(cat ".buildyard/$1.digest")"
+  else
+    base="$2:latest"
+  fi
+  echo "FROM $1 is $base"
+  named_contexts="${named_contexts-} --opt context:$1=docker-image://$base"
+}
+
+# cache_tag REF: the tag of a Git ref's build cache. The hash keeps apart what the slug does not, a/b and a-b.
+cache_tag() {
+  slug=$(printf %s "$1" | tr '[:upper:]' '[:lower:]' | LC_ALL=C tr -c a-z0-9 - | cut -c 1-40)
+  hash=$(printf %s "$1" | sha256sum | cut -c 1-8)
+  echo "buildcache-$slug-$hash-$BUILDYARD_ARCHITECTURE"
+}
+
+# build_image NAME REPOSITORY CONTEXT DOCKERFILE-FOLDER DOCKERFILE [BUILDCTL-OPTION...]
+build_image() {
+  name=$1 repository=$2 context=$3 folder=$4 dockerfile=$5
+  shift 5
+
+  # One writer a cache: each ref its own. Tags are built once, and write none.
+  own_cache=
+  if [ -z "${CI_COMMIT_TAG-}" ]; then
+    ref=$CI_COMMIT_REF_NAME
+    if [ "${CI_MERGE_REQUEST_SOURCE_PROJECT_ID:-$CI_PROJECT_ID}" != "$CI_PROJECT_ID" ]; then
+      ref="$CI_MERGE_REQUEST_SOURCE_PROJECT_ID/$ref" # a fork's branch, which may be called like one of ours
+    fi
+    own_cache=$(cache_tag "$ref")
+    set -- "$@" --import-cache "type=registry,ref=$repository:$own_cache" --export-cache \
+      "type=registry,ref=$repository:$own_cache,mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"
+  fi
+  default_cache=$(cache_tag "$BUILDYARD_DEFAULT_BRANCH")
+  if [ "$own_cache" != "$default_cache" ]; then
+    set -- "$@" --import-cache "type=registry,ref=$repository:$default_cache"
+  fi
+
+  # With the commit's time in the image, a build of the same commit from the cache has the same digest again.
+  SOURCE_DATE_EPOCH=$(python3 -c '
+import sys
+from datetime import datetime
+print(int(datetime.fromisoformat(sys.argv[1].replace("Z", "+00:00")).timestamp()))' "$CI_COMMIT_TIMESTAMP")
+  export SOURCE_DATE_EPOCH
+
+  # Files from needed jobs have been read, and would change the checksum of a context that holds them.
+  rm -rf .buildyard
+  output=$(mktemp -d)
+
+  # Without attestations the result is one plain manifest, whose digest depends on nothing but what was built.
+  # shellcheck disable=SC2086 # the named contexts hold no blanks within
+  buildctl-daemonless.sh build --progress=plain --frontend=dockerfile.v0 \
+    --local "context=$context" --local "dockerfile=$folder" --opt "filename=$dockerfile" \
+    --opt "platform=linux/$BUILDYARD_ARCHITECTURE" ${named_contexts-} \
+    --opt "label:org.opencontainers.image.revision=$CI_COMMIT_SHA" \
+    --opt "label:org.opencontainers.image.source=$CI_PROJECT_URL" \
+    --opt "label:org.opencontainers.image.created=$CI_PIPELINE_CREATED_AT" \
+    --output "type=image,name=$repository,push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true" \
+    --metadata-file "$output/metadata.json" "$@"
+
+  mkdir .buildyard
+  mv "$output/metadata.json" ".buildyard/$name-$BUILDYARD_ARCHITECTURE.json"
+}

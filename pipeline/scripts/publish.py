@@ -1,0 +1,86 @@
+"""Publish what an image's build jobs pushed, under the tag IMAGE_TAG. Arguments: name, repository, architectures.
+
+Several architectures are joined in an index; one is tagged as it is. A tag that already holds the same is left alone,
+so that a retry succeeds; one that holds something else is refused, unless it is `latest`. Writes the digest to
+.buildyard/NAME.digest, and IMAGE_TAG, IMAGE_URL and IMAGE_DIGEST to build.env.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def crane(*arguments: str) -> str:
+    """What a crane command prints; the job ends if the command fails, after crane's own words."""
+    done = subprocess.run(["crane", *arguments], stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        sys.exit(f"crane {arguments[0]} failed, for the reason above; nothing more was done.")
+    return done.stdout.strip()
+
+
+def built_digest(name: str, architecture: str) -> str:
+    """The digest that a build job left, of an image that is indeed for that architecture."""
+    metadata = Path(f".buildyard/{name}-{architecture}.json")
+    if not metadata.exists():
+        sys.exit(f"build-{name}:{architecture} left no digest: let it succeed first, then retry this job.")
+    digest: str = json.loads(metadata.read_text())["containerimage.digest"]
+    if platform(f"{repository}@{digest}") != f"linux/{architecture}":
+        sys.exit(f"build-{name}:{architecture} made an image that is not for linux/{architecture}: {digest}")
+    return digest
+
+
+def platform(reference: str) -> str:
+    """The platform that an image's own configuration names."""
+    return _platform(json.loads(crane("config", reference)))
+
+
+def _platform(said: dict[str, str]) -> str:
+    return f"{said.get('os')}/{said.get('architecture')}"
+
+
+def published(reference: str) -> dict[str, str]:
+    """The digest of each platform under a tag, or nothing if there is no such tag."""
+    found = subprocess.run(["crane", "manifest", reference], capture_output=True, text=True)
+    if found.returncode:
+        if not any(answer in found.stderr for answer in ("MANIFEST_UNKNOWN", "NAME_UNKNOWN", "404")):
+            sys.exit(f"Whether there is a {reference} already, the registry did not say: {found.stderr.strip()}")
+        return {}
+    manifest = json.loads(found.stdout)
+    if "manifests" in manifest:
+        return {_platform(child.get("platform", {})): child["digest"] for child in manifest["manifests"]}
+    return {platform(reference): crane("digest", reference)}
+
+
+name, repository, *architectures = sys.argv[1:]
+tag = os.environ.get("IMAGE_TAG")
+if not tag:
+    sys.exit("container-get-tag handed over no IMAGE_TAG: let it succeed first, then retry this job.")
+reference = f"{repository}:{tag}"
+built = {f"linux/{architecture}": built_digest(name, architecture) for architecture in architectures}
+
+present = published(reference)
+if present == built:
+    print(f"{reference} is published already.")
+elif present and tag != "latest":
+    sys.exit(
+        f"{reference} holds another image, {crane('digest', reference)}, and a published tag is never moved. "
+        "Release this one under a new Git tag."
+    )
+else:
+    sources = [f"{repository}@{digest}" for digest in built.values()]
+    if len(sources) > 1:
+        crane("index", "append", "--tag", reference, *(f"--manifest={source}" for source in sources))
+    else:
+        crane("tag", sources[0], tag)
+    if published(reference) != built:
+        sys.exit(
+            f"{reference} is not what this job pushed: another pipeline published it at the same time. Retry this job."
+        )
+
+digest = crane("digest", reference)
+Path(".buildyard", f"{name}.digest").write_text(f"{digest}\n")
+report = f"IMAGE_TAG={tag}\nIMAGE_URL={repository}\nIMAGE_DIGEST={digest}\n"
+Path("build.env").write_text(report)
+print(report, end="")
