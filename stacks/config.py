@@ -16,18 +16,22 @@ DIRECTORY = Path(__file__).parent
 
 
 def load() -> Settings:
-    """The settings of the stack that Pulumi is deploying. Raises `SettingsError`."""
+    """The settings of the stack that Pulumi is deploying. Raises `SettingsError`.
+
+    An empty text says nothing: it is the default with which Pulumi.yaml makes a key optional.
+    """
     import pulumi  # here, so that reading a file needs no engine's SDK
     from pulumi.runtime.config import CONFIG
 
     config = pulumi.Config(NAMESPACE)
-    return parse({key: _value(config.require(key)) for key in _own(CONFIG.get())}, source=_name(pulumi.get_stack()))
+    texts = {key: config.require(key) for key in _own(CONFIG.get())}
+    return parse({key: _value(text) for key, text in texts.items() if text}, source=file_name(pulumi.get_stack()))
 
 
 def read_file(stack: str) -> Settings:
     """The settings that a stack's file holds, without Pulumi. Raises `SettingsError`."""
     values = read_values(stack)
-    return parse({key: values[f"{NAMESPACE}:{key}"] for key in _own(values)}, source=_name(stack))
+    return parse({key: values[f"{NAMESPACE}:{key}"] for key in _own(values)}, source=file_name(stack))
 
 
 def read_values(stack: str) -> Mapping[str, Any]:
@@ -36,14 +40,14 @@ def read_values(stack: str) -> Mapping[str, Any]:
     if not file.exists():
         known = [path.name.split(".")[1] for path in DIRECTORY.glob("Pulumi.*.yaml")]
         raise SettingsError(
-            [Mistake(path=_name(stack), wrong="there is no such file", right=nearest(stack, known))],
-            source=_name(stack),
+            [Mistake(path=file_name(stack), wrong="there is no such file", right=nearest(stack, known))],
+            source=file_name(stack),
         )
     try:
         return dict((yaml.safe_load(file.read_text()) or {}).get("config") or {})
     except (yaml.YAMLError, AttributeError) as error:
-        mistake = Mistake(path=_name(stack), wrong=f"is no YAML mapping: {error}", right="Mend the file's syntax.")
-        raise SettingsError([mistake], source=_name(stack)) from None
+        mistake = Mistake(path=file_name(stack), wrong=f"is no YAML mapping: {error}", right="Mend the file's syntax.")
+        raise SettingsError([mistake], source=file_name(stack)) from None
 
 
 def _own(keys: Iterable[str]) -> list[str]:
@@ -56,5 +60,6 @@ def _value(text: str) -> Any:
     return json.loads(text) if text[:1] in ("{", "[") else text
 
 
-def _name(stack: str) -> str:
+def file_name(stack: str) -> str:
+    """How messages and generated files name a stack's file."""
     return f"stacks/Pulumi.{stack}.yaml"
