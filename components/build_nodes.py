@@ -1,0 +1,167 @@
+"""Where builds run: a node group of one architecture that is empty until a build waits for it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components import policy_documents
+from components.labels import BUILDS, TAINT_VALUE, node_labels
+from stacks.architecture import Architecture
+from stacks.quantities import GIBIBYTE
+from stacks.settings import Capacity, Nodes
+
+MANAGED_POLICIES = (
+    "AmazonEKSWorkerNodePolicy",
+    # Pull only, so that a build that breaks out to its node still cannot push there.
+    "AmazonEC2ContainerRegistryPullOnly",
+    # Most clusters' VPC CNI runs as the node; without this right a node of such a cluster never becomes ready. Where
+    # the CNI has a role of its own the policy is idle, and pods cannot reach it either way: see the hop limit below.
+    "AmazonEKS_CNI_Policy",
+)
+
+ROOT_DEVICE = "/dev/xvda"
+IOPS = 6000
+THROUGHPUT_MIB = 500
+"""Twice and four times what gp3 gives for nothing: unpacking and exporting layers is bound by the disk."""
+
+_CAPACITY = {Capacity.SPOT: "SPOT", Capacity.ON_DEMAND: "ON_DEMAND"}
+_TEMPLATE = "k8s.io/cluster-autoscaler/node-template"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildNodesArgs:
+    stack: str
+    architecture: Architecture
+    nodes: Nodes
+    cluster_name: pulumi.Input[str]
+    subnet_ids: Sequence[pulumi.Input[str]]
+    partition: str
+    """AWS's name for the set of regions, as it stands in ARNs: `aws`, `aws-cn`, `aws-us-gov`."""
+    tags: Mapping[str, str]
+
+
+class BuildNodes(pulumi.ComponentResource):
+    """The build nodes of one architecture."""
+
+    node_group_name: pulumi.Output[str]
+
+    def __init__(self, name: str, args: BuildNodesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("buildyard:components:BuildNodes", name, {}, opts)
+        self._name = name
+        self._args = args
+        role = self._create_role()
+        rights = self._attach_policies(role)
+        template = self._create_launch_template()
+        group = self._create_node_group(role, template, rights)
+        self._tag_for_autoscaler(group)
+        self.node_group_name = group.node_group_name
+        self.register_outputs({"nodeGroupName": self.node_group_name})
+
+    def _create_role(self) -> aws.iam.Role:
+        return aws.iam.Role(
+            f"{self._name}-node",
+            name=f"{self._name}-node",
+            description=f"Build nodes, {self._args.architecture}",
+            assume_role_policy=json.dumps(policy_documents.node_trust()),
+            tags=self._args.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _attach_policies(self, role: aws.iam.Role) -> list[aws.iam.RolePolicyAttachment]:
+        return [
+            aws.iam.RolePolicyAttachment(
+                f"{self._name}-{policy}",
+                role=role.name,
+                policy_arn=f"arn:{self._args.partition}:iam::aws:policy/{policy}",
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            for policy in MANAGED_POLICIES
+        ]
+
+    def _create_launch_template(self) -> aws.ec2.LaunchTemplate:
+        tags = {**self._args.tags, "Name": self._name}
+        return aws.ec2.LaunchTemplate(
+            self._name,
+            update_default_version=True,
+            block_device_mappings=[
+                {
+                    "device_name": ROOT_DEVICE,
+                    "ebs": {
+                        "volume_type": "gp3",
+                        "volume_size": int(self._args.nodes.disk.value / GIBIBYTE),
+                        "iops": IOPS,
+                        "throughput": THROUGHPUT_MIB,
+                        "encrypted": "true",
+                        "delete_on_termination": "true",
+                    },
+                }
+            ],
+            metadata_options={
+                "http_endpoint": "enabled",
+                "http_tokens": "required",
+                # One hop ends at the node: a build, whose every RUN is somebody's code, cannot become the node's role.
+                "http_put_response_hop_limit": 1,
+            },
+            tag_specifications=[
+                {"resource_type": resource, "tags": tags} for resource in ("instance", "volume", "network-interface")
+            ],
+            tags=self._args.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _create_node_group(
+        self, role: aws.iam.Role, template: aws.ec2.LaunchTemplate, rights: Sequence[pulumi.Resource]
+    ) -> aws.eks.NodeGroup:
+        args = self._args
+        return aws.eks.NodeGroup(
+            self._name,
+            cluster_name=args.cluster_name,
+            node_role_arn=role.arn,
+            subnet_ids=args.subnet_ids,
+            ami_type=args.architecture.ami_type,
+            capacity_type=_CAPACITY[args.nodes.capacity],
+            instance_types=list(args.nodes.instance_types),
+            launch_template={"id": template.id, "version": template.latest_version.apply(str)},
+            scaling_config={"min_size": 0, "max_size": args.nodes.max_size, "desired_size": 0},
+            labels=node_labels(args.stack),
+            taints=[{"key": BUILDS, "value": TAINT_VALUE, "effect": "NO_SCHEDULE"}],
+            update_config={"max_unavailable": 1},
+            tags=args.tags,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                # A node that starts before its role has rights never joins; one that outlives them cannot leave.
+                depends_on=rights,
+                # The autoscaler's to decide; a deployment must not stop nodes that builds run on.
+                ignore_changes=["scalingConfig.desiredSize"],
+            ),
+        )
+
+    def _tag_for_autoscaler(self, group: aws.eks.NodeGroup) -> None:
+        """Tell Cluster Autoscaler what a node would offer while there is none to look at.
+
+        It asks EKS for labels and taints too, where it has the right; of storage it knows only by this tag.
+        Source: https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/cloudprovider/aws/README.md
+        """
+        labels = {f"label/{key}": value for key, value in node_labels(self._args.stack).items()}
+        hints = {
+            **labels,
+            f"taint/{BUILDS}": f"{TAINT_VALUE}:NoSchedule",
+            "resources/ephemeral-storage": str(self._args.nodes.disk),
+        }
+        for hint, value in hints.items():
+            aws.autoscaling.Tag(
+                f"{self._name}-{hint}",
+                autoscaling_group_name=group.resources.apply(autoscaling_group_name),
+                tag={"key": f"{_TEMPLATE}/{hint}", "value": value, "propagate_at_launch": False},
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+
+
+def autoscaling_group_name(resources: Sequence[aws.eks.outputs.NodeGroupResource]) -> str:
+    """The autoscaling group that EKS made for a node group: it makes just one."""
+    [resource] = resources
+    [group] = resource.autoscaling_groups or ()
+    return str(group.name)

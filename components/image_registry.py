@@ -1,0 +1,72 @@
+"""Where images and their build caches are kept: one ECR repository an image."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components import policy_documents
+from components.labels import image_tag
+from stacks.settings import Registry
+
+MUTABLE_TAGS = ("latest", "buildcache-*")
+"""Tags that builds move; every other tag, once pushed, stays what it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageRegistryArgs:
+    """`repositories` maps each repository's name to the image in it, as its tag names that."""
+
+    repositories: Mapping[str, str]
+    registry: Registry
+    tags: Mapping[str, str]
+
+
+class ImageRegistry(pulumi.ComponentResource):
+    """The repositories of a stack, by name, and what each forgets with time."""
+
+    repositories: Mapping[str, aws.ecr.Repository]
+    urls: pulumi.Output[dict[str, str]]
+    """Each repository's name and address, without a tag."""
+
+    def __init__(self, name: str, args: ImageRegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("buildyard:components:ImageRegistry", name, {}, opts)
+        self._name = name
+        self._args = args
+        self.repositories = {
+            repository: self._create_repository(repository, image) for repository, image in args.repositories.items()
+        }
+        for repository in args.repositories:
+            self._create_expiry(repository)
+        self.urls = pulumi.Output.all(**{name: each.repository_url for name, each in self.repositories.items()})
+        self.register_outputs({"urls": self.urls})
+
+    def _create_repository(self, repository: str, image: str) -> aws.ecr.Repository:
+        key = self._args.registry.kms_key
+        return aws.ecr.Repository(
+            f"{self._name}-{repository}",
+            name=repository,
+            image_tag_mutability="IMMUTABLE_WITH_EXCLUSION",
+            image_tag_mutability_exclusion_filters=[{"filter": tag, "filter_type": "WILDCARD"} for tag in MUTABLE_TAGS],
+            image_scanning_configuration={"scan_on_push": True},
+            encryption_configurations=[
+                {"encryption_type": "KMS", "kms_key": key} if key else {"encryption_type": "AES256"}
+            ],
+            force_delete=self._args.registry.force_delete,
+            tags={**self._args.tags, **image_tag(image)},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _create_expiry(self, repository: str) -> None:
+        document = policy_documents.image_expiry(
+            keep_untagged_days=self._args.registry.keep_untagged_days,
+            keep_cache_days=self._args.registry.keep_cache_days,
+        )
+        aws.ecr.LifecyclePolicy(
+            f"{self._name}-{repository}",
+            repository=self.repositories[repository].name,
+            policy=json.dumps(document),
+            opts=pulumi.ResourceOptions(parent=self),
+        )

@@ -1,0 +1,93 @@
+"""Who a build is towards AWS: a role that may push to the stack's repositories, for the pods of one service account."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components import policy_documents
+from stacks.settings import Identity
+
+
+@dataclass(frozen=True, kw_only=True)
+class PushIdentityArgs:
+    identity: Identity
+    cluster_name: str
+    cluster_arn: str
+    oidc_provider_arn: str | None
+    """IAM's provider for the cluster's issuer; needed for IRSA alone."""
+    namespace: str
+    service_account: str
+    repository_arns: Sequence[pulumi.Input[str]]
+    tags: Mapping[str, str]
+
+
+class PushIdentity(pulumi.ComponentResource):
+    """The role, its rights, and the way that a build pod comes by it."""
+
+    role_arn: pulumi.Output[str]
+    service_account_annotations: Mapping[str, pulumi.Output[str]]
+    """What the build pods' service account must carry: Pod Identity finds it by name, IRSA by an annotation."""
+
+    def __init__(self, name: str, args: PushIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("buildyard:components:PushIdentity", name, {}, opts)
+        self._name = name
+        self._args = args
+        role = self._create_role()
+        rights = self._grant_push(role)
+        if args.identity is Identity.POD_IDENTITY:
+            self._associate(role, rights)
+        self.role_arn = role.arn
+        self.service_account_annotations = (
+            {"eks.amazonaws.com/role-arn": role.arn} if args.identity is Identity.IRSA else {}
+        )
+        self.register_outputs({"roleArn": self.role_arn})
+
+    def _create_role(self) -> aws.iam.Role:
+        return aws.iam.Role(
+            f"{self._name}-push",
+            name=f"{self._name}-push",
+            description="Image builds: push to the repositories of this stack",
+            assume_role_policy=json.dumps(self._trust()),
+            tags=self._args.tags,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _trust(self) -> policy_documents.Document:
+        args = self._args
+        if args.identity is Identity.POD_IDENTITY:
+            return policy_documents.pod_identity_trust(
+                cluster_arn=args.cluster_arn, namespace=args.namespace, service_account=args.service_account
+            )
+        if args.oidc_provider_arn is None:
+            raise ValueError("IRSA needs the ARN of IAM's OIDC provider for the cluster")
+        return policy_documents.irsa_trust(
+            oidc_provider_arn=args.oidc_provider_arn, namespace=args.namespace, service_account=args.service_account
+        )
+
+    def _grant_push(self, role: aws.iam.Role) -> aws.iam.RolePolicy:
+        return aws.iam.RolePolicy(
+            f"{self._name}-push",
+            name="push",
+            role=role.name,
+            policy=pulumi.Output.all(*self._args.repository_arns).apply(push_policy),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _associate(self, role: aws.iam.Role, rights: aws.iam.RolePolicy) -> None:
+        aws.eks.PodIdentityAssociation(
+            f"{self._name}-push",
+            cluster_name=self._args.cluster_name,
+            namespace=self._args.namespace,
+            service_account=self._args.service_account,
+            role_arn=role.arn,
+            tags=self._args.tags,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights]),
+        )
+
+
+def push_policy(repository_arns: Sequence[str]) -> str:
+    """The rights to push, as IAM takes them."""
+    return json.dumps(policy_documents.push(repository_arns))

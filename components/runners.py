@@ -1,0 +1,148 @@
+"""What takes jobs from GitLab and starts their pods: one runner an architecture, and its manager in the cluster."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_gitlab as gitlab
+import pulumi_kubernetes as kubernetes
+
+from components.labels import kubernetes_labels
+from components.runner_chart import CHART, REPOSITORY, Manager, chart_values
+from components.runner_config import RunnerConfig, config_toml
+from stacks.architecture import Architecture
+from stacks.settings import Runners as RunnerSettings
+from stacks.versions import RUNNER_CHART_VERSION
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnersArgs:
+    stack: str
+    architectures: Sequence[Architecture]
+    runners: RunnerSettings
+    gitlab_url: str
+    group_id: int | None
+    project_id: int | None
+    """The GitLab group whose projects may use the runners, or the one project: just one of the two is given."""
+    namespace: str
+    service_account: str
+    """The build pods' service account, which the push identity is tied to by this name."""
+    service_account_annotations: Mapping[str, pulumi.Input[str]]
+    builder_image: str
+    """What a job runs in that names no image."""
+    before: Sequence[pulumi.Resource] = ()
+    """What must be there before the first job is taken: nodes to run it, and the identity to push with."""
+
+
+class Runners(pulumi.ComponentResource):
+    """The runners of a stack, by architecture."""
+
+    runner_ids: Mapping[Architecture, pulumi.Output[str]]
+
+    def __init__(self, name: str, args: RunnersArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("buildyard:components:Runners", name, {}, opts)
+        self._name = name
+        self._args = args
+        namespace = self._create_namespace()
+        pods = self._create_service_account(namespace)
+        runners = {architecture: self._create_runner(architecture) for architecture in args.architectures}
+        for architecture, runner in runners.items():
+            secret = self._create_token_secret(architecture, runner, namespace)
+            self._create_manager(architecture, runner, secret, [pods, *args.before])
+        self.runner_ids = {architecture: runner.id for architecture, runner in runners.items()}
+        self.register_outputs({"runnerIds": {str(key): value for key, value in self.runner_ids.items()}})
+
+    def _create_namespace(self) -> kubernetes.core.v1.Namespace:
+        # Pod security's milder levels forbid the unconfined seccomp profile, without which rootless BuildKit cannot
+        # make its namespaces. What a pod may be is decided by config.toml, which jobs cannot overwrite.
+        labels = {**kubernetes_labels(self._args.stack), "pod-security.kubernetes.io/enforce": "privileged"}
+        return kubernetes.core.v1.Namespace(
+            self._name,
+            metadata={"name": self._args.namespace, "labels": labels},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _create_service_account(self, namespace: kubernetes.core.v1.Namespace) -> kubernetes.core.v1.ServiceAccount:
+        return kubernetes.core.v1.ServiceAccount(
+            f"{self._name}-{self._args.service_account}",
+            metadata={
+                "name": self._args.service_account,
+                "namespace": namespace.metadata.name,
+                "labels": kubernetes_labels(self._args.stack),
+                "annotations": self._args.service_account_annotations,
+            },
+            # Builds have no business with Kubernetes; AWS's own token is mounted beside this one.
+            automount_service_account_token=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _create_runner(self, architecture: Architecture) -> gitlab.UserRunner:
+        args = self._args
+        return gitlab.UserRunner(
+            f"{self._name}-{architecture}",
+            runner_type="project_type" if args.project_id is not None else "group_type",
+            group_id=args.group_id,
+            project_id=args.project_id,
+            locked=args.project_id is not None,
+            description=f"{self._name}-{architecture}",
+            tag_lists=list(architecture.runner_tags),
+            untagged=False,
+            # Merge requests build on refs that are not protected.
+            access_level="not_protected",
+            maximum_timeout=args.runners.maximum_timeout_minutes * 60,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _create_token_secret(
+        self, architecture: Architecture, runner: gitlab.UserRunner, namespace: kubernetes.core.v1.Namespace
+    ) -> kubernetes.core.v1.Secret:
+        return kubernetes.core.v1.Secret(
+            f"{self._name}-{architecture}",
+            metadata={
+                "name": f"{self._name}-{architecture}",
+                "namespace": namespace.metadata.name,
+                "labels": kubernetes_labels(self._args.stack),
+            },
+            # The chart mounts both keys; runners of this kind have no registration token.
+            string_data={"runner-token": runner.token, "runner-registration-token": ""},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _create_manager(
+        self,
+        architecture: Architecture,
+        runner: gitlab.UserRunner,
+        secret: kubernetes.core.v1.Secret,
+        before: Sequence[pulumi.Resource],
+    ) -> kubernetes.helm.v3.Release:
+        args = self._args
+        name = f"{self._name}-{architecture}"
+        config = RunnerConfig(
+            stack=args.stack,
+            architecture=architecture,
+            runners=args.runners,
+            namespace=args.namespace,
+            service_account=args.service_account,
+            image=args.builder_image,
+        )
+        manager = Manager(
+            name=name,
+            gitlab_url=args.gitlab_url,
+            token_secret=secret.metadata.name,
+            runner=runner.id,
+            config=config_toml(config),
+            concurrent=args.runners.concurrent,
+            longest_job_seconds=args.runners.maximum_timeout_minutes * 60,
+        )
+        return kubernetes.helm.v3.Release(
+            name,
+            name=name,
+            chart=CHART,
+            version=RUNNER_CHART_VERSION,
+            repository_opts={"repo": REPOSITORY},
+            namespace=args.namespace,
+            values=chart_values(manager),
+            # A manager that cannot register never becomes ready; then the one before it stays.
+            atomic=True,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[secret, *before]),
+        )
