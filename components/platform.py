@@ -1,0 +1,219 @@
+"""What is wired to what: settings and surroundings go in, components and the stack's outputs come out."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.build_nodes import BuildNodes, BuildNodesArgs
+from components.image_registry import ImageRegistry, ImageRegistryArgs
+from components.kubeconfig import kubeconfig
+from components.labels import aws_tags
+from components.published_pipeline import PublishedPipeline, PublishedPipelineArgs
+from components.push_identity import PushIdentity, PushIdentityArgs
+from components.runners import Runners, RunnersArgs
+from components.surroundings import Surroundings, survey
+from pipeline.generate import generate
+from pipeline.inputs import PipelineInputs
+from pipeline.render import PipelineFile, render
+from stacks.architecture import Architecture
+from stacks.config import file_name
+from stacks.mistakes import Mistake, SettingsError
+from stacks.settings import Project, Settings
+from stacks.versions import BUILDER_VERSION
+
+BUILDER_REPOSITORY = "buildyard/builder"
+BUILDER_VARIABLE = "BUILDYARD_BUILDER_IMAGE"
+SERVICE_ACCOUNT = "builds"
+
+
+def deploy(load: Callable[[], Settings]) -> None:
+    """Declare the stack whose settings `load` reads, and export its outputs.
+
+    Wrong settings end the program before the first resource, with all mistakes in one message.
+    """
+    stack = pulumi.get_stack()
+    source = file_name(stack)
+    try:
+        settings = load()
+        surroundings = survey(settings, source=source)
+        pipelines = generate_pipelines(settings, surroundings.account.registry_host, source=source)
+    except SettingsError as error:
+        raise pulumi.RunError(str(error)) from None
+    args = PlatformArgs(stack=stack, settings=settings, surroundings=surroundings, pipelines=pipelines)
+    for name, value in Platform(f"buildyard-{stack}", args).outputs.items():
+        pulumi.export(name, value)
+
+
+Pipelines = Mapping[str, Sequence[PipelineFile]]
+"""The files of each project's pipeline, by the project's path."""
+
+
+def generate_pipelines(settings: Settings, registry_host: str, *, source: str) -> Pipelines:
+    """The pipelines of all projects.
+
+    Raises `SettingsError` with all that GitLab would not take, of any project.
+    """
+    pipelines: dict[str, Sequence[PipelineFile]] = {}
+    mistakes: list[Mistake] = []
+    for project in settings.projects:
+        inputs = PipelineInputs(settings=settings, project=project, registry_host=registry_host, source=source)
+        try:
+            pipelines[project.path] = render(generate(inputs))
+        except SettingsError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise SettingsError(mistakes, source=source)
+    return pipelines
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlatformArgs:
+    stack: str
+    settings: Settings
+    surroundings: Surroundings
+    pipelines: Pipelines
+
+
+class Platform(pulumi.ComponentResource):
+    """All that one stack has."""
+
+    outputs: Mapping[str, Any]
+    """What CI reads, under names that stay."""
+
+    def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("buildyard:components:Platform", name, {}, opts)
+        self._name = name
+        self._args = args
+        self._settings = args.settings
+        self._tags = aws_tags(args.stack, args.settings.tags)
+        self._namespace = args.settings.runners.namespace or name
+        registry = self._create_registry()
+        nodes = {architecture: self._create_nodes(architecture) for architecture in args.settings.architectures}
+        identity = self._create_identity(registry)
+        runners = self._create_runners(identity, nodes)
+        pipelines = {project.path: self._publish_pipeline(project) for project in args.settings.projects}
+        self.outputs = {
+            "registry-host": args.surroundings.account.registry_host,
+            "repository-urls": registry.urls,
+            "builder-image": self._builder_image,
+            "push-role-arn": identity.role_arn,
+            "node-groups": {str(architecture): group.node_group_name for architecture, group in nodes.items()},
+            "runners": {
+                str(architecture): {"id": runner_id, "tags": list(architecture.runner_tags)}
+                for architecture, runner_id in runners.runner_ids.items()
+            },
+            "pipelines": pipelines,
+        }
+        self.register_outputs({})
+
+    @property
+    def _builder_repository(self) -> str | None:
+        """The repository of the image that jobs run in; none where the settings name an image of their own."""
+        if self._settings.runners.builder_image:
+            return None
+        prefix = self._settings.registry.prefix
+        return f"{prefix}/{BUILDER_REPOSITORY}" if prefix else BUILDER_REPOSITORY
+
+    @property
+    def _builder_image(self) -> str:
+        host = self._args.surroundings.account.registry_host
+        return self._settings.runners.builder_image or f"{host}/{self._builder_repository}:{BUILDER_VERSION}"
+
+    @property
+    def _images(self) -> dict[str, str]:
+        """The images that builds push: each repository's name, and the image as its tag names it."""
+        return {
+            self._settings.repository_of(project, image): f"{project.path}/{image.name}"
+            for project in self._settings.projects
+            for image in project.images
+        }
+
+    def _create_registry(self) -> ImageRegistry:
+        builder = {self._builder_repository: BUILDER_REPOSITORY} if self._builder_repository else {}
+        args = ImageRegistryArgs(
+            repositories={**self._images, **builder},
+            registry=self._settings.registry,
+            tags=self._tags,
+        )
+        return ImageRegistry(self._name, args, pulumi.ResourceOptions(parent=self))
+
+    def _create_nodes(self, architecture: Architecture) -> BuildNodes:
+        args = BuildNodesArgs(
+            stack=self._args.stack,
+            architecture=architecture,
+            nodes=self._settings.nodes[architecture],
+            cluster_name=self._args.surroundings.cluster.name,
+            subnet_ids=self._args.surroundings.cluster.subnet_ids,
+            partition=self._args.surroundings.account.partition,
+            tags=self._tags,
+        )
+        return BuildNodes(f"{self._name}-{architecture}", args, pulumi.ResourceOptions(parent=self))
+
+    def _create_identity(self, registry: ImageRegistry) -> PushIdentity:
+        cluster = self._args.surroundings.cluster
+        args = PushIdentityArgs(
+            identity=self._settings.identity,
+            cluster_name=cluster.name,
+            cluster_arn=cluster.arn,
+            oidc_provider_arn=cluster.oidc_provider_arn,
+            namespace=self._namespace,
+            service_account=SERVICE_ACCOUNT,
+            # Not the builder's: who builds an image must not be able to change what every other build runs in.
+            repository_arns=[registry.repositories[repository].arn for repository in self._images],
+            tags=self._tags,
+        )
+        return PushIdentity(self._name, args, pulumi.ResourceOptions(parent=self))
+
+    def _create_runners(self, identity: PushIdentity, nodes: Mapping[Architecture, BuildNodes]) -> Runners:
+        gitlab = self._args.surroundings.gitlab
+        args = RunnersArgs(
+            stack=self._args.stack,
+            architectures=self._settings.architectures,
+            runners=self._settings.runners,
+            gitlab_url=gitlab.url,
+            group_id=gitlab.group_id,
+            project_id=gitlab.project_id,
+            namespace=self._namespace,
+            service_account=SERVICE_ACCOUNT,
+            service_account_annotations=identity.service_account_annotations,
+            builder_image=self._builder_image,
+            before=[identity, *nodes.values()],
+        )
+        opts = pulumi.ResourceOptions(parent=self, providers=[self._connect_cluster()])
+        return Runners(self._name, args, opts)
+
+    def _connect_cluster(self) -> kubernetes.Provider:
+        cluster = self._args.surroundings.cluster
+        return kubernetes.Provider(
+            self._name,
+            kubeconfig=kubeconfig(
+                cluster_name=cluster.name,
+                endpoint=cluster.endpoint,
+                certificate_authority=cluster.certificate_authority,
+                region=self._args.surroundings.account.region,
+            ),
+            # The same cluster, whatever its endpoint: a changed kubeconfig must not replace all that is in it.
+            cluster_identifier=cluster.arn,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _publish_pipeline(self, project: Project) -> dict[str, str]:
+        """Publish one project's pipeline; gives what the outputs say of it."""
+        files = self._args.pipelines[project.path]
+        args = PublishedPipelineArgs(
+            stack=self._args.stack,
+            project=project.path,
+            branch=project.default_branch,
+            files=files,
+            variables={BUILDER_VARIABLE: self._builder_image},
+        )
+        PublishedPipeline(f"{self._name}-{project.path}", args, pulumi.ResourceOptions(parent=self))
+        return {
+            "path": project.pipeline_path,
+            "branch": project.default_branch,
+            "sha256": hashlib.sha256("".join(file.text for file in files).encode()).hexdigest(),
+        }

@@ -1,0 +1,78 @@
+"""What a GitLab project runs: the generated pipeline as files in its repository, and the variables that it reads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_gitlab as gitlab
+
+from pipeline.render import PipelineFile
+
+AUTHOR = "Buildyard"
+AUTHOR_EMAIL = "noreply@buildyard.dev"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedPipelineArgs:
+    stack: str
+    project: str
+    """The GitLab project's path."""
+    branch: str
+    files: Sequence[PipelineFile]
+    """The file that GitLab reads, and after it those that it includes, if any."""
+    variables: Mapping[str, pulumi.Input[str]]
+    """Each variable's name and value, which everybody who reads a job's log may know."""
+
+
+class PublishedPipeline(pulumi.ComponentResource):
+    """The pipeline of one project.
+
+    A file that is there already, and not Buildyard's, is left alone: the deployment fails, and its owner decides.
+    """
+
+    def __init__(self, name: str, args: PublishedPipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("buildyard:components:PublishedPipeline", name, {}, opts)
+        self._name = name
+        self._args = args
+        variables = [self._set_variable(key, value) for key, value in args.variables.items()]
+        self._commit_files(variables)
+        self.register_outputs({})
+
+    def _set_variable(self, key: str, value: pulumi.Input[str]) -> gitlab.ProjectVariable:
+        return gitlab.ProjectVariable(
+            f"{self._name}-{key}",
+            project=self._args.project,
+            key=key,
+            value=value,
+            description=f"Set by Buildyard, stack {self._args.stack}",
+            # Pipelines of merge requests get no protected variables.
+            protected=False,
+            masked=False,
+            raw=True,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _commit_files(self, before: Sequence[pulumi.Resource]) -> None:
+        """Commit one file after the other: GitLab refuses commits to one branch that overlap.
+
+        The file that includes the others comes last, and goes first when all are removed.
+        """
+        for file in reversed(self._args.files):
+            before = [self._commit_file(file, before)]
+
+    def _commit_file(self, file: PipelineFile, before: Sequence[pulumi.Resource]) -> gitlab.RepositoryFile:
+        return gitlab.RepositoryFile(
+            f"{self._name}-{file.path}",
+            project=self._args.project,
+            branch=self._args.branch,
+            file_path=file.path,
+            content=file.text,
+            encoding="text",
+            author_name=AUTHOR,
+            author_email=AUTHOR_EMAIL,
+            # A new pipeline is no reason to build anything; what the next merge request changes is.
+            create_commit_message=f"Publish the image pipeline of {self._args.stack} [skip ci]",
+            update_commit_message=f"Update the image pipeline of {self._args.stack} [skip ci]",
+            delete_commit_message=f"Remove the image pipeline of {self._args.stack} [skip ci]",
+            opts=pulumi.ResourceOptions(parent=self, depends_on=before),
+        )

@@ -1,0 +1,185 @@
+"""What is there before the stack: the account, the cluster, the GitLab group, and what the settings say of them.
+
+All is asked before the first resource, so that a stack that cannot work fails its preview and makes nothing.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_gitlab as gitlab
+
+from pipeline.inputs import registry_host
+from stacks.mistakes import Mistake, SettingsError
+from stacks.settings import Identity, Settings
+from stacks.sizing import InstanceType, check_fit
+
+T = TypeVar("T")
+
+GITLAB_COM = "https://gitlab.com/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """The AWS account and region that the credentials lead to; `partition` is AWS's word for its set of regions."""
+
+    id: str
+    region: str
+    partition: str
+
+    @property
+    def registry_host(self) -> str:
+        """The account's ECR registry."""
+        return registry_host(self.id, self.region)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """The EKS cluster; `certificate_authority` is base64, `oidc_provider_arn` known where the settings want IRSA."""
+
+    name: str
+    arn: str
+    endpoint: str
+    certificate_authority: str
+    subnet_ids: tuple[str, ...]
+    oidc_provider_arn: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitLab:
+    """The GitLab instance, and the group or the project that may use the runners."""
+
+    url: str
+    group_id: int | None
+    project_id: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    account: Account
+    cluster: Cluster
+    gitlab: GitLab
+
+
+def survey(settings: Settings, *, source: str) -> Surroundings:
+    """Ask the clouds for what the settings refer to.
+
+    Raises `SettingsError` with every setting that does not agree with what is there: another account's credentials, a
+    cluster, group or instance type that does not exist, jobs that fit no node.
+    """
+    inquiry = _Inquiry(settings)
+    account = inquiry.account()
+    cluster = inquiry.cluster()
+    scope = inquiry.gitlab()
+    inquiry.instance_types()
+    if inquiry.mistakes or not (cluster and scope):
+        raise SettingsError(inquiry.mistakes, source=source)
+    return Surroundings(account=account, cluster=cluster, gitlab=scope)
+
+
+class _Inquiry:
+    """Questions to AWS and GitLab; what they refuse becomes a mistake of the key that made us ask."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.mistakes: list[Mistake] = []
+
+    def _ask(self, question: Callable[[], T], *, path: str, right: str) -> T | None:
+        try:
+            return question()
+        except Exception as refusal:  # the SDK has no class of its own for what a provider refuses
+            self.mistakes.append(Mistake(path=path, wrong=str(refusal).strip(), right=right))
+            return None
+
+    def account(self) -> Account:
+        caller = aws.get_caller_identity()
+        expected = self._settings.registry.account
+        if expected and expected != caller.account_id:
+            self.mistakes.append(
+                Mistake(
+                    path="buildyard:registry.account",
+                    wrong=f"the AWS credentials are of account {caller.account_id}, not {expected}",
+                    right=f"Use credentials of {expected}, or change the key.",
+                )
+            )
+        return Account(id=caller.account_id, region=aws.get_region().region, partition=aws.get_partition().partition)
+
+    def cluster(self) -> Cluster | None:
+        wanted = self._settings.cluster
+        found = self._ask(
+            lambda: aws.eks.get_cluster(name=wanted.name),
+            path="buildyard:cluster.name",
+            right="Name an EKS cluster of this account and region that the credentials may describe.",
+        )
+        if found is None:
+            return None
+        return Cluster(
+            name=found.name,
+            arn=found.arn,
+            endpoint=found.endpoint,
+            certificate_authority=found.certificate_authorities[0].data,
+            subnet_ids=wanted.subnet_ids or tuple(found.vpc_config.subnet_ids),
+            oidc_provider_arn=self._oidc_provider(found.identities[0].oidcs[0].issuer),
+        )
+
+    def _oidc_provider(self, issuer: str) -> str | None:
+        if self._settings.identity is not Identity.IRSA:
+            return None
+        provider = self._ask(
+            lambda: aws.iam.get_open_id_connect_provider(url=issuer),
+            path="buildyard:identity",
+            right=f"Create an IAM OIDC provider for the cluster's issuer {issuer}, or use pod-identity.",
+        )
+        return provider.arn if provider else None
+
+    def gitlab(self) -> GitLab | None:
+        url = gitlab_url()
+        group, project = self._settings.runner_group, self._settings.runners.project
+        if project:
+            owner = self._ask(
+                lambda: gitlab.get_project(path_with_namespace=project),
+                path="buildyard:runners.project",
+                right=f"Name a project of {url} that the token may read.",
+            )
+            return GitLab(url=url, group_id=None, project_id=int(owner.id)) if owner else None
+        found = self._ask(
+            lambda: gitlab.get_group(full_path=group),
+            path="buildyard:runners.group",
+            right=f"Name a group of {url} that the token may read.",
+        )
+        return GitLab(url=url, group_id=found.group_id, project_id=None) if found else None
+
+    def instance_types(self) -> None:
+        known: dict[str, InstanceType] = {}
+        for architecture, nodes in self._settings.nodes.items():
+            for position, name in enumerate(nodes.instance_types):
+                found = known.get(name) or self._ask(
+                    partial(_instance_type, name),
+                    path=f"buildyard:nodes.{architecture}.instance-types[{position}]",
+                    right="Name instance types that EC2 has in this region.",
+                )
+                if found:
+                    known[name] = found
+        if all(name in known for nodes in self._settings.nodes.values() for name in nodes.instance_types):
+            self.mistakes += check_fit(self._settings, known)
+
+
+def gitlab_url() -> str:
+    """Where GitLab is for browsers and runners, from where the provider finds its API."""
+    api = pulumi.Config("gitlab").get("baseUrl") or os.environ.get("GITLAB_BASE_URL") or GITLAB_COM
+    return api.rstrip("/").removesuffix("/api/v4") + "/"
+
+
+def _instance_type(name: str) -> InstanceType:
+    found = aws.ec2.get_instance_type(instance_type=name)
+    return InstanceType(
+        vcpus=found.default_vcpus,
+        memory_mib=found.memory_size,
+        architectures=tuple(found.supported_architectures),
+        network_interfaces=found.maximum_network_interfaces,
+        addresses_per_interface=found.maximum_ipv4_addresses_per_interface,
+    )
