@@ -108,6 +108,13 @@ class ResourceKind(ABC, Generic[Connection]):
         """Add to checked inputs what the program left to the provider. Inputs may hold `UNKNOWN` and `Secret`."""
         return self.autoname.fill(name, inputs, old_inputs) if self.autoname else inputs
 
+    def stands_in_the_way(self, name: Name, old_inputs: Properties, inputs: Properties) -> bool:
+        """Whether the old resource holds a name that its replacement needs: one that the program fixed."""
+        if self.delete_before_replace or self.autoname is None:
+            return self.delete_before_replace
+        old, new = old_inputs.get(self.autoname.property), inputs.get(self.autoname.property)
+        return old is not None and old == new and not self.autoname.made(name, old)
+
     def predict(self, connection: Connection, inputs: Properties) -> Properties:
         """Outputs known before the cloud is asked, for previews. Inputs may hold `UNKNOWN`; no network traffic."""
         return {}
@@ -127,9 +134,12 @@ class ResourceKind(ABC, Generic[Connection]):
         Properties that the cloud cannot tell are left out: they stay as recorded.
         """
 
-    @abstractmethod
     def update(self, connection: Connection, resource_id: str, outputs: Properties, inputs: Properties) -> Properties:
-        """Bring the resource from its recorded outputs to the new inputs; return all its outputs."""
+        """Bring the resource from its recorded outputs to the new inputs; return all its outputs.
+
+        A kind whose every property replaces has nothing to do here.
+        """
+        return outputs
 
     @abstractmethod
     def delete(self, connection: Connection, resource_id: str, outputs: Properties) -> None:

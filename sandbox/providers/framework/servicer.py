@@ -139,9 +139,8 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[Conne
 
     def Check(self, request: provider_pb2.CheckRequest, context: grpc.ServicerContext) -> provider_pb2.CheckResponse:
         with explaining(context, _about("checking", request)):
-            name = Name(_name(request), request.urn, request.randomSeed)
             inputs, failures = checked_inputs(
-                self._kind(request), name, from_struct(request.news), from_struct(request.olds)
+                self._kind(request), _name_of(request), from_struct(request.news), from_struct(request.olds)
             )
             return _check_response(inputs, failures)
 
@@ -150,7 +149,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[Conne
             kind = self._kind(request)
             old, new = reveal(from_struct(request.old_inputs)), reveal(from_struct(request.news))
             found = changes(old, new, kind.inputs, request.ignoreChanges)
-            return to_response(found, delete_before_replace=_stands_in_the_way(kind, request, new))
+            return to_response(found, delete_before_replace=kind.stands_in_the_way(_name_of(request), old, new))
 
     def Create(self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext) -> provider_pb2.CreateResponse:
         with explaining(context, _about("creating", request), inputs := from_struct(request.properties)):
@@ -219,14 +218,6 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[Conne
         return connection
 
 
-def _stands_in_the_way(kind: ResourceKind[Any], request: provider_pb2.DiffRequest, inputs: Properties) -> bool:
-    """Whether the old resource holds a name that its replacement needs: one that the program fixed."""
-    if kind.delete_before_replace or kind.autoname is None:
-        return kind.delete_before_replace
-    old, new = reveal(from_struct(request.old_inputs)).get(kind.autoname.property), inputs.get(kind.autoname.property)
-    return old is not None and old == new and not kind.autoname.made(Name(_name(request), request.urn), old)
-
-
 def _configuration(inputs: Properties) -> Properties:
     known = {key: value for key, value in inputs.items() if key not in _RESERVED_CONFIGURATION}
     configuration: Properties = present(reveal(known))
@@ -235,6 +226,10 @@ def _configuration(inputs: Properties) -> Properties:
 
 def _about(verb: str, request: Any) -> str:
     return f"{verb} {_type(request)} '{_name(request)}'"
+
+
+def _name_of(request: Any) -> Name:
+    return Name(_name(request), request.urn, getattr(request, "randomSeed", b""))
 
 
 def _type(request: Any) -> str:
