@@ -1,6 +1,7 @@
 """The AWS endpoint: moto's server application, with a journal that brings its state back after a stop or a crash."""
 
 import io
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterable
@@ -13,7 +14,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.test import create_environ, run_wsgi_app
 from werkzeug.wrappers import Request, Response
 
-from sandbox.services.aws.eks import extend_moto
+from sandbox.services.aws import autoscaling, eks
 from sandbox.services.aws.journal import Entry, Journal
 from sandbox.services.aws.repeatable import repeatable
 
@@ -25,13 +26,14 @@ StartResponse = Callable[..., Any]
 
 
 def create_app(directory: Path, kubernetes_url: str) -> "AwsApplication":
-    """The AWS endpoint as a WSGI application with its journal in `directory`, and EKS clusters at `kubernetes_url`.
+    """The AWS endpoint as a WSGI application: its data in `directory / "aws"`, its EKS clusters at `kubernetes_url`.
 
     One a process: moto's state is global. Raises ValueError if the journal is damaged.
     """
-    extend_moto(kubernetes_url)
-    directory.mkdir(parents=True, exist_ok=True)
-    return AwsApplication(Journal(directory / "journal.jsonl"))
+    autoscaling.extend_moto()
+    eks.extend_moto(kubernetes_url)
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # those that AWS itself offers, for attaching
+    return AwsApplication(Journal(directory / "aws" / "journal.jsonl"))
 
 
 class AwsApplication:

@@ -48,6 +48,7 @@ class Journal:
 
     def append(self, entry: Entry) -> None:
         """Write an entry; it is on disk when this returns."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(descriptor, (json.dumps(asdict(entry)) + "\n").encode())

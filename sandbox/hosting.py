@@ -1,0 +1,114 @@
+"""What runs in the sandbox's process: the emulated services over HTTP and the providers over gRPC, all on loopback."""
+
+import json
+import logging
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import grpc
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from sandbox.providers import aws as aws_provider
+from sandbox.providers import gitlab as gitlab_provider
+from sandbox.providers.framework import Provider, serve
+from sandbox.services import gitlab, kubernetes
+from sandbox.services.aws.app import create_app as create_aws
+from sandbox.services.aws.first_world import make_first_world
+from sandbox.services.document import write_private
+from sandbox.world import World
+
+logger = logging.getLogger(__name__)
+
+_HOST = "127.0.0.1"
+_PORTS = "ports.json"
+_AWS_IS_MADE = "aws/first-world-made"
+
+
+class Hosting:
+    """The services and providers of one data directory, from construction until `close`."""
+
+    def __init__(self, directory: Path) -> None:
+        """Start everything. Raises what a service raises that cannot read its data."""
+        self._directory = directory
+        self._last_ports = _read_ports(directory)
+        self._http: list[BaseWSGIServer] = []
+        self._grpc: list[grpc.Server] = []
+        self.world = self._start()
+
+    def close(self) -> None:
+        """Stop listening; requests that are being answered are finished first."""
+        for server in self._grpc:
+            server.stop(grace=5).wait()
+        for http in self._http:
+            http.shutdown()
+
+    def _start(self) -> World:
+        if not (self._directory / _AWS_IS_MADE).exists():
+            # Never made, or not to the end: half a company is nobody's.
+            (self._directory / "aws" / "journal.jsonl").unlink(missing_ok=True)
+        sockets = {name: _listening(self._last_ports.get(name, 0)) for name in ("aws", "gitlab", "kubernetes")}
+        urls = {name: f"http://{_HOST}:{bound.getsockname()[1]}" for name, bound in sockets.items()}
+        self._serve_http(sockets["kubernetes"], kubernetes.create_app(self._directory, urls["kubernetes"]))
+        self._serve_http(sockets["gitlab"], gitlab.create_app(self._directory, urls["gitlab"]))
+        self._serve_http(sockets["aws"], create_aws(self._directory, urls["kubernetes"]), MotoRequestHandler)
+        if not (self._directory / _AWS_IS_MADE).exists():
+            make_first_world(urls["aws"])
+            (self._directory / _AWS_IS_MADE).touch()
+
+        token = gitlab.access_token(self._directory)
+        # Providers that have no configuration of their own find GitLab where GitLab's clients look.
+        os.environ.update(GITLAB_BASE_URL=f"{urls['gitlab']}/api/v4/", GITLAB_TOKEN=token)
+        providers = (aws_provider.provider(urls["aws"]), gitlab_provider.provider())
+        ports = {provider.name: self._serve_provider(provider) for provider in providers}
+        world = World(pid=os.getpid(), **urls, providers=ports, gitlab_token=token)
+        self._remember_ports(sockets, ports)
+        return world
+
+    def _serve_http(
+        self, bound: socket.socket, app: Callable[..., Any], handler: type[WSGIRequestHandler] = WSGIRequestHandler
+    ) -> None:
+        server = make_server(
+            _HOST, bound.getsockname()[1], app, threaded=True, fd=bound.fileno(), request_handler=handler
+        )
+        Thread(target=server.serve_forever, daemon=True).start()
+        self._http.append(server)
+
+    def _serve_provider(self, provider: Provider[Any]) -> int:
+        last = self._last_ports.get(f"{provider.name} provider", 0)
+        try:
+            server, port = serve(provider, last)
+        except RuntimeError:  # gRPC's word for a port that somebody else has taken meanwhile
+            server, port = serve(provider)
+        self._grpc.append(server)
+        return port
+
+    def _remember_ports(self, sockets: dict[str, socket.socket], providers: dict[str, int]) -> None:
+        """Keep the ports for the next start: a stack's state holds URLs."""
+        ports = {name: bound.getsockname()[1] for name, bound in sockets.items()}
+        ports |= {f"{name} provider": port for name, port in providers.items()}
+        write_private(self._directory / _PORTS, json.dumps(ports, indent=2) + "\n")
+
+
+def _listening(last_port: int) -> socket.socket:
+    """A socket on the port of the last start, or on a free one if there was none or somebody else has taken it."""
+    bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((_HOST, last_port))
+    except OSError:
+        bound.bind((_HOST, 0))
+    bound.listen(128)
+    return bound
+
+
+def _read_ports(directory: Path) -> dict[str, int]:
+    try:
+        ports: dict[str, int] = json.loads((directory / _PORTS).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # ports are a convenience: any free ones will do
+        return {}
+    return ports

@@ -1,0 +1,48 @@
+"""The AWS provider: the resource types and functions of pulumi-aws that the program uses, made with boto3."""
+
+from functools import partial
+
+from botocore.exceptions import ClientError
+
+from sandbox.providers.aws.autoscaling import ScalingGroupTag
+from sandbox.providers.aws.connection import CONFIGURATION, AwsConnection
+from sandbox.providers.aws.ecr import LifecyclePolicy, Repository
+from sandbox.providers.aws.functions import FUNCTIONS
+from sandbox.providers.aws.iam import Role, RolePolicy, RolePolicyAttachment
+from sandbox.providers.aws.launch_template import LaunchTemplate
+from sandbox.providers.aws.node_group import NodeGroup
+from sandbox.providers.aws.pod_identity import PodIdentityAssociation
+from sandbox.providers.framework import Provider
+
+VERSION = "7.51.1"  # of pulumi-aws, whose property names and behaviour these kinds follow
+
+
+def provider(endpoint: str) -> Provider[AwsConnection]:
+    """The provider, talking to the AWS endpoint at this URL whatever the environment says."""
+    return Provider(
+        name="aws",
+        version=VERSION,
+        connect=partial(AwsConnection.of, endpoint),
+        kinds=[
+            Repository(),
+            LifecyclePolicy(),
+            Role(),
+            RolePolicy(),
+            RolePolicyAttachment(),
+            LaunchTemplate(),
+            NodeGroup(),
+            PodIdentityAssociation(),
+            ScalingGroupTag(),
+        ],
+        functions=FUNCTIONS,
+        configuration=CONFIGURATION,
+        is_missing=_is_missing,
+    )
+
+
+def _is_missing(error: Exception) -> bool:
+    """AWS's services have no common error for absence, but their codes say so in these ways."""
+    if not isinstance(error, ClientError):
+        return False
+    code = error.response.get("Error", {}).get("Code", "")
+    return code == "NoSuchEntity" or "NotFound" in code

@@ -1,0 +1,111 @@
+"""How the kinds reach AWS: a configured region, and boto3 clients that are made once."""
+
+import os
+from threading import Lock
+from typing import Any, TypeVar, cast
+
+import boto3
+from botocore.config import Config
+from mypy_boto3_autoscaling import AutoScalingClient
+from mypy_boto3_ec2 import EC2Client
+from mypy_boto3_ecr import ECRClient
+from mypy_boto3_eks import EKSClient
+from mypy_boto3_iam import IAMClient
+from mypy_boto3_sts import STSClient
+
+from sandbox.providers.framework import Property, ResourceKind, UnsupportedError
+from sandbox.values import Properties
+
+# The provider's configuration that the sandbox understands. It checks no credentials anyway; the SDK sends `skip...` as
+# defaults of every explicit provider.
+CONFIGURATION = {
+    "region": Property(replaces=True),
+    "skipCredentialsValidation": Property(),
+    "skipMetadataApiCheck": Property(),
+    "skipRegionValidation": Property(),
+    "skipRequestingAccountId": Property(),
+}
+
+TAGS = {"tags": Property()}
+REGION = {"region": Property(computed=True, replaces=True)}
+
+Client = TypeVar("Client")
+
+
+class AwsConnection:
+    """AWS at one endpoint; every client is for `region` unless a resource names another."""
+
+    def __init__(self, endpoint: str, region: str) -> None:
+        self.region = region
+        self._endpoint = endpoint
+        # No credentials from the user's environment: the sandbox must not be able to reach a real account.
+        self._session = boto3.Session("sandbox", "sandbox", region_name=region)
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._lock = Lock()  # boto3's sessions are not for several threads, its clients are
+
+    @classmethod
+    def of(cls, endpoint: str, configuration: Properties) -> "AwsConnection":
+        """Raises UnsupportedError if neither the configuration nor the environment names a region."""
+        region = configuration.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+        if not region:
+            raise UnsupportedError("No AWS region: set it with `pulumi config set aws:region` or in AWS_REGION.")
+        return cls(endpoint, region)
+
+    def region_of(self, properties: Properties) -> str:
+        """The region of a resource: its own, or the provider's."""
+        region: str = properties.get("region") or self.region
+        return region
+
+    def ecr(self, properties: Properties) -> ECRClient:
+        return cast("ECRClient", self._client("ecr", properties))
+
+    def eks(self, properties: Properties) -> EKSClient:
+        return cast("EKSClient", self._client("eks", properties))
+
+    def ec2(self, properties: Properties) -> EC2Client:
+        return cast("EC2Client", self._client("ec2", properties))
+
+    def autoscaling(self, properties: Properties) -> AutoScalingClient:
+        return cast("AutoScalingClient", self._client("autoscaling", properties))
+
+    def iam(self) -> IAMClient:
+        return cast("IAMClient", self._client("iam", {}))
+
+    def sts(self) -> STSClient:
+        return cast("STSClient", self._client("sts", {}))
+
+    def _client(self, service: str, properties: Properties) -> Any:
+        key = (service, self.region_of(properties))
+        with self._lock:
+            if key not in self._clients:
+                self._clients[key] = self._session.client(  # type: ignore[call-overload] # the service is a variable
+                    service,
+                    region_name=key[1],
+                    endpoint_url=self._endpoint,
+                    config=Config(max_pool_connections=32, retries={"total_max_attempts": 2}),
+                )
+            return self._clients[key]
+
+
+class AwsKind(ResourceKind[AwsConnection]):
+    """What AWS's resources have in common: in a preview, their region and all their tags are known."""
+
+    def predict(self, connection: AwsConnection, inputs: Properties) -> Properties:
+        known: Properties = {}
+        if "region" in self.inputs:
+            known["region"] = connection.region_of(inputs)
+        if "tags" in self.inputs:
+            known["tagsAll"] = inputs.get("tags", {})
+        return known
+
+
+def tag_outputs(tags: dict[str, str]) -> Properties:
+    """A resource's tags as outputs, without those that AWS sets itself."""
+    own = {key: value for key, value in tags.items() if not key.startswith("aws:")}
+    return {"tags": own or None, "tagsAll": own}
+
+
+def tag_changes(outputs: Properties, inputs: Properties) -> tuple[dict[str, str], list[str]]:
+    """The tags to set, and the keys of those to remove."""
+    old, new = outputs.get("tags") or {}, inputs.get("tags") or {}
+    return {key: value for key, value in new.items() if old.get(key) != value}, sorted(old.keys() - new.keys())

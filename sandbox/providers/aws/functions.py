@@ -1,0 +1,191 @@
+# ruff: noqa: S106 (a function's token is its name)
+"""The data sources: what a program asks of AWS before it makes anything."""
+
+import base64
+from typing import Any
+
+from botocore.loaders import create_loader
+
+from sandbox.providers.aws.connection import AwsConnection
+from sandbox.providers.framework import Function, Property
+from sandbox.values import Properties
+
+_REGION = {"region": Property()}
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def get_caller_identity(connection: AwsConnection, arguments: Properties) -> Properties:  # noqa: ARG001 (takes none)
+    identity = connection.sts().get_caller_identity()
+    account = identity["Account"]
+    return {"accountId": account, "arn": identity["Arn"], "id": account, "userId": identity["UserId"]}
+
+
+def get_region(connection: AwsConnection, arguments: Properties) -> Properties:
+    region = arguments.get("name") or connection.region_of(arguments)
+    return {
+        "description": _partition(region)["regions"][region]["description"],
+        "endpoint": f"ec2.{region}.amazonaws.com",
+        "id": region,
+        "name": region,
+        "region": region,
+    }
+
+
+def get_partition(connection: AwsConnection, arguments: Properties) -> Properties:  # noqa: ARG001 (takes none)
+    partition = _partition(connection.region)
+    suffix = partition["dnsSuffix"]
+    return {
+        "dnsSuffix": suffix,
+        "id": partition["partition"],
+        "partition": partition["partition"],
+        "reverseDnsPrefix": ".".join(reversed(suffix.split("."))),
+    }
+
+
+def get_cluster(connection: AwsConnection, arguments: Properties) -> Properties:
+    cluster = connection.eks(arguments).describe_cluster(name=arguments["name"])["cluster"]
+    network, vpc = cluster["kubernetesNetworkConfig"], cluster["resourcesVpcConfig"]
+    return {
+        "arn": cluster["arn"],
+        "certificateAuthorities": [{"data": cluster["certificateAuthority"]["data"]}],
+        "createdAt": cluster["createdAt"].strftime(_TIME),
+        "enabledClusterLogTypes": [
+            kind for each in cluster["logging"]["clusterLogging"] if each["enabled"] for kind in each["types"]
+        ],
+        "endpoint": cluster["endpoint"],
+        "id": cluster["name"],
+        "identities": [{"oidcs": [{"issuer": cluster["identity"]["oidc"]["issuer"]}]}],
+        "kubernetesNetworkConfigs": [{"serviceIpv4Cidr": network["serviceIpv4Cidr"]}],
+        "name": cluster["name"],
+        "platformVersion": cluster["platformVersion"],
+        "region": connection.region_of(arguments),
+        "roleArn": cluster["roleArn"],
+        "status": cluster["status"],
+        "tags": cluster.get("tags", {}),
+        "version": cluster["version"],
+        "vpcConfig": {
+            "clusterSecurityGroupId": vpc.get("clusterSecurityGroupId", ""),
+            "endpointPrivateAccess": vpc.get("endpointPrivateAccess", False),
+            "endpointPublicAccess": vpc.get("endpointPublicAccess", True),
+            "publicAccessCidrs": vpc.get("publicAccessCidrs", []),
+            "securityGroupIds": vpc.get("securityGroupIds", []),
+            "subnetIds": vpc["subnetIds"],
+            "vpcId": vpc.get("vpcId", ""),
+        },
+    }
+
+
+def get_instance_type(connection: AwsConnection, arguments: Properties) -> Properties:
+    name = arguments["instanceType"]
+    found: Any = connection.ec2(arguments).describe_instance_types(InstanceTypes=[name])["InstanceTypes"][0]
+    cpus, processor, network, ebs = found["VCpuInfo"], found["ProcessorInfo"], found["NetworkInfo"], found["EbsInfo"]
+    return {
+        "autoRecoverySupported": found["AutoRecoverySupported"],
+        "bareMetal": found["BareMetal"],
+        "burstablePerformanceSupported": found["BurstablePerformanceSupported"],
+        "currentGeneration": found["CurrentGeneration"],
+        "dedicatedHostsSupported": found["DedicatedHostsSupported"],
+        "defaultCores": cpus["DefaultCores"],
+        "defaultThreadsPerCore": cpus["DefaultThreadsPerCore"],
+        "defaultVcpus": cpus["DefaultVCpus"],
+        "ebsEncryptionSupport": ebs["EncryptionSupport"],
+        "ebsNvmeSupport": ebs["NvmeSupport"],
+        "ebsOptimizedSupport": ebs["EbsOptimizedSupport"],
+        "enaSupport": network["EnaSupport"],
+        "hypervisor": found.get("Hypervisor", ""),
+        "id": name,
+        "instanceStorageSupported": found["InstanceStorageSupported"],
+        "instanceType": name,
+        "ipv6Supported": network["Ipv6Supported"],
+        "maximumIpv4AddressesPerInterface": network["Ipv4AddressesPerInterface"],
+        "maximumIpv6AddressesPerInterface": network["Ipv6AddressesPerInterface"],
+        "maximumNetworkCards": network["MaximumNetworkCards"],
+        "maximumNetworkInterfaces": network["MaximumNetworkInterfaces"],
+        "memorySize": found["MemoryInfo"]["SizeInMiB"],
+        "networkPerformance": network["NetworkPerformance"],
+        "region": connection.region_of(arguments),
+        "supportedArchitectures": processor["SupportedArchitectures"],
+        "supportedRootDeviceTypes": found["SupportedRootDeviceTypes"],
+        "supportedUsagesClasses": found["SupportedUsageClasses"],
+        "supportedVirtualizationTypes": found["SupportedVirtualizationTypes"],
+        "sustainedClockSpeed": processor.get("SustainedClockSpeedInGhz", 0),
+    }
+
+
+def get_authorization_token(connection: AwsConnection, arguments: Properties) -> Properties:
+    region = connection.region_of(arguments)
+    request: Any = {"registryIds": [arguments["registryId"]]} if "registryId" in arguments else {}
+    token = connection.ecr(arguments).get_authorization_token(**request)["authorizationData"][0]
+    user_name, _, password = base64.b64decode(token["authorizationToken"]).decode().partition(":")
+    return {
+        "authorizationToken": token["authorizationToken"],
+        "expiresAt": token["expiresAt"].strftime(_TIME),
+        "id": region,
+        "password": password,
+        "proxyEndpoint": token["proxyEndpoint"],
+        "region": region,
+        "registryId": arguments.get("registryId"),
+        "userName": user_name,
+    }
+
+
+def get_open_id_connect_provider(connection: AwsConnection, arguments: Properties) -> Properties:
+    client = connection.iam()
+    arn = arguments.get("arn")
+    if arn is None:
+        issuer = arguments["url"].removeprefix("https://")
+        known = client.list_open_id_connect_providers()["OpenIDConnectProviderList"]
+        arn = next((each["Arn"] for each in known if each["Arn"].partition("/")[2] == issuer), None)
+    if arn is None:
+        raise LookupError(f"IAM has no OpenID Connect provider for {arguments['url']}")
+    found = client.get_open_id_connect_provider(OpenIDConnectProviderArn=arn)
+    return {
+        "arn": arn,
+        "clientIdLists": found["ClientIDList"],
+        "id": arn,
+        "tags": {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])},
+        "thumbprintLists": found.get("ThumbprintList", []),
+        "url": found["Url"],
+    }
+
+
+def _partition(region: str) -> Any:
+    """Botocore's facts about the set of regions that this one is in."""
+    partitions = create_loader().load_data("endpoints")["partitions"]
+    return next(each for each in partitions if region in each["regions"])
+
+
+FUNCTIONS = (
+    Function(
+        token="aws:index/getCallerIdentity:getCallerIdentity",
+        arguments={"id": Property()},
+        call=get_caller_identity,
+    ),
+    Function(
+        token="aws:index/getRegion:getRegion",
+        arguments={"endpoint": Property(), "id": Property(), "name": Property(), **_REGION},
+        call=get_region,
+    ),
+    Function(token="aws:index/getPartition:getPartition", arguments={"id": Property()}, call=get_partition),
+    Function(
+        token="aws:eks/getCluster:getCluster",
+        arguments={"name": Property(required=True), "tags": Property(), **_REGION},
+        call=get_cluster,
+    ),
+    Function(
+        token="aws:ec2/getInstanceType:getInstanceType",
+        arguments={"instanceType": Property(required=True), **_REGION},
+        call=get_instance_type,
+    ),
+    Function(
+        token="aws:ecr/getAuthorizationToken:getAuthorizationToken",
+        arguments={"registryId": Property(), **_REGION},
+        call=get_authorization_token,
+        secrets=frozenset({"authorizationToken", "password"}),
+    ),
+    Function(
+        token="aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider",
+        arguments={"arn": Property(), "tags": Property(), "url": Property()},
+        call=get_open_id_connect_provider,
+    ),
+)

@@ -1,0 +1,167 @@
+# ruff: noqa: ARG002 (methods keep the framework's signatures)
+"""IAM: roles, their inline policies and their attached ones."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from mypy_boto3_iam.type_defs import RoleTypeDef
+
+from sandbox.providers.aws.connection import TAGS, AwsConnection, AwsKind, tag_changes, tag_outputs
+from sandbox.providers.aws.documents import is_json, same_policy
+from sandbox.providers.framework import Autoname, Property
+from sandbox.values import Properties
+
+
+class Role(AwsKind):
+    """https://www.pulumi.com/registry/packages/aws/api-docs/iam/role/. The id is the name."""
+
+    type = "aws:iam/role:Role"
+    inputs: ClassVar = {
+        "name": Property(replaces=True),
+        "assumeRolePolicy": Property(required=True, equal=same_policy),
+        "description": Property(),
+        "forceDetachPolicies": Property(default=False),
+        "maxSessionDuration": Property(default=3600),
+        "path": Property(default="/", replaces=True),
+        "permissionsBoundary": Property(),
+        **TAGS,
+    }
+    computed = frozenset({"arn", "createDate", "uniqueId"})
+    autoname = Autoname(property="name", limit=64)
+
+    def validate(self, inputs: Properties) -> Iterable[tuple[str, str]]:
+        if not is_json(inputs.get("assumeRolePolicy")):
+            yield "assumeRolePolicy", "A trust policy is a JSON object, as text."
+
+    def create(self, connection: AwsConnection, inputs: Properties) -> tuple[str, Properties]:
+        request: dict[str, Any] = {
+            "RoleName": inputs["name"],
+            "AssumeRolePolicyDocument": inputs["assumeRolePolicy"],
+            "Description": inputs.get("description"),
+            "MaxSessionDuration": inputs["maxSessionDuration"],
+            "Path": inputs["path"],
+            "PermissionsBoundary": inputs.get("permissionsBoundary"),
+            "Tags": [{"Key": key, "Value": value} for key, value in inputs.get("tags", {}).items()],
+        }
+        connection.iam().create_role(**{key: value for key, value in request.items() if value is not None})
+        return inputs["name"], self.read(connection, inputs["name"], inputs)
+
+    def read(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> Properties:
+        return self._outputs(connection.iam().get_role(RoleName=resource_id)["Role"], outputs)
+
+    def update(
+        self, connection: AwsConnection, resource_id: str, outputs: Properties, inputs: Properties
+    ) -> Properties:
+        client = connection.iam()
+        if not same_policy(outputs["assumeRolePolicy"], inputs["assumeRolePolicy"]):
+            client.update_assume_role_policy(RoleName=resource_id, PolicyDocument=inputs["assumeRolePolicy"])
+        if any(inputs.get(key) != outputs.get(key) for key in ("description", "maxSessionDuration")):
+            client.update_role(
+                RoleName=resource_id,
+                Description=inputs.get("description", ""),
+                MaxSessionDuration=inputs["maxSessionDuration"],
+            )
+        boundary = inputs.get("permissionsBoundary")
+        if boundary != outputs.get("permissionsBoundary"):
+            if boundary:
+                client.put_role_permissions_boundary(RoleName=resource_id, PermissionsBoundary=boundary)
+            else:
+                client.delete_role_permissions_boundary(RoleName=resource_id)
+        added, removed = tag_changes(outputs, inputs)
+        if removed:
+            client.untag_role(RoleName=resource_id, TagKeys=removed)
+        if added:
+            tags: Any = [{"Key": key, "Value": value} for key, value in added.items()]
+            client.tag_role(RoleName=resource_id, Tags=tags)
+        return self.read(connection, resource_id, {**outputs, "assumeRolePolicy": inputs["assumeRolePolicy"]})
+
+    def delete(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> None:
+        """Refused by IAM while policies are attached, unless `forceDetachPolicies` says to detach them."""
+        client = connection.iam()
+        if outputs.get("forceDetachPolicies"):
+            for policy in client.list_attached_role_policies(RoleName=resource_id)["AttachedPolicies"]:
+                client.detach_role_policy(RoleName=resource_id, PolicyArn=policy["PolicyArn"])
+            for name in client.list_role_policies(RoleName=resource_id)["PolicyNames"]:
+                client.delete_role_policy(RoleName=resource_id, PolicyName=name)
+        client.delete_role(RoleName=resource_id)
+
+    @staticmethod
+    def _outputs(role: RoleTypeDef, recorded: Properties) -> Properties:
+        return {
+            "arn": role["Arn"],
+            "name": role["RoleName"],
+            "assumeRolePolicy": _as_recorded(role["AssumeRolePolicyDocument"], recorded.get("assumeRolePolicy")),
+            "createDate": role["CreateDate"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "description": role.get("Description") or None,
+            "maxSessionDuration": role["MaxSessionDuration"],
+            "path": role["Path"],
+            "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
+            "uniqueId": role["RoleId"],
+            **tag_outputs({tag["Key"]: tag["Value"] for tag in role.get("Tags", [])}),
+        }
+
+
+class RolePolicy(AwsKind):
+    """https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepolicy/. The id is `role:name`."""
+
+    type = "aws:iam/rolePolicy:RolePolicy"
+    inputs: ClassVar = {
+        "name": Property(replaces=True),
+        "policy": Property(required=True, equal=same_policy),
+        "role": Property(required=True, replaces=True),
+    }
+    autoname = Autoname(property="name", limit=128)
+
+    def validate(self, inputs: Properties) -> Iterable[tuple[str, str]]:
+        if not is_json(inputs.get("policy")):
+            yield "policy", "An IAM policy is a JSON object, as text."
+
+    def create(self, connection: AwsConnection, inputs: Properties) -> tuple[str, Properties]:
+        role, name, policy = inputs["role"], inputs["name"], inputs["policy"]
+        connection.iam().put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=policy)
+        return f"{role}:{name}", inputs
+
+    def read(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> Properties:
+        role, _, name = resource_id.partition(":")
+        found = connection.iam().get_role_policy(RoleName=role, PolicyName=name)
+        return {"name": name, "role": role, "policy": _as_recorded(found["PolicyDocument"], outputs.get("policy"))}
+
+    def update(
+        self, connection: AwsConnection, resource_id: str, outputs: Properties, inputs: Properties
+    ) -> Properties:
+        return self.create(connection, inputs)[1]
+
+    def delete(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> None:
+        role, _, name = resource_id.partition(":")
+        connection.iam().delete_role_policy(RoleName=role, PolicyName=name)
+
+
+class RolePolicyAttachment(AwsKind):
+    """https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepolicyattachment/. The id is `role/policy-arn`."""
+
+    type = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+    inputs: ClassVar = {
+        "policyArn": Property(required=True, replaces=True),
+        "role": Property(required=True, replaces=True),
+    }
+
+    def create(self, connection: AwsConnection, inputs: Properties) -> tuple[str, Properties]:
+        connection.iam().attach_role_policy(RoleName=inputs["role"], PolicyArn=inputs["policyArn"])
+        return f"{inputs['role']}/{inputs['policyArn']}", inputs
+
+    def read(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> Properties | None:
+        role, _, policy_arn = resource_id.partition("/")
+        pages = connection.iam().get_paginator("list_attached_role_policies").paginate(RoleName=role)
+        attached = {policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"]}
+        return {"role": role, "policyArn": policy_arn} if policy_arn in attached else None
+
+    def delete(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> None:
+        role, _, policy_arn = resource_id.partition("/")
+        connection.iam().detach_role_policy(RoleName=role, PolicyArn=policy_arn)
+
+
+def _as_recorded(live: Any, recorded: str | None) -> str:
+    """A policy's text; the recorded one as long as it means what is live, since IAM gives it back in other words."""
+    text = live if isinstance(live, str) else json.dumps(live, separators=(",", ":"))
+    return recorded if recorded and same_policy(recorded, text) else text

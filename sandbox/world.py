@@ -1,0 +1,63 @@
+"""Where the sandbox keeps its data, and where its running parts are: all that a client of it needs to know."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from sandbox.services.document import write_private
+
+DIRECTORY_VARIABLE = "BUILDYARD_SANDBOX_DIR"
+REGION = "ap-east-1"  # where the company has its cluster
+CREDENTIALS = "sandbox"  # the emulated AWS takes any; these are recognisable and open no real account
+
+_FILE = "world.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """A running sandbox: its process, the base URLs of its services, and the ports of its Pulumi providers."""
+
+    pid: int
+    aws: str
+    gitlab: str
+    kubernetes: str
+    providers: Mapping[str, int]
+    gitlab_token: str = field(repr=False)
+
+    def environment(self) -> dict[str, str]:
+        """The variables that lead any client here: AWS's and GitLab's tools, and Pulumi's engine to the providers."""
+        return {
+            "AWS_ENDPOINT_URL": self.aws,
+            "AWS_ACCESS_KEY_ID": CREDENTIALS,
+            "AWS_SECRET_ACCESS_KEY": CREDENTIALS,
+            "AWS_REGION": REGION,
+            "GITLAB_BASE_URL": f"{self.gitlab}/api/v4/",
+            "GITLAB_TOKEN": self.gitlab_token,
+            "PULUMI_DEBUG_PROVIDERS": ",".join(f"{name}:{port}" for name, port in self.providers.items()),
+        }
+
+
+def data_directory() -> Path:
+    """Where the sandbox keeps everything: `.sandbox` in the repository, or what `BUILDYARD_SANDBOX_DIR` names."""
+    named = os.environ.get(DIRECTORY_VARIABLE)
+    return Path(named).resolve() if named else Path(__file__).resolve().parent.parent / ".sandbox"
+
+
+def read_world(directory: Path) -> World | None:
+    """The world as its process described it; None if it never did. It may have died since: see `server.running`."""
+    try:
+        described = json.loads((directory / _FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return World(**described)
+
+
+def write_world(directory: Path, world: World) -> None:
+    """Describe the world in one step, for its owner's eyes alone: the description holds GitLab's token."""
+    write_private(directory / _FILE, json.dumps(asdict(world), indent=2) + "\n")
+
+
+def forget_world(directory: Path) -> None:
+    (directory / _FILE).unlink(missing_ok=True)
