@@ -11,8 +11,8 @@ from sandbox.engine.steps import Operation, Step, deletion_waves
 def delete_leftovers(deployment: Deployment) -> None:
     """Delete every resource that was not registered, and every one that was replaced.
 
-    Nothing is deleted if one of them is protected. When a deletion fails, what that resource depends on stays too.
-    Raises CancelledError when the operation is interrupted.
+    Nothing is deleted if one of them is protected; a preview still shows what would be. When a deletion fails, what
+    that resource depends on stays too. Raises CancelledError when the operation is interrupted.
     """
     leftovers = deployment.snapshot.unmentioned()
     protected = [state for state in leftovers if state.protect and not state.delete]
@@ -20,9 +20,8 @@ def delete_leftovers(deployment: Deployment) -> None:
         deployment.fail(
             state.urn,
             "the program no longer has it, but it is protected; bring it back, or deploy it without `protect` first",
-            Step(operation=Operation.DELETE, old=state),
         )
-    if protected:
+    if protected and not deployment.preview:
         return
     kept: set[str] = set()
     with ThreadPoolExecutor(PARALLEL_STEPS, thread_name_prefix="delete") as pool:

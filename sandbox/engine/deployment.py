@@ -72,6 +72,7 @@ class Deployment:
         self._aliased: dict[str, str] = {}
         self._cancelled = threading.Event()
         self.failures = 0
+        self.skipped = 0
 
     def cancel(self) -> None:
         """Begin no further step. Steps that run go on to their end."""
@@ -99,6 +100,14 @@ class Deployment:
                 self._failed.add(urn)
         self._observer.fails(step, urn, cause)
 
+    def refuse(self, urn: str, cause: str) -> None:
+        """Fail a step that must not be done. A preview goes on, to show what would have been done."""
+        if not self.preview:
+            raise StepError(cause)
+        with self._lock:
+            self.failures += 1
+        self._observer.fails(None, urn, cause)
+
     def register(self, goal: Goal) -> tuple[Result, ResourceState]:
         """Bring one resource to its goal. Raises CancelledError, and nothing else, if it was not tried."""
         self.check_running()
@@ -112,6 +121,7 @@ class Deployment:
             skipped = bool(new.depends_on() & self._failed)
             if skipped:
                 self._failed.add(new.urn)
+                self.skipped += 1
         if skipped:
             return Result.SKIPPED, new
         with self._slots:
@@ -181,11 +191,12 @@ class Deployment:
         if not diff.replaces:
             return self._update(old, checked, diff)
         if old.protect and new.protect:
-            raise StepError(
+            self.refuse(
+                new.urn,
                 f"a change of {', '.join(diff.replace_keys)} replaces it, but it is protected; "
-                "take `protect` off it and deploy that first"
+                "take `protect` off it and deploy that first",
             )
-        fresh = self._checked(wanted, {})  # a replacement gets fresh generated names
+        fresh = self._checked(new, {})  # a replacement begins anew: generated names, and nothing to ignore yet
         delete_first = goal.delete_before_replace
         if diff.delete_before_replace if delete_first is None else delete_first:
             return self._delete_then_create(old, fresh, diff)
@@ -210,17 +221,20 @@ class Deployment:
     def diff(self, old: ResourceState, new: ResourceState) -> Diff:
         if self._provider_changed(old, new):
             return Diff(changed=True, replace_keys=("provider",))
-        diff = self.providers.of(new).diff(old, new.inputs, new.ignore_changes)
+        diff = self.providers.of(new).diff(old, new)
         return with_replace_on_changes(diff, new.replace_on_changes)
 
     def _provider_changed(self, old: ResourceState, new: ResourceState) -> bool:
-        """Whether another provider takes over. One default provider may follow another, as on an upgrade."""
+        """Whether another provider takes over that cannot go on with the old one's resources, by its own word."""
         if old.provider == new.provider or urns.is_provider(new.type):
             return False
-        before, after = ProviderReference.parse(old.provider).urn, ProviderReference.parse(new.provider).urn
-        if self._aliased.get(before) == after:
+        if not old.provider:  # it was a component
+            return True
+        before, after = ProviderReference.parse(old.provider), ProviderReference.parse(new.provider)
+        if self._aliased.get(before.urn) == after.urn:
             return False
-        return not (urns.is_default_provider(before) and urns.is_default_provider(after))
+        successor = self.snapshot.ready(after.urn)
+        return successor is None or self.providers.diff(self.providers.state(before), successor).replaces
 
     def _advance_component(self, old: ResourceState | None, new: ResourceState) -> ResourceState:
         if old is None:
@@ -289,9 +303,10 @@ class Deployment:
     def _delete_then_create(self, old: ResourceState, new: ResourceState, diff: Diff) -> ResourceState:
         for dependent in reversed(self._replaced_with(old)):
             if dependent.protect:
-                raise StepError(
+                self.refuse(
+                    old.urn,
                     f"its replacement needs {urns.describe(dependent.urn)} deleted, which is protected; "
-                    "take `protect` off it and deploy that first"
+                    "take `protect` off it and deploy that first",
                 )
             self._delete_replaced(dependent)
         return self._recreate(self._delete_replaced(old), new, diff)

@@ -49,14 +49,28 @@ class Journal:
         self._display.says(severity, message, urn)
 
     def counts(self) -> dict[str, int]:
-        """How many resources each operation concerned. Default providers are the engine's own and not counted."""
+        """How many resources each operation concerned: refreshes and the engine's own default providers left out."""
         counted = Counter(
             str(step.operation)
             for step in self.steps
-            if not step.operation.is_part and not urns.is_default_provider(step.urn)
+            if not step.operation.is_part
+            and step.operation is not Operation.REFRESH
+            and not urns.is_default_provider(step.urn)
         )
         return dict(sorted(counted.items()))
 
     @property
     def changes(self) -> bool:
         return any(step.operation not in (Operation.SAME, Operation.REFRESH, Operation.READ) for step in self.steps)
+
+
+class Silence:
+    """A display that shows nothing."""
+
+    def begins(self, step: Step) -> None: ...
+
+    def ends(self, step: Step, state: ResourceState | None) -> None: ...
+
+    def fails(self, step: Step | None, urn: str, cause: str) -> None: ...
+
+    def says(self, severity: str, message: str, urn: str = "") -> None: ...

@@ -63,8 +63,8 @@ class Lifecycle(Protocol):
     def check(self, urn: str, old_inputs: Properties, inputs: Properties) -> tuple[Properties, list[CheckFailure]]:
         """Validate the inputs and fill in defaults, such as generated names."""
 
-    def diff(self, old: ResourceState, inputs: Properties, ignore_changes: tuple[str, ...]) -> Diff:
-        """Compare an existing resource with the inputs that the program wants."""
+    def diff(self, old: ResourceState, new: ResourceState) -> Diff:
+        """Compare an existing resource with what the program wants; an alias may give the two different names."""
 
     def create(self, new: ResourceState, *, preview: bool) -> tuple[str, Properties]:
         """Make the resource: its id and outputs. In a preview the id is empty and outputs may be unknown."""

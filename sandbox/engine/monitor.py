@@ -222,7 +222,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             resource_type=urns.PROVIDER_TYPE_PREFIX + package,
             name=_default_provider_name(version, download_url),
         )
-        inputs = _with_plugin(self._config.of_package(package), version, download_url)
+        inputs = _with_plugin(self._config.of_package(package), version, download_url) | {INTERNAL_KEY: {}}
         state = ResourceState(urn=urn, type=urns.type_of(urn), custom=True, inputs=inputs)
         result, state = self._deployment.register(Goal(state=state))
         if result is not Result.DONE:
@@ -301,7 +301,7 @@ def _is_set(request: Any, field: str) -> bool:
 
 def _with_plugin(inputs: dict[str, Any], version: str, download_url: str) -> dict[str, Any]:
     plugin = {"version": version, "pluginDownloadURL": download_url}
-    return {**inputs, **{key: value for key, value in plugin.items() if value}, INTERNAL_KEY: {}}
+    return {**inputs, **{key: value for key, value in plugin.items() if value}}
 
 
 def _default_provider_name(version: str, download_url: str) -> str:
@@ -320,8 +320,8 @@ def _timeouts(timeouts: resource_pb2.RegisterResourceRequest.CustomTimeouts) -> 
 
 def _seconds(text: str) -> float:
     """Read a duration as Go writes it, such as `1h30m` or `90s`."""
-    units = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+    units = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
     parts = re.findall(r"([\d.]+)(ms|h|m|s)", text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise EngineError(f"custom_timeouts: {text!r} is not a duration such as '90s' or '1h30m'")
-    return sum(float(number) * units[unit] for number, unit in parts)
+    return sum((float(number) if "." in number else int(number)) * units[unit] for number, unit in parts)

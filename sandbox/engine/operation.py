@@ -30,13 +30,17 @@ SANDBOX_STACK = "sandbox"
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack opened for operations. `ports` tells where each package's provider listens on this machine."""
+    """A stack opened for operations.
+
+    `ports` tells where each package's provider listens on this machine; `environment` is what the program inherits.
+    """
 
     name: str
     project: Project
     config: StackConfig
     file: StateFile
     ports: Mapping[str, int]
+    environment: Mapping[str, str]
 
     @property
     def root_urn(self) -> str:
@@ -76,7 +80,9 @@ def open_stack(
     passphrase = read_passphrase(environment, data / "passphrase")
     config = read_stack_config(project, name, passphrase)
     path = data / "state" / project.name / f"{name}.json"
-    return Stack(name, project, config, StateFile(path, passphrase, salt_text=config.encryption_salt), ports)
+    return Stack(
+        name, project, config, StateFile(path, passphrase, salt_text=config.encryption_salt), ports, environment
+    )
 
 
 def preview(stack: Stack, display: Observer, *, with_refresh: bool = False) -> Report:
@@ -140,6 +146,7 @@ class _Run:
                 self._stack.project,
                 self._stack.name,
                 self._stack.config,
+                environment=self._stack.environment,
                 monitor=address,
                 preview=self._deployment.preview,
                 says=lambda line: self._journal.says("info", line),
@@ -150,6 +157,8 @@ class _Run:
             finally:
                 self._program.stop()
         self._deployment.check_running()
+        if skipped := self._deployment.skipped:
+            self._journal.says("warning", f"{skipped} more were left alone, since they depend on what failed.")
         if code != 0:
             self._ok = False
             if not engine.reported_errors:

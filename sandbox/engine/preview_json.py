@@ -8,6 +8,8 @@ from sandbox.engine.journal import Journal
 from sandbox.engine.resource import to_masked_json
 from sandbox.engine.steps import Operation, Step
 
+_PREFIXES = {"warning": "warning: ", "error": "error: "}
+
 
 def preview_digest(journal: Journal, config: StackConfig, duration: float) -> dict[str, Any]:
     """Write a preview that took `duration` seconds. Secrets show as `[secret]`, unknown values as Pulumi's sentinel."""
@@ -17,7 +19,8 @@ def preview_digest(journal: Journal, config: StackConfig, duration: float) -> di
     digest["steps"] = [_step(step) for step in journal.steps if _is_listed(step)]
     if journal.messages:
         digest["diagnostics"] = [
-            ({"urn": message.urn} if message.urn else {}) | {"message": message.text, "severity": message.severity}
+            ({"urn": message.urn} if message.urn else {})
+            | {"message": f"{_PREFIXES.get(message.severity, '')}{message.text}\n", "severity": message.severity}
             for message in journal.messages
         ]
     digest["duration"] = int(duration * 1e9)
@@ -26,10 +29,10 @@ def preview_digest(journal: Journal, config: StackConfig, duration: float) -> di
 
 
 def _is_listed(step: Step) -> bool:
-    """Pulumi lists replacements once, and of what stays the same only the stack and changes of protection."""
+    """Pulumi lists a replacement once, and of what stays the same the stack and changes of protection alone."""
     if step.operation is Operation.SAME and step.old and step.new:
         return step.resource.type == urns.STACK_TYPE or step.old.protect != step.new.protect
-    return not step.operation.is_part
+    return not step.operation.is_part and not urns.is_default_provider(step.urn)
 
 
 def _step(step: Step) -> dict[str, Any]:

@@ -1,11 +1,10 @@
 """The program's process: started beside the engine, with its output passed on line by line."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -25,11 +24,12 @@ class Program:
         stack: str,
         config: StackConfig,
         *,
+        environment: Mapping[str, str],
         monitor: str,
         preview: bool,
         says: Callable[[str], None],
     ) -> None:
-        """Start it. `says` is handed every line that it prints."""
+        """Start it. `environment` is all that it inherits; `says` is handed every line that it prints."""
         command = [
             sys.executable,
             str(_LANGUAGE_HOST),
@@ -41,7 +41,7 @@ class Program:
             f"--parallel={PARALLEL_STEPS}",
             *(["--preview"] if preview else []),
         ]
-        environment = os.environ | {
+        settings = {
             "PULUMI_CONFIG": json.dumps(dict(config.values)),
             "PULUMI_CONFIG_SECRET_KEYS": json.dumps(sorted(config.secret_keys)),
             "PYTHONUNBUFFERED": "1",
@@ -49,7 +49,7 @@ class Program:
         self._process = subprocess.Popen(
             command,
             cwd=project.program,
-            env=environment,
+            env={**environment, **settings},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sandbox.engine.lifecycle import PropertyDiff
-from sandbox.values import Properties, PropertyValue, Secret, contains_secret
+from sandbox.values import Properties, Secret, contains_secret
 
 _STEP = re.compile(r'\.?(?:\[(\d+)\]|\["((?:[^"\\]|\\.)*)"\]|\[(\*)\]|([^.\[\]]+))')
 _PLAIN_KEY = re.compile(r"[A-Za-z_$][A-Za-z0-9_$-]*")
@@ -72,7 +72,7 @@ def diff_inputs(old: Properties, new: Properties) -> dict[str, PropertyDiff]:
     return found
 
 
-def keep_secrets(values: PropertyValue, like: PropertyValue) -> PropertyValue:
+def keep_secrets(values: Any, like: Any) -> Any:
     """The values, with everything secret that is secret in the other values."""
     if isinstance(values, Secret):
         return values

@@ -58,16 +58,16 @@ class Provider:
         request = provider_pb2.CheckRequest(urn=urn, olds=to_struct(old), news=to_struct(new), **_name_and_type(urn))
         return _read_check(self._call(self._stub.CheckConfig, request))
 
-    def diff_config(self, old: ResourceState, new: Properties) -> Diff:
+    def diff_config(self, urn: str, old: ResourceState, new_inputs: Properties) -> Diff:
         request = provider_pb2.DiffRequest(
-            urn=old.urn,
+            urn=urn,
             id=old.id,
             olds=to_struct(_provider_inputs(old.outputs)),
             old_inputs=to_struct(_provider_inputs(old.inputs)),
-            news=to_struct(_provider_inputs(new)),
-            **_name_and_type(old.urn),
+            news=to_struct(_provider_inputs(new_inputs)),
+            **_name_and_type(urn),
         )
-        return _read_diff(self._call(self._stub.DiffConfig, request), old.inputs, new)
+        return _read_diff(self._call(self._stub.DiffConfig, request), old.inputs, new_inputs)
 
     def configure(self, reference: ProviderReference, inputs: Properties) -> None:
         """Hand over the provider's own settings. Until they are all known, as in a preview, it stays unconfigured."""
@@ -106,21 +106,21 @@ class Provider:
             **_name_and_type(urn),
         )
         checked, failures = _read_check(self._call(self._stub.Check, request))
-        return self._mark_secrets(checked, inputs), failures
+        return keep_secrets(checked, inputs), failures
 
-    def diff(self, old: ResourceState, inputs: Properties, ignore_changes: tuple[str, ...]) -> Diff:
+    def diff(self, old: ResourceState, new: ResourceState) -> Diff:
         if not self._configured:  # its settings are unknown in this preview: an update is the honest guess
             return Diff(changed=True)
         request = provider_pb2.DiffRequest(
-            urn=old.urn,
+            urn=new.urn,
             id=old.id,
             olds=self._write(old.outputs),
             old_inputs=self._write(old.inputs),
-            news=self._write(inputs),
-            ignoreChanges=ignore_changes,
-            **_name_and_type(old.urn),
+            news=self._write(new.inputs),
+            ignoreChanges=new.ignore_changes,
+            **_name_and_type(new.urn),
         )
-        return _read_diff(self._call(self._stub.Diff, request), old.inputs, inputs)
+        return _read_diff(self._call(self._stub.Diff, request), old.inputs, new.inputs)
 
     def create(self, new: ResourceState, *, preview: bool) -> tuple[str, Properties]:
         if preview and not self._configured:
@@ -189,9 +189,9 @@ class Provider:
         )
         if not response.id:
             return None
-        inputs = self._mark_secrets(from_struct(response.inputs), state.inputs)
-        outputs = self._read_outputs(response.properties, state)
-        return ReadResult(response.id, inputs, self._mark_secrets(outputs, state.outputs))
+        inputs = keep_secrets(from_struct(response.inputs), state.inputs)
+        outputs = keep_secrets(self._read_outputs(response.properties, state), state.outputs)
+        return ReadResult(response.id, inputs, outputs)
 
     def invoke(self, token: str, args: Properties, *, preview: bool) -> tuple[Properties, list[CheckFailure]]:
         """Call one of the provider's functions, such as `aws:index/getRegion:getRegion`."""
@@ -206,11 +206,9 @@ class Provider:
         return to_struct(properties if self._accepts_secrets else reveal(properties))
 
     def _read_outputs(self, struct: Any, state: ResourceState) -> Properties:
-        return self._mark_secrets(from_struct(struct), state.inputs)
-
-    def _mark_secrets(self, properties: Properties, like: Properties) -> Properties:
-        """A provider that is not told of secrets returns them in clear: what was secret going in stays so."""
-        return properties if self._accepts_secrets else keep_secrets(properties, like)
+        """Read what the provider answered; what was secret going in stays so, even if the provider lost the mark."""
+        outputs: Properties = keep_secrets(from_struct(struct), state.inputs)
+        return outputs
 
     def _call(self, method: Callable[[Any], _T], request: Any) -> _T:
         try:
@@ -241,12 +239,13 @@ class ProviderRegistry:
     def get(self, reference: ProviderReference) -> Provider:
         """The instance of that name; one that the program did not register this time is brought up from the state."""
         with self._lock:
-            provider = self._providers.get(reference)
-            if provider is None:
-                if reference not in self._states:
-                    raise StepError(f"its provider {urns.describe(reference.urn)} is not in the state")
-                provider = self._start(reference, self._states[reference].inputs)
-            return provider
+            return self._providers.get(reference) or self._start(reference, self.state(reference).inputs)
+
+    def state(self, reference: ProviderReference) -> ResourceState:
+        """A provider resource as the stack's state had it."""
+        if reference not in self._states:
+            raise StepError(f"its provider {urns.describe(reference.urn)} is not in the state")
+        return self._states[reference]
 
     def check(self, urn: str, old_inputs: Properties, inputs: Properties) -> tuple[Properties, list[CheckFailure]]:
         provider = self._connect(urn)
@@ -256,12 +255,12 @@ class ProviderRegistry:
             provider.close()
         return checked | {key: inputs[key] for key in sorted(_PLUGIN_KEYS & set(inputs))}, failures
 
-    def diff(self, old: ResourceState, inputs: Properties, ignore_changes: tuple[str, ...]) -> Diff:  # noqa: ARG002
-        if old.inputs == inputs:
+    def diff(self, old: ResourceState, new: ResourceState) -> Diff:
+        if old.inputs == new.inputs:
             return NO_DIFF
-        provider = self._connect(old.urn)
+        provider = self._connect(new.urn)
         try:
-            return provider.diff_config(old, inputs)
+            return provider.diff_config(new.urn, old, new.inputs)
         finally:
             provider.close()
 

@@ -3,11 +3,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from sandbox.engine import urn as urns
 from sandbox.engine.deployment import PARALLEL_STEPS, Deployment, Observer
 from sandbox.engine.errors import CancelledError, EngineError
-from sandbox.engine.lifecycle import Diff
-from sandbox.engine.properties import diff_inputs
 from sandbox.engine.resource import ResourceState, now
 from sandbox.engine.steps import Operation, Step
 from sandbox.values import reveal
@@ -16,12 +13,10 @@ from sandbox.values import reveal
 def refresh(deployment: Deployment, observer: Observer) -> None:
     """Read all resources before the program runs. What is gone from the cloud leaves the state.
 
-    The observer hears a step for each: a refresh when nothing drifted, else the update or deletion that someone made.
+    The observer hears a step for each, which ends with the same state, with what drifted, or with None.
     """
     states = [
-        state
-        for state in deployment.snapshot.unmentioned()
-        if state.custom and not urns.is_provider(state.type) and not state.delete and not state.pending_replacement
+        state for state in deployment.snapshot.unmentioned() if not state.delete and not state.pending_replacement
     ]
 
     def read(state: ResourceState) -> str | None:
@@ -44,26 +39,22 @@ def refresh(deployment: Deployment, observer: Observer) -> None:
 def _refresh(deployment: Deployment, observer: Observer, old: ResourceState) -> str | None:
     """Refresh one resource; its URN if it is gone."""
     deployment.check_running()
+    step = Step(operation=Operation.REFRESH, old=old, new=old)
+    observer.begins(step)
+    if not old.custom:
+        observer.ends(step, old)
+        return None
     found = deployment.providers.of(old).read(old)
     if found is None:
-        step = Step(operation=Operation.DELETE, old=old)
-        observer.begins(step)
         deployment.snapshot.swap(old, None)
         observer.ends(step, None)
         return old.urn
     new = replace(old, id=found.id, inputs=found.inputs or old.inputs, outputs=found.outputs)
-    drift = diff_inputs(reveal(old.outputs), reveal(new.outputs)) | diff_inputs(reveal(old.inputs), reveal(new.inputs))
-    if not drift:
-        step = Step(operation=Operation.REFRESH, old=old, new=old)
-        observer.begins(step)
-        observer.ends(step, old)
-        return None
-    new = replace(new, modified=now())
-    keys = dict.fromkeys(path.partition(".")[0].partition("[")[0] for path in drift)
-    diff = Diff(changed=True, changed_keys=tuple(keys), detailed=drift)
-    step = Step(operation=Operation.UPDATE, old=old, new=new, diff=diff)
-    observer.begins(step)
-    deployment.snapshot.swap(old, new)
+    if reveal([new.id, new.inputs, new.outputs]) == reveal([old.id, old.inputs, old.outputs]):
+        new = old
+    else:
+        new = replace(new, modified=now())
+        deployment.snapshot.swap(old, new)
     observer.ends(step, new)
     return None
 
