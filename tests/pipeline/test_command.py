@@ -1,0 +1,69 @@
+"""`python -m pipeline`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.inputs import registry_host
+from stacks import config
+
+
+@pytest.fixture
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a stack called `test`, the only one."""
+    file = tmp_path / "Pulumi.test.yaml"
+    file.write_text(
+        "config:\n  aws:region: ap-east-1\n  buildyard:cluster: {name: ci}\n  buildyard:projects:\n"
+        "    - {path: platform/images, images: [{name: one, context: one}]}\n"
+        "    - {path: platform/tools, images: [{name: two, context: two}]}\n"
+    )
+    monkeypatch.setattr(config, "DIRECTORY", tmp_path)
+    return file
+
+
+def test_a_stacks_pipelines_are_printed_with_a_name_for_the_unknown_account(
+    stack: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--stack", "test"]) == 0
+    printed = capsys.readouterr().out
+    assert "build_image one AWS_ACCOUNT_ID.dkr.ecr.ap-east-1.amazonaws.com/platform/images/one" in printed
+    assert "build-two:arm64" in printed
+
+
+def test_the_account_is_taken_from_the_settings_that_say_it(stack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stack.write_text(stack.read_text() + "  buildyard:registry: {account: '123456789012'}\n")
+    assert main(["--stack", "test"]) == 0
+    assert "AWS_ACCOUNT_ID" not in capsys.readouterr().out
+
+
+def test_one_project_is_printed_alone(stack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--stack", "test", "--project", "platform/tools"]) == 0
+    assert "build-one" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--stack", "tset"], ["--stack", "test", "--project", "platform/tool"]])
+def test_what_does_not_exist_is_told_with_what_does(
+    stack: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert main(arguments) == 1
+    assert "Did you mean" in capsys.readouterr().err
+
+
+def test_nothing_of_the_engine_or_the_cloud_is_loaded() -> None:
+    program = "import pipeline.__main__, sys; print([m for m in ('pulumi', 'components', 'boto3') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]", "a pipeline could not be printed without an engine or credentials"
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("ap-east-1", "123456789012.dkr.ecr.ap-east-1.amazonaws.com"),
+        ("cn-north-1", "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+def test_the_registrys_host_follows_the_partition(region: str, host: str) -> None:
+    assert registry_host("123456789012", region) == host

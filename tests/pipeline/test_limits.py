@@ -1,0 +1,114 @@
+"""What GitLab would refuse is refused before it is published, at the key that causes it."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pipeline import graph, limits, size
+from pipeline.generate import generate
+from pipeline.model import Job, Need, Pipeline, Reference
+from pipeline.render import render
+from stacks.mistakes import SettingsError
+from tests.pipeline.published import files, inputs, jobs, loaded
+from tests.stacks.stack_settings import project
+
+TEMPLATE = Job(name=".template", origin="buildyard:projects[0]")
+ONE = Job(name="one", origin="buildyard:projects[0].images[0]", extends=(".template",), stage="build")
+
+
+def faults(*jobs: Job) -> dict[str, str]:
+    """What is wrong with a pipeline of these jobs, by key."""
+    pipeline: Pipeline = replace(generate(inputs()), jobs=(TEMPLATE, *jobs))
+    return {mistake.path: mistake.wrong for mistake in graph.check(pipeline)}
+
+
+def test_a_sound_graph_has_no_faults() -> None:
+    assert faults(ONE, replace(ONE, name="two", needs=(Need(job="one"),))) == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (replace(ONE, needs=(Need(job="on"),)), "one needs on, which does not exist"),
+        (replace(ONE, needs=(Need(job=".template"),)), "one needs .template, which does not exist"),
+        (replace(ONE, extends=(".temp",)), "one extends .temp, which does not exist"),
+        (replace(ONE, rules=(Reference(".temp", "rules"),)), "one extends .temp, which does not exist"),
+        (replace(ONE, stage="deploy"), "one is in the stage deploy, which does not exist"),
+        (replace(ONE, needs=(Need(job="one"),)), "jobs wait for each other in a circle: one -> one"),
+    ],
+)
+def test_a_fault_is_told_with_the_image_that_it_comes_from(wrong: Job, message: str) -> None:
+    assert faults(wrong) == {"buildyard:projects[0].images[0]": message}
+
+
+def test_two_jobs_of_one_name_are_refused() -> None:
+    assert "there are 2 jobs called one" in faults(ONE, ONE)["buildyard:projects[0].images[0]"]
+
+
+def test_a_circle_is_named_whole() -> None:
+    two = replace(ONE, name="two", origin="b", needs=(Need(job="one"),))
+    found = "".join(faults(replace(ONE, needs=(Need(job="two"),)), two).values())
+    assert "one -> two -> one" in found or "two -> one -> two" in found
+
+
+def test_more_needs_than_gitlab_takes_point_to_depends_on() -> None:
+    names = [f"base{number}" for number in range(graph.MAX_NEEDS + 1)]
+    with pytest.raises(SettingsError) as caught:
+        files(projects=[project(*({"name": name} for name in names), {"name": "top", "depends-on": names})])
+    assert caught.value.mistakes[0].path == f"buildyard:projects[0].images[{len(names)}].depends-on"
+
+
+def test_more_jobs_than_the_instance_takes_point_to_the_limit() -> None:
+    with pytest.raises(SettingsError) as caught:
+        files(projects=[project({"name": "base"}, {"name": "web", "depends-on": ["base"]}, **{"max-jobs": 6})])
+    (mistake,) = caught.value.mistakes
+    assert mistake.path == "buildyard:projects[0].max-jobs"
+    assert "up to 7 jobs" in mistake.wrong, "the tag, and three for each image"
+
+
+def test_as_many_jobs_as_the_instance_takes_are_published() -> None:
+    assert files(projects=[project({"name": "base"}, {"name": "web", "depends-on": ["base"]}, **{"max-jobs": 7})])
+
+
+def thousand() -> dict[str, Any]:
+    return project(*({"name": f"image-{number:04}"} for number in range(1000)))
+
+
+def test_a_thousand_images_stay_within_gitlabs_limits() -> None:
+    stack = inputs(projects=[thousand()])
+    started = time.perf_counter()
+    published = render(generate(stack))
+    assert time.perf_counter() - started < 2 * 5, (
+        "five times the target of 2 s: something grows with the square of the images"
+    )
+    for file in published:
+        assert size.parsed_bytes(loaded(file.text)) < limits.MAX_FILE_BYTES, (
+            f"GitLab would refuse {file.path} as too large"
+        )
+    assert [include["local"] for include in loaded(published[0].text)["include"]] == [
+        f"/{f.path}" for f in published[1:]
+    ]
+    assert len(jobs(published)) == 3001
+
+
+def test_a_pipeline_that_fits_is_one_file() -> None:
+    assert [file.path for file in files(projects=[project(*({"name": f"i{n}"} for n in range(300)))])] == [
+        ".gitlab-ci.yml"
+    ]
+
+
+def test_more_files_than_gitlab_includes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_INCLUDES", 1)
+    with pytest.raises(SettingsError, match="GitLab includes 1 at most"):
+        files(projects=[thousand()])
+
+
+def test_sizes_are_at_least_those_that_ruby_reports() -> None:
+    # ObjectSpace.memsize_of in Ruby 3.1: a string of 10, 30 and 100 bytes, an array of 2, a hash of 1.
+    assert size.parsed_bytes("a" * 10) == 40
+    assert size.parsed_bytes("a" * 30) >= 71
+    assert size.parsed_bytes("a" * 100) >= 141
+    assert size.parsed_bytes([True, None]) == 40
+    assert size.parsed_bytes({"a": 1}) == 168 + 40

@@ -1,0 +1,132 @@
+"""What a manifest job publishes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pipeline.published import HOST, files, jobs
+from tests.pipeline.runner import SHELLS, Done, run
+
+JOBS = jobs(files())
+JOB = JOBS["build-toolbox:manifest"]
+URL = f"{HOST}/platform/images/toolbox"
+
+
+@pytest.fixture
+def pushed(tmp_path: Path) -> Path:
+    """A folder in which both builds of the toolbox have been pushed, and have handed over their digests."""
+    push(tmp_path, "toolbox", arm64="sha256:arm", amd64="sha256:amd")
+    registry: dict[str, Any] = {"manifests": {}, "tags": {}, "calls": []}
+    for digest in ("sha256:arm", "sha256:amd", "sha256:arm2"):
+        registry["manifests"][digest] = {"config": {"os": "linux", "architecture": digest[7:10] + "64"}}
+    (tmp_path / "record").mkdir()
+    (tmp_path / "record" / "registry.json").write_text(json.dumps(registry))
+    return tmp_path
+
+
+def push(folder: Path, name: str, **digests: str) -> None:
+    """Hand over digests as build jobs do."""
+    handed_over = folder / "project" / ".buildyard"
+    handed_over.mkdir(parents=True, exist_ok=True)
+    for architecture, digest in digests.items():
+        (handed_over / f"{name}-{architecture}.json").write_text(json.dumps({"containerimage.digest": digest}))
+
+
+def change(folder: Path, **registry: Any) -> None:
+    """Change the registry."""
+    file = folder / "record" / "registry.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **registry}))
+
+
+def publish(folder: Path, tag: str = "v1.0") -> Done:
+    return run(JOB, folder, IMAGE_TAG=tag)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_both_builds_are_joined_under_the_tag_and_reported(pushed: Path, shell: list[str]) -> None:
+    done = run(JOB, pushed, shell=shell, IMAGE_TAG="v1.0")
+    assert done.status == 0, done.output
+    digest = done.registry["tags"]["v1.0"]
+    index = done.registry["manifests"][digest]["manifests"]
+    assert {each["platform"]["architecture"]: each["digest"] for each in index} == {
+        "arm64": "sha256:arm",
+        "amd64": "sha256:amd",
+    }
+    assert done.dotenv == {"IMAGE_TAG": "v1.0", "IMAGE_URL": URL, "IMAGE_DIGEST": digest}
+    assert (done.project / ".buildyard" / "toolbox.digest").read_text() == f"{digest}\n", "its dependants build on this"
+
+
+def test_a_retry_succeeds_without_writing(pushed: Path) -> None:
+    first = publish(pushed)
+    again = publish(pushed)
+    assert again.status == 0, again.output
+    assert again.registry["calls"].count("index") == 1, (
+        "an immutable tag refuses the second write, of the same digest too"
+    )
+    assert again.dotenv == first.dotenv
+
+
+def test_a_published_tag_is_not_moved(pushed: Path) -> None:
+    before = publish(pushed).registry["tags"]
+    push(pushed, "toolbox", arm64="sha256:arm2")
+    done = publish(pushed)
+    assert done.status == 1
+    assert f"{URL}:v1.0 holds another image, {before['v1.0']}" in done.output
+    assert done.registry["tags"] == before
+
+
+def test_latest_moves(pushed: Path) -> None:
+    before = publish(pushed, tag="latest").registry["tags"]
+    push(pushed, "toolbox", arm64="sha256:arm2")
+    assert publish(pushed, tag="latest").registry["tags"] != before
+
+
+def test_an_image_of_one_architecture_is_tagged_as_it_is(pushed: Path) -> None:
+    push(pushed, "sensor", arm64="sha256:arm")
+    done = run(JOBS["build-sensor:manifest"], pushed, IMAGE_TAG="v1.0")
+    assert done.status == 0, done.output
+    assert done.registry["tags"] == {"v1.0": "sha256:arm"}
+    assert done.dotenv["IMAGE_DIGEST"] == "sha256:arm"
+    assert run(JOBS["build-sensor:manifest"], pushed, IMAGE_TAG="v1.0").status == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"arm64": "sha256:amd"}, "build-toolbox:arm64 made an image that is not for linux/arm64: sha256:amd"),
+        ({"arm64": "sha256:gone"}, "MANIFEST_UNKNOWN"),
+    ],
+)
+def test_a_build_that_is_not_what_it_should_be_is_not_published(
+    pushed: Path, wrong: dict[str, str], message: str
+) -> None:
+    push(pushed, "toolbox", **wrong)
+    done = publish(pushed)
+    assert done.status == 1
+    assert message in done.output
+    assert done.registry["tags"] == {}
+
+
+def test_a_build_that_did_not_run_is_named(pushed: Path) -> None:
+    (pushed / "project" / ".buildyard" / "toolbox-amd64.json").unlink()
+    done = publish(pushed)
+    assert done.status == 1
+    assert "build-toolbox:amd64 left no digest" in done.output
+    assert done.registry["tags"] == {}
+
+
+def test_without_a_tag_nothing_is_published(pushed: Path) -> None:
+    done = publish(pushed, tag="")
+    assert done.status == 1
+    assert "container-get-tag handed over no IMAGE_TAG" in done.output
+
+
+def test_a_registry_that_is_down_is_no_reason_to_publish(pushed: Path) -> None:
+    change(pushed, down=True)
+    done = publish(pushed)
+    assert done.status == 1
+    assert "connection refused" in done.output
+    assert "crane config failed" in done.output
+    assert not (done.project / "build.env").exists()
