@@ -1,0 +1,40 @@
+"""The kubernetes provider: pulumi-kubernetes's kinds that Buildyard uses, over plain HTTP to the sandbox's cluster."""
+
+from sandbox.providers.framework import Property, Provider
+from sandbox.providers.kubernetes.cluster import Cluster, KubernetesError, connect
+from sandbox.providers.kubernetes.objects import OBJECT_KINDS
+from sandbox.providers.kubernetes.release import Release
+
+VERSION = "4.34.2"  # of the pulumi-kubernetes whose schema this follows
+_CONFIGURATION = (
+    "alwaysRender",
+    "cluster",
+    "clusterIdentifier",
+    "context",
+    "deleteUnreachable",
+    "enableConfigMapMutable",
+    "enablePatchForce",
+    "enableSecretMutable",
+    "enableServerSideApply",
+    "helmReleaseSettings",
+    "kubeClientSettings",
+    "kubeconfig",
+    "namespace",
+    "renderYamlToDirectory",
+    "skipUpdateUnreachable",
+    "suppressDeprecationWarnings",
+    "suppressHelmHookWarnings",
+    "upsertExistingObjects",
+)
+
+
+def provider() -> Provider[Cluster]:
+    return Provider(
+        name="kubernetes",
+        version=VERSION,
+        connect=connect,
+        kinds=(*(kind() for kind in OBJECT_KINDS), Release()),
+        # Another kubeconfig may lead to another cluster, where none of the resources are.
+        configuration={name: Property() for name in _CONFIGURATION},
+        is_missing=lambda error: isinstance(error, KubernetesError) and error.code == 404,
+    )

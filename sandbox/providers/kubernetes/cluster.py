@@ -1,0 +1,102 @@
+"""Reaching the cluster that a kubeconfig names.
+
+A kubeconfig's users and certificates play no part: the sandbox's API is plain HTTP on loopback, and asks for nothing.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+from sandbox.providers.loopback import require_loopback
+from sandbox.values import Properties
+
+# What these would do is not emulated, so that leaving them out of account would mislead.
+_UNSUPPORTED = (
+    "alwaysRender",
+    "deleteUnreachable",
+    "enableConfigMapMutable",
+    "enableSecretMutable",
+    "renderYamlToDirectory",
+    "skipUpdateUnreachable",
+    "upsertExistingObjects",
+)
+_TIMEOUT_SECONDS = 30
+
+
+class KubernetesError(Exception):
+    """An answer of the API server that is no success, in its own words."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class ConfigurationError(Exception):
+    """The provider was not told, in a way that it understands, where the cluster is."""
+
+
+class Cluster:
+    """The API server at `server`; `namespace` is where objects go that name none."""
+
+    def __init__(self, server: str, namespace: str) -> None:
+        self.server = server.rstrip("/")
+        self.namespace = namespace
+
+    def request(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        """The API server's answer. Raises `KubernetesError` for a refusal."""
+        # No session: requests' are not safe to share between threads, and connecting to loopback costs nothing.
+        response = requests.request(method, self.server + path, json=body, timeout=_TIMEOUT_SECONDS)
+        answer: dict[str, Any] = response.json()
+        if not response.ok:
+            raise KubernetesError(response.status_code, str(answer.get("message", response.reason)))
+        return answer
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        """The object at a path, or `None`."""
+        try:
+            return self.request("GET", path)
+        except KubernetesError as error:
+            if error.code == 404:
+                return None
+            raise
+
+
+def connect(configuration: Properties) -> Cluster:
+    for name in _UNSUPPORTED:
+        if configuration.get(name) not in (None, False, "", "false"):
+            raise ConfigurationError(f"The sandbox's kubernetes provider does not support {name}; leave it out.")
+    kubeconfig = _kubeconfig(configuration.get("kubeconfig"))
+    context = _named(kubeconfig, "context", configuration.get("context") or kubeconfig.get("current-context"))
+    cluster = _named(kubeconfig, "cluster", configuration.get("cluster") or context.get("cluster"))
+    server = cluster.get("server")
+    if not isinstance(server, str):
+        raise ConfigurationError("The kubeconfig's cluster has no server.")
+    namespace = configuration.get("namespace") or context.get("namespace") or "default"
+    return Cluster(require_loopback(server, "the kubeconfig's server"), str(namespace))
+
+
+def _kubeconfig(text: Any) -> dict[str, Any]:
+    """A kubeconfig given as its text or as the path of a file that holds it."""
+    if not isinstance(text, str) or not text.strip():
+        # Not ~/.kube/config: that is somebody's real cluster.
+        raise ConfigurationError("The sandbox's kubernetes provider needs kubeconfig, as text or as a file's path.")
+    if "\n" not in text and not text.lstrip().startswith("{") and Path(text).is_file():
+        text = Path(text).read_text(encoding="utf-8")
+    try:
+        kubeconfig = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"kubeconfig is neither YAML nor JSON: {error}") from error
+    if not isinstance(kubeconfig, dict):
+        raise ConfigurationError("kubeconfig is neither a kubeconfig nor the path of a file that holds one.")
+    return kubeconfig
+
+
+def _named(kubeconfig: dict[str, Any], what: str, name: Any) -> dict[str, Any]:
+    entries = kubeconfig.get(f"{what}s") or []
+    for entry in entries:
+        if isinstance(entry, dict) and entry.get("name") == name and isinstance(entry.get(what), dict):
+            found: dict[str, Any] = entry[what]
+            return found
+    raise ConfigurationError(f"The kubeconfig has no {what} named {name!r}.")

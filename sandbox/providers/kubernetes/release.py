@@ -1,0 +1,177 @@
+# ruff: noqa: ARG002 (the methods' signatures are the framework's)
+"""Helm releases, of the one chart that the sandbox knows: `gitlab-runner`."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+from sandbox.providers.framework import Name, Property, ResourceKind
+from sandbox.providers.kubernetes import helm
+from sandbox.providers.kubernetes.cluster import Cluster
+from sandbox.providers.kubernetes.objects import collection
+from sandbox.providers.kubernetes.runner_chart import app_version, mistakes_in_values
+from sandbox.providers.kubernetes.runner_manifests import manifests, token_secret
+from sandbox.values import UNKNOWN, Properties, reveal
+
+_CHART = "gitlab-runner"
+_REPOSITORY = "https://charts.gitlab.io"
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_DEFAULT_TIMEOUT_SECONDS = 300
+# What the real provider has and the sandbox has no use for: neither would change what is deployed here.
+_WITHOUT_EFFECT = (
+    "allowNullValues",
+    "atomic",
+    "cleanupOnFail",
+    "dependencyUpdate",
+    "description",
+    "devel",
+    "disableCRDHooks",
+    "disableOpenapiValidation",
+    "disableWebhooks",
+    "forceUpdate",
+    "keyring",
+    "lint",
+    "recreatePods",
+    "renderSubchartNotes",
+    "skipCrds",
+    "timeout",
+    "verify",
+    "waitForJobs",
+)
+# What would change it, in a way that is not emulated.
+_UNSUPPORTED = ("postrender", "replace", "resetValues", "reuseValues", "takeOwnership", "valueYamlFiles")
+
+
+class Release(ResourceKind[Cluster]):
+    """A release; its id is `NAMESPACE/NAME`."""
+
+    type = "kubernetes:helm.sh/v3:Release"
+    inputs: ClassVar[Mapping[str, Property]] = {
+        "chart": Property(required=True),
+        "name": Property(replaces=True),
+        "namespace": Property(replaces=True),
+        "version": Property(),
+        "values": Property(),
+        "createNamespace": Property(),
+        "maxHistory": Property(),
+        "repositoryOpts": Property(
+            fields={name: Property() for name in ("repo", "caFile", "certFile", "keyFile", "password", "username")}
+        ),
+        "skipAwait": Property(),
+        **{name: Property() for name in _WITHOUT_EFFECT},
+        **{name: Property() for name in _UNSUPPORTED},
+    }
+    computed = frozenset({"status", "resourceNames"})
+
+    def complete(self, name: Name, inputs: Properties, old_inputs: Properties) -> Properties:
+        # The SDK says of itself by `compat` which schema it follows; the real provider drops it, too.
+        completed = {key: value for key, value in inputs.items() if key not in ("compat", "resourceNames")}
+        if completed.get("name") is None:
+            old = str(old_inputs.get("name", ""))
+            made_before = re.fullmatch(re.escape(name.logical) + "-[0-9a-f]{8}", old)
+            completed["name"] = old if made_before else f"{name.logical}-{name.suffix(8)}"
+        if not reveal(completed.get("skipAwait")):
+            completed.setdefault("timeout", _DEFAULT_TIMEOUT_SECONDS)
+        return completed
+
+    def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
+        chart, version = inputs.get("chart"), inputs.get("version")
+        if chart not in (None, UNKNOWN, _CHART):
+            yield "chart", f"The sandbox knows the chart {_CHART} alone, not '{chart}'."
+            return
+        repository = inputs.get("repositoryOpts") or {}
+        url = repository.get("repo", "") if isinstance(repository, dict) else UNKNOWN
+        if url is not UNKNOWN and url.rstrip("/") != _REPOSITORY:
+            yield "repositoryOpts.repo", f"The chart {_CHART} is in the repository {_REPOSITORY}, not in '{url}'."
+        if version is None or (isinstance(version, str) and not _VERSION.fullmatch(version)):
+            yield "version", f"version is '{version}'; pin one of the chart's versions, such as 0.86.0."
+        for name in _UNSUPPORTED:
+            if inputs.get(name):
+                yield name, f"The sandbox's Helm does not support {name}; leave it out."
+        values = inputs.get("values")
+        if values is not UNKNOWN:
+            yield from mistakes_in_values(values or {})
+
+    def outputs_changed_by(self, changed: frozenset[str]) -> frozenset[str]:
+        return self.computed if changed else frozenset()
+
+    def create(self, connection: Cluster, inputs: Properties) -> tuple[str, Properties]:
+        namespace = inputs.get("namespace") or connection.namespace
+        if inputs.get("createNamespace") and not connection.find(f"/api/v1/namespaces/{namespace}"):
+            new = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+            connection.request("POST", "/api/v1/namespaces", new)
+        revision = _revision(inputs, namespace, number=1)
+        _require_token(connection, revision, inputs)
+        helm.install(connection, revision)
+        return f"{namespace}/{inputs['name']}", {**inputs, **_outputs(revision)}
+
+    def read(self, connection: Cluster, resource_id: str, outputs: Properties) -> Properties | None:
+        namespace, _, name = resource_id.rpartition("/")
+        revision = helm.latest(connection, namespace, name)
+        if revision is None:
+            return None
+        live = {"name": name, "chart": revision.chart, "version": revision.version, "values": revision.values}
+        return {**live, **_outputs(revision)}
+
+    def update(self, connection: Cluster, resource_id: str, outputs: Properties, inputs: Properties) -> Properties:
+        namespace, _, name = resource_id.rpartition("/")
+        old = helm.latest(connection, namespace, name)
+        if old is None:
+            raise helm.HelmError(f'"{name}" has no deployed releases')
+        new = _revision(inputs, namespace, number=old.number + 1, first_deployed=old.first_deployed)
+        _require_token(connection, new, inputs)
+        helm.upgrade(connection, old, new, history=int(inputs.get("maxHistory") or 0))
+        return {**inputs, **_outputs(new)}
+
+    def delete(self, connection: Cluster, resource_id: str, outputs: Properties) -> None:
+        namespace, _, name = resource_id.rpartition("/")
+        revision = helm.latest(connection, namespace, name)
+        if revision is not None:
+            helm.uninstall(connection, revision)
+
+
+def _revision(inputs: Properties, namespace: str, *, number: int, first_deployed: str = "") -> helm.Revision:
+    values = inputs.get("values") or {}
+    return helm.Revision(
+        name=inputs["name"],
+        namespace=namespace,
+        number=number,
+        chart=_CHART,
+        version=inputs["version"],
+        app_version=app_version(inputs["version"]),
+        values=values,
+        objects=manifests(inputs["name"], namespace, inputs["version"], values),
+        first_deployed=first_deployed,
+    )
+
+
+def _require_token(cluster: Cluster, revision: helm.Revision, inputs: Properties) -> None:
+    """Helm waits for the manager's pod, which does not start without the Secret that it mounts."""
+    if inputs.get("skipAwait") or revision.values.get("runnerToken"):
+        return
+    name = token_secret(revision.name, revision.values)
+    secret = cluster.find(f"{collection('v1', 'secrets', revision.namespace)}/{name}")
+    missing = {"runner-token", "runner-registration-token"} - (secret or {}).get("data", {}).keys()
+    if missing:
+        what = f"has no {' and no '.join(sorted(missing))}" if secret else "does not exist"
+        raise helm.HelmError(
+            f"the manager's pod would wait for ever: its Secret {revision.namespace}/{name} (runners.secret) {what}"
+        )
+
+
+def _outputs(revision: helm.Revision) -> Properties:
+    names: dict[str, list[str]] = {}
+    for each in revision.objects:
+        group = each["apiVersion"].rpartition("/")[0]
+        key = f"{each['kind']}{group and f'.{group}'}/{each['apiVersion']}"
+        names.setdefault(key, []).append(f"{revision.namespace}/{each['metadata']['name']}")
+    status: dict[str, Any] = {
+        "name": revision.name,
+        "namespace": revision.namespace,
+        "revision": revision.number,
+        "chart": revision.chart,
+        "version": revision.version,
+        "appVersion": revision.app_version,
+        "status": "deployed",
+    }
+    return {"namespace": revision.namespace, "status": status, "resourceNames": names}

@@ -1,0 +1,198 @@
+"""What the Helm chart `gitlab-runner` and GitLab Runner know: the chart's values, and the keys of `config.toml`.
+
+`sandbox/charts/` holds both as data. What a real cluster would only show as a manager that never becomes ready fails
+here before anything is made.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sandbox.providers.framework.check import suggestion
+from sandbox.values import UNKNOWN, PropertyValue
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_DATA = Path(__file__).parents[2] / "charts"
+# Handed to Kubernetes as they are: the chart's defaults name some of their fields, not all there may be.
+_TAKEN_WHOLE = frozenset({"securityContext", "podSecurityContext"})
+# With an authentication token, GitLab keeps these with the runner; a manager that is told them does not start.
+# https://docs.gitlab.com/ci/runners/new_creation_workflow/#changes-to-the-gitlab-runner-register-command-syntax
+_OF_THE_RUNNER = ("locked", "tags", "maximumTimeout", "runUntagged", "protected")
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "array": (list,),
+    "object": (dict, list),  # the chart's empty defaults are objects even where a list is meant
+    "duration": (str, int),
+}
+# The chart puts runners.config through Helm's templates, so that a literal `{{` is written as one of these.
+_ESCAPED_BRACES = re.compile(r"\{\{-?\s*(?:\"\{\{\"|`\{\{`)\s*-?\}\}")
+
+Mistake = tuple[str, str]  # path of the value, reason
+
+
+def app_version(chart_version: str) -> str:
+    """The Runner in a version of the chart: they move together, a minor a month, and a year of Runner has twelve."""
+    data = _chart()
+    _, minor, patch = (int(part) for part in chart_version.split("."))
+    _, known_minor, _ = (int(part) for part in data["version"].split("."))
+    known_major, known_runner_minor, _ = (int(part) for part in data["appVersion"].split("."))
+    years, runner_minor = divmod(known_runner_minor + minor - known_minor, 12)
+    return f"{known_major + years}.{runner_minor}.{patch}"
+
+
+def mistakes_in_values(values: Mapping[str, PropertyValue]) -> Iterator[Mistake]:
+    """Everything in the chart's values that would not work. Values may hold `UNKNOWN`."""
+    yield from _unknown_values(values, _known_values(), "values")
+    yield from _token_mistakes(values)
+    runners = values.get("runners")
+    if isinstance(runners, dict) and isinstance(runners.get("config"), str):
+        for path, reason in mistakes_in_config(runners["config"]):
+            yield f"values.runners.config{path and f': {path}'}", reason
+
+
+def mistakes_in_config(text: str) -> Iterator[Mistake]:
+    """Everything in a template of `config.toml` that GitLab Runner would refuse or leave out of account."""
+    if "{{" in _ESCAPED_BRACES.sub("", text):
+        yield "", 'The sandbox runs no Helm templates: write {{ as {{ "{{" }}, and values as they are.'
+        return
+    try:
+        config = tomllib.loads(rendered_config(text))
+    except tomllib.TOMLDecodeError as error:
+        yield "", f"runners.config is not TOML: {error}."
+        return
+    for key in config:
+        if key != "runners":
+            yield (
+                key,
+                f"'{key}' is not a runner's: the chart takes global settings from its values, such as concurrent.",
+            )
+    runners = config.get("runners", [])
+    if not isinstance(runners, list) or len(runners) != 1:
+        yield "runners", "The template holds one [[runners]], no more and no less."
+        return
+    yield from _config_mistakes(runners[0], _config_keys(), "runners")
+
+
+def rendered_config(text: str) -> str:
+    """The config as the chart writes it, its escaped braces replaced."""
+    return _ESCAPED_BRACES.sub("{{", text)
+
+
+def _token_mistakes(values: Mapping[str, PropertyValue]) -> Iterator[Mistake]:
+    runners = values.get("runners")
+    runners = runners if isinstance(runners, dict) else {}
+    by_value, by_secret = bool(values.get("runnerToken")), bool(runners.get("secret"))
+    if by_value and by_secret:
+        yield "values.runnerToken", "The token comes from runnerToken or from the Secret runners.secret, not from both."
+    if not by_value and not by_secret:
+        yield "values.runners.secret", "The manager has no token: name a Secret that holds it in runners.secret."
+    if values.get("runnerRegistrationToken"):
+        yield "values.runnerRegistrationToken", "Registration tokens are gone: use a runner's token, runners.secret."
+    for name in _OF_THE_RUNNER:
+        if runners.get(name) is not None:
+            reason = (
+                f"With a runner's token, {name} belongs to the runner in GitLab; the manager does not start with it."
+            )
+            yield f"values.runners.{name}", reason
+
+
+def _unknown_values(values: PropertyValue, known: Mapping[str, Any], path: str) -> Iterator[Mistake]:
+    if not isinstance(values, dict):
+        return
+    for key, value in values.items():
+        here = f"{path}.{key}"
+        if key not in known:
+            yield here, f"The chart gitlab-runner knows no value '{_inside(here)}'{suggestion(key, known)}."
+            continue
+        declared = known[key]
+        if value is None or value is UNKNOWN:
+            continue
+        if isinstance(declared, dict):
+            if isinstance(value, dict):
+                yield from _unknown_values(value, declared, here)
+            else:
+                yield here, f"'{_inside(here)}' holds further values, such as {', '.join(sorted(declared)[:3])}."
+        elif not _is_a(value, declared):
+            yield here, f"'{_inside(here)}' is {_type_name(value)}; the chart takes {declared}."
+
+
+def _config_mistakes(value: Any, known: Any, path: str) -> Iterator[Mistake]:
+    if isinstance(known, list):
+        if not isinstance(value, list):
+            yield path, f"'{path}' is {_type_name(value)}; GitLab Runner takes a list."
+            return
+        for index, item in enumerate(value):
+            yield from _config_mistakes(item, known[0], f"{path}[{index}]")
+    elif isinstance(known, dict):
+        if not isinstance(value, dict):
+            yield path, f"'{path}' is {_type_name(value)}; GitLab Runner takes a table."
+            return
+        for key, item in value.items():
+            if "*" in known:
+                yield from _config_mistakes(item, known["*"], f"{path}.{key}")
+            elif key in known:
+                yield from _config_mistakes(item, known[key], f"{path}.{key}")
+            else:
+                reason = f"GitLab Runner knows no key '{path}.{key}'{suggestion(key, known)}."
+                yield f"{path}.{key}", reason
+    elif not _is_a(value, known):
+        yield path, f"'{path}' is {_type_name(value)}; GitLab Runner takes {known}."
+
+
+def _is_a(value: Any, declared: str) -> bool:
+    """Types that the data names after Runner's own Go types are not looked into."""
+    if isinstance(value, bool) and declared in ("integer", "number", "duration"):
+        return False
+    return isinstance(value, _TYPES.get(declared, (object,)))
+
+
+def _type_name(value: Any) -> str:
+    names = {str: "string", bool: "boolean", int: "integer", float: "number", list: "list", dict: "table"}
+    return f"a {names.get(type(value), type(value).__name__)}".replace("a integer", "an integer")
+
+
+def _inside(path: str) -> str:
+    return path.partition(".")[2]
+
+
+@cache
+def _known_values() -> Mapping[str, Any]:
+    """The chart's values as a tree: an object for a value that holds others, else the name of a type or `any`."""
+    data = _chart()
+    known: dict[str, Any] = json.loads(json.dumps(data["values"]))
+    for path in data["readByTemplates"]:
+        *parents, name = path.split(".")
+        place = known
+        for parent in parents:
+            if not isinstance(place.get(parent), dict):
+                place[parent] = {}
+            place = place[parent]
+        place.setdefault(name, "any")
+    return {key: "object" if key in _TAKEN_WHOLE else value for key, value in known.items()}
+
+
+@cache
+def _chart() -> dict[str, Any]:
+    return _read("gitlab-runner-chart-values.json")
+
+
+@cache
+def _config_keys() -> dict[str, Any]:
+    keys: dict[str, Any] = _read("gitlab-runner-config-keys.json")["runners"]
+    return keys
+
+
+def _read(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((_DATA / name).read_text(encoding="utf-8"))
+    return content
