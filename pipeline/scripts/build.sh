@@ -1,4 +1,4 @@
-# use_image NAME REPOSITORY: `FROM NAME` is the image that this pipeline has built, else the one published last.
+# use_image NAME REPOSITORY: FROM NAME shall mean the image that this pipeline has built, else the one published last.
 use_image() {
   if [ -f ".buildyard/$1.digest" ]; then
     base="$2@$(cat ".buildyard/$1.digest")"

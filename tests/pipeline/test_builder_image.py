@@ -1,0 +1,41 @@
+"""The builder image holds what the published scripts call, in the versions that the stack names."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline import scripts
+from stacks.versions import BUILDKIT_VERSION
+
+FOLDER = Path(__file__).parents[2] / "images" / "builder"
+DOCKERFILE = (FOLDER / "Dockerfile").read_text()
+
+
+def test_buildkit_is_of_the_version_that_the_stack_names() -> None:
+    assert f"ARG BUILDKIT_VERSION={BUILDKIT_VERSION}\n" in DOCKERFILE
+    assert f"moby/buildkit:v{BUILDKIT_VERSION}-rootless" in (FOLDER / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("tool", "source"),
+    [
+        ("crane", "cmd/crane@"),
+        ("ecr-login", "docker-credential-ecr-login@"),
+        ("python3", "apk add --no-cache aws-cli python3"),
+        ("buildctl-daemonless.sh", "FROM moby/buildkit:"),
+    ],
+)
+def test_every_tool_that_jobs_call_is_installed(tool: str, source: str) -> None:
+    called = "".join(scripts.shell(name) for name in ("login.sh", "build.sh", "publish.py")) + scripts.python(
+        "tag.py", ""
+    )
+    assert tool in called
+    assert source in DOCKERFILE, f"jobs would fail for want of {tool}"
+
+
+def test_every_version_is_pinned_and_the_image_does_not_run_as_root() -> None:
+    assert not re.search(r":latest|@latest", DOCKERFILE)
+    for line in re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE):
+        assert ":" in line, f"{line} would be another image tomorrow"
+    assert re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE)[-1] == "1000:1000"
