@@ -1,0 +1,1 @@
+"""What Buildyard costs, measured in one run and told as ratios: `make bench`."""
