@@ -1,0 +1,128 @@
+"""A preview shows exactly what follows from an edit of the stack's file, and changes nothing."""
+
+import copy
+import json
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sandbox.scratch import ScratchProject
+
+Config = dict[str, Any]
+PIPELINE = ("gitlab:index/repositoryFile:RepositoryFile", "buildyard-sandbox-platform/images-.gitlab-ci.yml")
+AMD64_RELEASE = ("kubernetes:helm.sh/v3:Release", "buildyard-sandbox-amd64")
+ARM64_RELEASE = ("kubernetes:helm.sh/v3:Release", "buildyard-sandbox-arm64")
+
+
+def previewed(project: ScratchProject, edit: Callable[[Config], object]) -> dict[tuple[str, str], str]:
+    """What a preview of the edited stack would do, by type and name, without what stays as it is."""
+    before = project.read_config()
+    config = copy.deepcopy(before)
+    edit(config)
+    project.write_config(config)
+    try:
+        done = project.sandbox("preview", "--json")
+    finally:
+        project.write_config(before)
+    assert done.returncode == 0, done.stdout + done.stderr
+    steps = json.loads(done.stdout)["steps"]
+    return {
+        (step["urn"].split("::")[2].split("$")[-1], step["urn"].split("::")[3]): step["op"]
+        for step in steps
+        if step["op"] != "same"
+    }
+
+
+def test_an_unchanged_stack_has_nothing_to_do(deployed: ScratchProject) -> None:
+    assert previewed(deployed, lambda config: config) == {}
+
+
+def test_another_image_brings_its_repository_its_rights_and_its_jobs(deployed: ScratchProject) -> None:
+    def add_image(config: Config) -> None:
+        config["buildyard:projects"][0]["images"].append({"name": "docs", "context": "images/docs"})
+
+    changes = previewed(deployed, add_image)
+    repository = "buildyard-sandbox-platform/images/docs"
+    assert changes.pop(("aws:ecr/repository:Repository", repository)) == "create"
+    assert changes.pop(("aws:ecr/lifecyclePolicy:LifecyclePolicy", repository)) == "create"
+    assert changes.pop(PIPELINE) == "update"
+    assert all(kind.startswith("aws:iam/") for kind, _ in changes), f"only the identity's rights remain: {changes}"
+    assert changes, "builds of the new image could not push it"
+
+
+def test_a_bigger_disk_gives_new_nodes_without_replacing_the_group(deployed: ScratchProject) -> None:
+    def enlarge(config: Config) -> None:
+        config["buildyard:nodes"]["arm64"]["disk"] = "300Gi"
+
+    changes = previewed(deployed, enlarge)
+    assert changes.pop(("aws:ec2/launchTemplate:LaunchTemplate", "buildyard-sandbox-arm64")) == "update"
+    assert changes.pop(("aws:eks/nodeGroup:NodeGroup", "buildyard-sandbox-arm64")) == "update"
+    (tag,) = changes
+    assert tag == ("aws:autoscaling/tag:Tag", "buildyard-sandbox-arm64-resources/ephemeral-storage")
+
+
+def test_a_new_ceiling_reaches_the_runners_alone(deployed: ScratchProject) -> None:
+    def raise_ceiling(config: Config) -> None:
+        config["buildyard:runners"]["ceilings"]["cpu"] = "10"
+
+    assert previewed(deployed, raise_ceiling) == {AMD64_RELEASE: "update", ARM64_RELEASE: "update"}
+
+
+def test_a_dropped_architecture_takes_its_own_resources_with_it(deployed: ScratchProject) -> None:
+    def drop(config: Config) -> None:
+        del config["buildyard:nodes"]["amd64"]
+
+    changes = previewed(deployed, drop)
+    assert changes.pop(PIPELINE) == "update"
+    assert set(changes.values()) == {"delete"}
+    assert all("amd64" in name for _, name in changes), changes
+    assert AMD64_RELEASE in changes
+
+
+def test_wrong_settings_fail_the_preview_with_every_mistake(deployed: ScratchProject) -> None:
+    before = deployed.read_config()
+    config = copy.deepcopy(before)
+    config["buildyard:nodes"]["arm64"]["instance-types"] = ["m7g.large"]
+    deployed.write_config(config)
+    try:
+        unfit = deployed.sandbox("preview")
+        config["buildyard:runners"]["concurent"] = 3
+        config["buildyard:projects"][0]["time-zone"] = "Asia/Hongkong"
+        deployed.write_config(config)
+        misspelled = deployed.sandbox("preview")
+    finally:
+        deployed.write_config(before)
+    assert unfit.returncode == 1
+    said = unfit.stdout + unfit.stderr
+    assert "buildyard:projects[0].images[2].resources" in said, "the seed's job fits no m7g.large"
+    assert "Traceback" not in said
+    said = misspelled.stdout + misspelled.stderr
+    assert "Did you mean concurrent?" in said
+    assert "Did you mean Asia/Hong_Kong?" in said
+
+
+def test_a_hand_edit_of_the_published_pipeline_shows_as_drift(deployed: ScratchProject) -> None:
+    repository = deployed.data / "gitlab" / "platform" / "images.git"
+    clone = deployed.root.parent / "clone"
+    git = ["git", "-c", "user.name=Somebody", "-c", "user.email=somebody@example.com"]
+    subprocess.run(["git", "clone", "--quiet", str(repository), str(clone)], check=True)
+    published = clone / ".gitlab-ci.yml"
+    text = published.read_text()
+    try:
+        published.write_text(text + "# my own line\n")
+        subprocess.run([*git, "commit", "--quiet", "--all", "--message", "By hand"], cwd=clone, check=True)
+        subprocess.run(["git", "push", "--quiet"], cwd=clone, check=True)
+        assert previewed(deployed, lambda config: config) == {PIPELINE: "update"}
+    finally:
+        published.write_text(text)
+        subprocess.run([*git, "commit", "--quiet", "--all", "--message", "Put it back"], cwd=clone, check=True)
+        subprocess.run(["git", "push", "--quiet"], cwd=clone, check=True)
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod", "nothing"])
+def test_no_other_stack_can_reach_the_sandbox(deployed: ScratchProject, stack: str) -> None:
+    done = deployed.sandbox("preview", "--stack", stack)
+    assert done.returncode == 1
+    assert "pulumi" in done.stderr
