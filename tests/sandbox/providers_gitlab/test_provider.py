@@ -13,7 +13,6 @@ from sandbox.providers.gitlab import provider
 from sandbox.services.gitlab import access_token
 from sandbox.values import UNKNOWN, Properties, Secret, reveal
 from tests.sandbox.provider_client import ProviderClient, details
-from tests.sandbox.services_gitlab.conftest import serving
 
 FILE = "gitlab:index/repositoryFile:RepositoryFile"
 RUNNER = "gitlab:index/userRunner:UserRunner"
@@ -39,17 +38,6 @@ ARM64: Properties = {
     "untagged": False,
     "maximumTimeout": 3600,
 }
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> Iterator[str]:
-    with serving(tmp_path) as url:
-        yield url
-
-
-@pytest.fixture
-def cloud(url: str, tmp_path: Path) -> gitlab.Gitlab:
-    return gitlab.Gitlab(url, private_token=access_token(tmp_path))
 
 
 @pytest.fixture

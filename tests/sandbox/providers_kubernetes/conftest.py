@@ -17,7 +17,7 @@ from tests.sandbox.provider_client import ProviderClient
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """The cluster itself, as kubectl would see it, with a namespace `builds`."""
     server = make_server("127.0.0.1", 0, create_app(tmp_path, "http://127.0.0.1"), threaded=True)
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     cluster = Cluster(f"http://127.0.0.1:{server.port}", "default")
     cluster.request("POST", "/api/v1/namespaces", {"metadata": {"name": "builds"}})
