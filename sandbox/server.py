@@ -41,7 +41,7 @@ class Status:
     answering: dict[str, bool]
 
 
-def start(directory: Path, timeout: float = 60) -> World:
+def start(directory: Path, timeout: float = 120) -> World:
     """Start the process unless it runs already, and wait until all of it answers; `timeout` is in seconds.
 
     Raises ServerError with the end of the log if the process ends, or does not get ready in time.

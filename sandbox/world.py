@@ -33,6 +33,7 @@ class World:
             "AWS_ACCESS_KEY_ID": CREDENTIALS,
             "AWS_SECRET_ACCESS_KEY": CREDENTIALS,
             "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,  # boto3 and the AWS CLI read only this one
             "GITLAB_BASE_URL": f"{self.gitlab}/api/v4/",
             "GITLAB_TOKEN": self.gitlab_token,
             "PULUMI_DEBUG_PROVIDERS": ",".join(f"{name}:{port}" for name, port in self.providers.items()),

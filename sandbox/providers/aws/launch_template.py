@@ -81,10 +81,7 @@ class LaunchTemplate(AwsKind):
             TagSpecifications=[{"ResourceType": "launch-template", "Tags": tags}] if tags else [],
         )
         template_id = made["LaunchTemplate"]["LaunchTemplateId"]
-        return template_id, self._read(connection, template_id, inputs)
-
-    def read(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> Properties:
-        return self._read(connection, resource_id, outputs)
+        return template_id, self.read(connection, template_id, inputs)
 
     def update(
         self, connection: AwsConnection, resource_id: str, outputs: Properties, inputs: Properties
@@ -106,23 +103,22 @@ class LaunchTemplate(AwsKind):
         if added:
             tags: Any = [{"Key": key, "Value": value} for key, value in added.items()]
             client.create_tags(Resources=[resource_id], Tags=tags)
-        return self._read(connection, resource_id, outputs)
+        return self.read(connection, resource_id, outputs)
 
     def delete(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> None:
         connection.ec2(outputs).delete_launch_template(LaunchTemplateId=resource_id)
 
-    @staticmethod
-    def _read(connection: AwsConnection, template_id: str, properties: Properties) -> Properties:
-        client = connection.ec2(properties)
-        template = client.describe_launch_templates(LaunchTemplateIds=[template_id])["LaunchTemplates"][0]
-        latest = client.describe_launch_template_versions(
-            LaunchTemplateId=template_id, Versions=[str(template["LatestVersionNumber"])]
-        )["LaunchTemplateVersions"][0]
-        region, account = connection.region_of(properties), template["CreatedBy"].split(":")[4]
+    def read(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> Properties:
+        client = connection.ec2(outputs)
+        latest = client.describe_launch_template_versions(LaunchTemplateId=resource_id, Versions=["$Latest"])[
+            "LaunchTemplateVersions"
+        ][0]
+        template = client.describe_launch_templates(LaunchTemplateIds=[resource_id])["LaunchTemplates"][0]
+        region, account = connection.region_of(outputs), template["CreatedBy"].split(":")[4]
         return {
             **dict.fromkeys(_DATA),
             **_from_ec2(latest["LaunchTemplateData"]),
-            "arn": f"arn:{template['CreatedBy'].split(':')[1]}:ec2:{region}:{account}:launch-template/{template_id}",
+            "arn": f"arn:{template['CreatedBy'].split(':')[1]}:ec2:{region}:{account}:launch-template/{resource_id}",
             "name": template["LaunchTemplateName"],
             "defaultVersion": template["DefaultVersionNumber"],
             "latestVersion": template["LatestVersionNumber"],

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sandbox.providers.framework.diff import changes
-from sandbox.providers.framework.kind import Connection, ResourceKind
+from sandbox.providers.framework.kind import Connection, Property, ResourceKind
 from sandbox.values import UNKNOWN, Properties, PropertyValue, Secret, contains_secret, reveal
 
 
 def predicted(kind: ResourceKind[Connection], connection: Connection, inputs: Properties) -> Properties:
     """The outputs of a resource that is still to be made."""
-    chosen_by_cloud = {key for key, declared in kind.inputs.items() if declared.computed and key not in inputs}
-    unknown = dict.fromkeys(kind.computed | chosen_by_cloud, UNKNOWN)
-    return conceal({**unknown, **inputs, **kind.predict(connection, reveal(inputs))}, kind.secrets, like=inputs)
+    unknown = dict.fromkeys(kind.computed, UNKNOWN)
+    given = _with_the_clouds_choices(inputs, kind.inputs)
+    return conceal({**unknown, **given, **kind.predict(connection, reveal(inputs))}, kind.secrets, like=inputs)
 
 
 def predicted_update(
@@ -28,8 +28,24 @@ def predicted_update(
     changed = frozenset(change.property for change in found)
     kept = {key: value for key, value in outputs.items() if key not in changed}
     moved = dict.fromkeys(kind.outputs_changed_by(changed), UNKNOWN)
-    given = {key: inputs[key] for key in changed if key in inputs}
+    given = _with_the_clouds_choices(
+        {key: inputs[key] for key in changed if key in inputs},
+        {key: kind.inputs[key] for key in changed & inputs.keys()},
+    )
     return conceal({**kept, **moved, **given, **kind.predict(connection, reveal(inputs))}, kind.secrets, like=inputs)
+
+
+def _with_the_clouds_choices(value: PropertyValue, properties: Mapping[str, Property]) -> PropertyValue:
+    """The value with `UNKNOWN` for what the program leaves to the cloud, in nested objects too."""
+    if isinstance(value, list):
+        return [_with_the_clouds_choices(item, properties) for item in value]
+    if not isinstance(value, dict):
+        return value
+    chosen = {key: UNKNOWN for key, declared in properties.items() if declared.computed and key not in value}
+    fields = {key: declared.fields for key, declared in properties.items() if declared.fields}
+    return chosen | {
+        key: _with_the_clouds_choices(item, fields[key]) if key in fields else item for key, item in value.items()
+    }
 
 
 def merged(kind: ResourceKind[Any], inputs: Properties, outputs: Properties) -> Properties:

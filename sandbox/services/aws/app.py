@@ -42,7 +42,8 @@ class AwsApplication:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._turn = Lock()  # moto's backends are not made for threads, and entries must be in the order of execution
         self._started: set[str] = set()
-        self.repeated = sum(1 for entry in journal.entries() if self._repeat(entry))
+        for entry in journal.entries():
+            self._repeat(entry)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
@@ -56,7 +57,9 @@ class AwsApplication:
         )
         with self._turn:
             response = self._run(entry, environ)
-            if response.status_code < 400 and (_changes(entry) or _scope(entry) not in self._started):
+            # A refused request changed nothing; one that broke off may have changed something, and will so again.
+            done = not 400 <= response.status_code < 500
+            if done and (_changes(entry) or _scope(entry) not in self._started):
                 self._journal.append(entry)
                 self._started.add(_scope(entry))
         return response(environ, start_response)
@@ -67,13 +70,13 @@ class AwsApplication:
             body, status, headers = run_wsgi_app(self._moto, environ, buffered=True)
         return Response(b"".join(body), status, headers)
 
-    def _repeat(self, entry: Entry) -> bool:
+    def _repeat(self, entry: Entry) -> None:
         path, _, query = entry.path.partition("?")
         environ = create_environ(
             path, query_string=query, method=entry.method, headers=entry.headers, data=_bytes(entry)
         )
         self._started.add(_scope(entry))
-        return self._run(entry, environ).status_code < 400
+        self._run(entry, environ)
 
 
 def _changes(entry: Entry) -> bool:

@@ -34,7 +34,7 @@ class Note(ResourceKind[Notes]):
         "author": Property(default="nobody"),
         "password": Property(),
         "shelf": Property(fields={"room": Property(required=True, replaces=True), "row": Property()}),
-        "links": Property(fields={"url": Property(required=True)}),
+        "links": Property(fields={"url": Property(required=True), "title": Property(computed=True)}),
         "tags": Property(),
         "etag": Property(computed=True),
     }
@@ -208,7 +208,10 @@ def test_ignored_changes_are_no_changes(client: ProviderClient) -> None:
 
 def test_a_previewed_create_knows_all_but_what_the_cloud_decides(client: ProviderClient) -> None:
     resource_id, outputs = client.create(
-        NOTE, "memo", {"text": "a", "name": "n", "password": Secret("x"), "tags": {"a": UNKNOWN}}, preview=True
+        NOTE,
+        "memo",
+        {"text": "a", "name": "n", "password": Secret("x"), "tags": {"a": UNKNOWN}, "links": [{"url": "b"}]},
+        preview=True,
     )
     assert resource_id == ""
     assert outputs == {
@@ -217,6 +220,7 @@ def test_a_previewed_create_knows_all_but_what_the_cloud_decides(client: Provide
         "password": Secret("x"),
         "tags": {"a": UNKNOWN},
         "tagsAll": {"a": UNKNOWN},
+        "links": [{"url": "b", "title": UNKNOWN}],
         "arn": UNKNOWN,
         "revision": UNKNOWN,
         "etag": UNKNOWN,

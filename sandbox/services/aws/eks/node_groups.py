@@ -128,7 +128,9 @@ class NodeGroups(EKSBackend):
 
     def delete_nodegroup(self, cluster_name: str, nodegroup_name: str) -> Nodegroup:
         group = super().delete_nodegroup(cluster_name, nodegroup_name)
-        self._scaling.delete_auto_scaling_group(_scaling_group_name(group), force_delete=True)
+        self._scaling.delete_auto_scaling_group(_scaling_group_name(group))
+        if group.launch_template is None:
+            self._ec2.delete_launch_template(_own_template_name(group), None)
         return group
 
     def list_nodegroups(
@@ -168,7 +170,7 @@ class NodeGroups(EKSBackend):
         name = _scaling_group_name(group)
         template = group.launch_template
         if template is None:
-            made = self._ec2.create_launch_template(f"eks-{group.uuid}", "", {}, {})
+            made = self._ec2.create_launch_template(_own_template_name(group), "", {}, {})
             template = {"id": made.id, "version": "1"}
         owned = {
             "eks:cluster-name": group.cluster_name,
@@ -220,6 +222,11 @@ class NodeGroups(EKSBackend):
 def _scaling_group_name(group: Nodegroup) -> str:
     resources: dict[str, Any] = vars(group)["resources"]
     return str(resources["autoScalingGroups"][0]["name"])
+
+
+def _own_template_name(group: Nodegroup) -> str:
+    """EKS makes a launch template for a node group that was given none."""
+    return f"eks-{group.uuid}"
 
 
 def _check_sizes(sizes: dict[str, int]) -> None:

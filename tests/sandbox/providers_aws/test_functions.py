@@ -1,0 +1,76 @@
+"""What a program asks of AWS before it makes anything."""
+
+import grpc
+import pytest
+
+from sandbox.values import Properties, Secret
+from sandbox.world import World
+from tests.sandbox.provider_client import ProviderClient
+
+
+def ask(client: ProviderClient, token: str, **arguments: str) -> Properties:
+    result, failures = client.invoke(token, arguments)
+    assert not failures
+    return result
+
+
+def test_who_and_where(client: ProviderClient) -> None:
+    assert ask(client, "aws:index/getCallerIdentity:getCallerIdentity")["accountId"] == "123456789012"
+    assert ask(client, "aws:index/getRegion:getRegion") == {
+        "description": "Asia Pacific (Hong Kong)",
+        "endpoint": "ec2.ap-east-1.amazonaws.com",
+        "id": "ap-east-1",
+        "name": "ap-east-1",
+        "region": "ap-east-1",
+    }
+    partition = ask(client, "aws:index/getPartition:getPartition")
+    assert (partition["partition"], partition["reverseDnsPrefix"]) == ("aws", "com.amazonaws")
+
+
+def test_the_cluster_and_its_identity_provider(client: ProviderClient, world: World) -> None:
+    cluster = ask(client, "aws:eks/getCluster:getCluster", name="ci")
+    assert (cluster["endpoint"], cluster["version"]) == (world.kubernetes, "1.34")
+    assert len(cluster["vpcConfig"]["subnetIds"]) == 3
+    issuer = cluster["identities"][0]["oidcs"][0]["issuer"]
+    provider = ask(client, "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider", url=issuer)
+    assert provider["clientIdLists"] == ["sts.amazonaws.com"]
+    assert ask(client, "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider", arn=provider["arn"]) == provider
+
+
+def test_what_a_node_offers(client: ProviderClient) -> None:
+    arm = ask(client, "aws:ec2/getInstanceType:getInstanceType", instanceType="m7g.4xlarge")
+    assert (arm["defaultVcpus"], arm["memorySize"], arm["supportedArchitectures"]) == (16, 65536, ["arm64"])
+    assert (arm["maximumNetworkInterfaces"], arm["maximumIpv4AddressesPerInterface"]) == (8, 30)
+    intel = ask(client, "aws:ec2/getInstanceType:getInstanceType", instanceType="m7i.4xlarge")
+    assert intel["supportedArchitectures"] == ["x86_64"]
+
+
+def test_the_registrys_credentials_are_secret(client: ProviderClient) -> None:
+    token = ask(client, "aws:ecr/getAuthorizationToken:getAuthorizationToken")
+    assert token["userName"] == "AWS"
+    assert isinstance(token["password"], Secret)
+    assert isinstance(token["authorizationToken"], Secret)
+
+
+@pytest.mark.parametrize(
+    ("token", "arguments", "cause"),
+    [
+        ("aws:eks/getCluster:getCluster", {"name": "nowhere"}, "No cluster found for name: nowhere"),
+        ("aws:ec2/getInstanceType:getInstanceType", {"instanceType": "m7g.huge"}, "m7g.huge"),
+        (
+            "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider",
+            {"url": "https://nowhere"},
+            "no OpenID Connect provider for https://nowhere",
+        ),
+    ],
+)
+def test_a_question_about_nothing_says_what_is_missing(
+    client: ProviderClient, token: str, arguments: Properties, cause: str
+) -> None:
+    with pytest.raises(grpc.RpcError, match=f"calling {token} failed: .*{cause}"):
+        client.invoke(token, arguments)
+
+
+def test_a_provider_without_a_region_says_how_to_set_one(world: World) -> None:
+    with pytest.raises(grpc.RpcError, match="pulumi config set aws:region"):
+        ProviderClient(world.providers["aws"])

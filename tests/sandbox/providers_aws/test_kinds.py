@@ -1,0 +1,390 @@
+"""Each kind of resource, as the engine meets it: checked, previewed, created, compared, updated, read and deleted."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import pytest
+
+from sandbox.values import UNKNOWN, Properties
+from tests.sandbox.conftest import AwsClient
+from tests.sandbox.provider_client import ProviderClient, details
+from tests.sandbox.providers_aws.conftest import Unique
+
+REPOSITORY = "aws:ecr/repository:Repository"
+LIFECYCLE = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
+ROLE = "aws:iam/role:Role"
+ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
+NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
+ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
+TAG = "aws:autoscaling/tag:Tag"
+
+POD_TRUST: dict[str, Any] = {
+    "Version": "2012-10-17",
+    "Statement": {
+        "Effect": "Allow",
+        "Principal": {"Service": "pods.eks.amazonaws.com"},
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+    },
+}
+
+
+@dataclass
+class Managed:
+    """One resource, as the engine keeps it in its state."""
+
+    client: ProviderClient
+    token: str
+    name: str
+    id: str = ""
+    inputs: Properties = field(default_factory=dict)
+    outputs: Properties = field(default_factory=dict)
+
+    def check(self, inputs: Properties) -> Properties:
+        checked, failures = self.client.check(self.token, self.name, inputs, self.inputs)
+        assert not failures
+        return checked
+
+    def create(self, inputs: Properties) -> "Managed":
+        self.inputs = self.check(inputs)
+        predicted = self.client.create(self.token, self.name, self.inputs, preview=True)[1]
+        self.id, self.outputs = self.client.create(self.token, self.name, self.inputs)
+        for key, value in predicted.items():
+            assert came_true(value, self.outputs.get(key)), f"the preview promised another {key}"
+        self.assert_settled(inputs)
+        return self
+
+    def diff(self, inputs: Properties) -> dict[str, str]:
+        return details(self.client.diff(self.token, self.name, self.inputs, self.check(inputs), outputs=self.outputs))
+
+    def update(self, inputs: Properties) -> dict[str, str]:
+        """Update as the engine does; the diff's details."""
+        found = self.diff(inputs)
+        checked = self.check(inputs)
+        self.outputs = self.client.update(
+            self.token, self.name, self.id, outputs=self.outputs, old_inputs=self.inputs, inputs=checked
+        )
+        self.inputs = checked
+        self.assert_settled(inputs)
+        return found
+
+    def refresh(self) -> bool:
+        """Take over what is live; whether the resource still exists."""
+        live_id, self.outputs, self.inputs = self.client.read(self.token, self.name, self.id, self.outputs, self.inputs)
+        return live_id != ""
+
+    def delete(self) -> None:
+        self.client.delete(self.token, self.name, self.id, self.outputs)
+        outputs, inputs = self.outputs, self.inputs
+        assert not self.refresh()
+        self.outputs, self.inputs = outputs, inputs
+        self.client.delete(self.token, self.name, self.id, self.outputs)
+
+    def assert_settled(self, inputs: Properties) -> None:
+        """Nothing is left to do, neither right now nor after a refresh."""
+        assert self.diff(inputs) == {}
+        outputs = self.outputs
+        assert self.refresh()
+        assert self.outputs == outputs, "a refresh found other outputs than were recorded"
+        assert self.diff(inputs) == {}, "a second update would not be without changes"
+
+
+def came_true(predicted: Any, actual: Any) -> bool:
+    """Whether a preview's value is what came about, with anything in place of what was unknown."""
+    if isinstance(predicted, dict) and isinstance(actual, dict):
+        return all(came_true(value, actual.get(key)) for key, value in predicted.items())
+    if isinstance(predicted, list) and isinstance(actual, list):
+        return len(predicted) == len(actual) and all(map(came_true, predicted, actual))
+    return predicted is UNKNOWN or bool(predicted == actual)
+
+
+def make_role(client: ProviderClient, name: str) -> Managed:
+    return Managed(client, ROLE, name).create({"assumeRolePolicy": json.dumps(POD_TRUST)})
+
+
+def make_template(client: ProviderClient, name: str, **inputs: Any) -> Managed:
+    return Managed(client, TEMPLATE, name).create({"ebsOptimized": "true", **inputs})
+
+
+def node_group_inputs(aws: AwsClient, **inputs: Any) -> Properties:
+    cluster = aws("eks").describe_cluster(name="ci")["cluster"]
+    return {
+        "clusterName": "ci",
+        "nodeRoleArn": cluster["roleArn"],
+        "subnetIds": cluster["resourcesVpcConfig"]["subnetIds"],
+        "scalingConfig": {"minSize": 0, "maxSize": 10, "desiredSize": 0},
+        **inputs,
+    }
+
+
+def test_a_repository_changes_in_place_but_for_name_and_encryption(client: ProviderClient, aws: AwsClient) -> None:
+    inputs: Properties = {
+        "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+        "imageTagMutabilityExclusionFilters": [{"filter": "latest", "filterType": "WILDCARD"}],
+        "imageScanningConfiguration": {"scanOnPush": True},
+        "encryptionConfigurations": [{"encryptionType": "AES256"}],
+        "tags": {"image": "a", "old": "1"},
+    }
+    repository = Managed(client, REPOSITORY, "Images/A").create(inputs)
+    name = repository.outputs["name"]
+    assert name.startswith("images/a-"), "ECR takes no capital letters"
+    assert repository.outputs["repositoryUrl"] == f"123456789012.dkr.ecr.ap-east-1.amazonaws.com/{name}"
+    assert repository.outputs["arn"] == f"arn:aws:ecr:ap-east-1:123456789012:repository/{name}"
+
+    inputs = {**inputs, "tags": {"image": "b"}, "imageScanningConfiguration": {"scanOnPush": False}}
+    inputs["imageTagMutabilityExclusionFilters"] = [{"filter": "buildcache-*", "filterType": "WILDCARD"}]
+    assert repository.update(inputs) == {
+        "imageScanningConfiguration.scanOnPush": "UPDATE",
+        "imageTagMutabilityExclusionFilters[0].filter": "UPDATE",
+        "tags.image": "UPDATE",
+        "tags.old": "DELETE",
+    }
+    [live] = aws("ecr").describe_repositories(repositoryNames=[name])["repositories"]
+    assert live["imageTagMutabilityExclusionFilters"] == [{"filterType": "WILDCARD", "filter": "buildcache-*"}]
+    assert live["imageScanningConfiguration"] == {"scanOnPush": False}
+
+    kms = {**inputs, "name": "other", "encryptionConfigurations": [{"encryptionType": "KMS"}]}
+    assert repository.diff(kms) == {
+        "encryptionConfigurations[0].encryptionType": "UPDATE_REPLACE",
+        "name": "UPDATE_REPLACE",
+    }
+    repository.delete()
+
+
+def test_a_repository_edited_by_hand_is_put_right(client: ProviderClient, aws: AwsClient) -> None:
+    inputs = {"imageTagMutability": "IMMUTABLE"}
+    repository = Managed(client, REPOSITORY, "drift").create(inputs)
+    aws("ecr").put_image_tag_mutability(repositoryName=repository.id, imageTagMutability="MUTABLE")
+    aws("ecr").tag_resource(resourceArn=repository.outputs["arn"], tags=[{"Key": "hand", "Value": "made"}])
+    assert repository.refresh()
+    assert repository.diff(inputs) == {"imageTagMutability": "UPDATE", "tags": "DELETE"}
+    repository.update(inputs)
+    assert aws("ecr").list_tags_for_resource(resourceArn=repository.outputs["arn"])["tags"] == []
+    aws("ecr").delete_repository(repositoryName=repository.id)
+    assert not repository.refresh()
+
+
+def test_a_lifecycle_policy_is_replaced_old_one_first(client: ProviderClient, aws: AwsClient) -> None:
+    rule = {
+        "rulePriority": 1,
+        "selection": {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 7},
+        "action": {"type": "expire"},
+    }
+    repository = Managed(client, REPOSITORY, "expiry").create({})
+    inputs = {"repository": repository.id, "policy": json.dumps({"rules": [rule]})}
+    policy = Managed(client, LIFECYCLE, "expiry").create(inputs)
+    assert policy.diff({**inputs, "policy": json.dumps({"rules": [rule]}, indent=2)}) == {}
+    response = client.diff(LIFECYCLE, "expiry", policy.inputs, {**inputs, "policy": '{"rules": []}'})
+    assert details(response) == {"policy": "UPDATE_REPLACE"}
+    assert response.deleteBeforeReplace, "deleting the old policy last would delete the new one, which has its place"
+    policy.delete()
+    assert client.check(LIFECYCLE, "expiry", {**inputs, "policy": "rules: []"})[1].keys() == {"policy"}
+
+
+def test_a_role_changes_in_place(client: ProviderClient, unique: Unique) -> None:
+    inputs: Properties = {"assumeRolePolicy": json.dumps(POD_TRUST), "description": "one", "tags": {"a": "1", "b": "1"}}
+    role = Managed(client, ROLE, unique("role")).create(inputs)
+    other_words = json.dumps({**POD_TRUST, "Statement": [POD_TRUST["Statement"]]}, indent=1)
+    assert role.diff({**inputs, "assumeRolePolicy": other_words}) == {}
+    trust = json.dumps({**POD_TRUST, "Statement": {**POD_TRUST["Statement"], "Action": "sts:AssumeRole"}})
+    changed = {"assumeRolePolicy": trust, "maxSessionDuration": 7200, "tags": {"a": "2"}}
+    assert role.update(changed) == {
+        "assumeRolePolicy": "UPDATE",
+        "description": "DELETE",
+        "maxSessionDuration": "UPDATE",
+        "tags.a": "UPDATE",
+        "tags.b": "DELETE",
+    }
+    assert role.diff({**changed, "path": "/builds/"}) == {"path": "UPDATE_REPLACE"}
+    role.delete()
+
+
+def test_a_role_with_policies_is_not_deleted(client: ProviderClient, unique: Unique) -> None:
+    role = make_role(client, unique("role"))
+    document = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": ["a:b", "a:c"], "Resource": "*"}}
+    policy = Managed(client, ROLE_POLICY, "push").create({"role": role.id, "policy": json.dumps(document)})
+    attachment = Managed(client, ATTACHMENT, "worker").create(
+        {"role": role.id, "policyArn": "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"}
+    )
+    with pytest.raises(grpc.RpcError, match="DeleteConflict"):
+        role.delete()
+    document["Statement"] = {"Effect": "Allow", "Action": ["a:c", "a:b"], "Resource": ["*"]}
+    assert policy.diff({"role": role.id, "policy": json.dumps(document)}) == {}, "lists have no order in IAM"
+    document["Statement"] = {"Effect": "Deny", "Action": ["a:c", "a:b"], "Resource": ["*"]}
+    assert policy.update({"role": role.id, "policy": json.dumps(document)}) == {"policy": "UPDATE"}
+    assert attachment.diff({**attachment.inputs, "role": "other"}) == {"role": "UPDATE_REPLACE"}
+    for each in (attachment, policy, role):
+        each.delete()
+
+
+def test_a_launch_template_gets_a_version_with_each_change_of_what_it_launches(
+    client: ProviderClient, aws: AwsClient, unique: Unique
+) -> None:
+    inputs: Properties = {
+        "updateDefaultVersion": True,
+        "blockDeviceMappings": [
+            {"deviceName": "/dev/xvda", "ebs": {"volumeSize": 200, "encrypted": "true", "volumeType": "gp3"}}
+        ],
+        "metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 1},
+        "tagSpecifications": [{"resourceType": "instance", "tags": {"a": "b"}}],
+        "tags": {"a": "b"},
+    }
+    template = Managed(client, TEMPLATE, unique("template")).create(inputs)
+    assert (template.outputs["latestVersion"], template.outputs["defaultVersion"]) == (1, 1)
+    [live] = aws("ec2").describe_launch_template_versions(LaunchTemplateId=template.id)["LaunchTemplateVersions"]
+    assert live["LaunchTemplateData"]["BlockDeviceMappings"] == [
+        {"DeviceName": "/dev/xvda", "Ebs": {"Encrypted": True, "VolumeSize": 200, "VolumeType": "gp3"}}
+    ]
+
+    retagged = {**inputs, "tags": {"a": "c"}}
+    preview = client.update(
+        TEMPLATE,
+        template.name,
+        template.id,
+        outputs=template.outputs,
+        old_inputs=template.inputs,
+        inputs=template.check(retagged),
+        preview=True,
+    )
+    assert preview["latestVersion"] == 1, "a tag of the template itself is no part of its versions"
+    assert template.update(retagged) == {"tags.a": "UPDATE"}
+    assert template.outputs["latestVersion"] == 1
+
+    bigger = json.loads(json.dumps(retagged))
+    bigger["blockDeviceMappings"][0]["ebs"]["volumeSize"] = 300
+    preview = client.update(
+        TEMPLATE,
+        template.name,
+        template.id,
+        outputs=template.outputs,
+        old_inputs=template.inputs,
+        inputs=template.check(bigger),
+        preview=True,
+    )
+    assert preview["latestVersion"] is UNKNOWN, "a preview would not show that the node group changes, too"
+    assert template.update(bigger) == {"blockDeviceMappings[0].ebs.volumeSize": "UPDATE"}
+    assert (template.outputs["latestVersion"], template.outputs["defaultVersion"]) == (2, 2)
+    template.delete()
+
+
+def test_a_node_group_changes_in_place_what_eks_can_change(
+    client: ProviderClient, aws: AwsClient, unique: Unique
+) -> None:
+    template = make_template(client, unique("template"))
+    inputs = node_group_inputs(
+        aws,
+        amiType="AL2023_ARM_64_STANDARD",
+        capacityType="SPOT",
+        instanceTypes=["m7g.4xlarge"],
+        launchTemplate={"id": template.id, "version": "1"},
+        labels={"kept": "1", "changed": "1", "gone": "1"},
+        taints=[{"key": "kept", "value": "1", "effect": "NO_SCHEDULE"}, {"key": "gone", "effect": "NO_EXECUTE"}],
+        updateConfig={"maxUnavailable": 1},
+        tags={"a": "1"},
+    )
+    group = Managed(client, NODE_GROUP, unique("nodes")).create(inputs)
+    assert group.id == f"ci:{group.outputs['nodeGroupName']}"
+    assert group.outputs["status"] == "ACTIVE"
+    assert group.outputs["resources"][0]["autoscalingGroups"][0]["name"].startswith("eks-")
+    assert group.diff({**inputs, "subnetIds": inputs["subnetIds"][::-1], "taints": inputs["taints"][::-1]}) == {}
+
+    template.update({"ebsOptimized": "false"})
+    changed = {
+        **inputs,
+        "launchTemplate": {"id": template.id, "version": "2"},
+        "labels": {"kept": "1", "changed": "2"},
+        "taints": [{"key": "kept", "value": "2", "effect": "NO_SCHEDULE"}],
+        "scalingConfig": {"minSize": 0, "maxSize": 12, "desiredSize": 0},
+        "updateConfig": {"maxUnavailablePercentage": 50},
+        "tags": {"b": "1"},
+    }
+    kinds = group.update(changed)
+    assert not [path for path, kind in kinds.items() if kind.endswith("REPLACE")]
+    assert set(kinds) >= {
+        "labels.changed",
+        "labels.gone",
+        "launchTemplate.version",
+        "scalingConfig.maxSize",
+        "taints[1]",
+    }
+    live = aws("eks").describe_nodegroup(clusterName="ci", nodegroupName=group.outputs["nodeGroupName"])["nodegroup"]
+    assert live["labels"] == {"kept": "1", "changed": "2"}
+    assert live["taints"] == [{"key": "kept", "value": "2", "effect": "NO_SCHEDULE"}]
+    assert live["updateConfig"] == {"maxUnavailablePercentage": 50}
+
+    others = {
+        "amiType": "AL2023_x86_64_STANDARD",
+        "capacityType": "ON_DEMAND",
+        "instanceTypes": ["m7g.8xlarge"],
+        "diskSize": 50,
+        "nodeRoleArn": "arn:aws:iam::123456789012:role/other",
+        "subnetIds": inputs["subnetIds"][:2],
+        "launchTemplate": {"id": "lt-0", "version": "2"},
+    }
+    for key, value in others.items():
+        [kind] = group.diff({**changed, key: value}).values()
+        assert kind.endswith("_REPLACE"), f"EKS cannot change {key} of a node group"
+    group.delete()
+
+
+def test_what_the_autoscaler_decided_stays(client: ProviderClient, aws: AwsClient, unique: Unique) -> None:
+    inputs = node_group_inputs(aws)
+    group = Managed(client, NODE_GROUP, unique("nodes")).create(inputs)
+    target = {"clusterName": "ci", "nodegroupName": group.outputs["nodeGroupName"]}
+    aws("eks").update_nodegroup_config(**target, scalingConfig={"desiredSize": 4})
+    wider = {**inputs, "scalingConfig": {**inputs["scalingConfig"], "maxSize": 12}}
+    group.outputs = client.update(
+        NODE_GROUP, group.name, group.id, outputs=group.outputs, old_inputs=group.inputs, inputs=group.check(wider)
+    )
+    sizes = aws("eks").describe_nodegroup(**target)["nodegroup"]["scalingConfig"]
+    assert sizes == {"minSize": 0, "maxSize": 12, "desiredSize": 4}, "a deployment stopped nodes that builds run on"
+
+
+def test_impossible_node_groups_are_refused_before_anything_exists(client: ProviderClient, aws: AwsClient) -> None:
+    inputs = node_group_inputs(
+        aws,
+        scalingConfig={"minSize": 0, "maxSize": 0, "desiredSize": 0},
+        updateConfig={"maxUnavailable": 1, "maxUnavailablePercentage": 50},
+    )
+    assert client.check(NODE_GROUP, "nodes", inputs)[1].keys() == {"scalingConfig.maxSize", "updateConfig"}
+
+
+def test_an_association_moves_to_another_role_in_place(client: ProviderClient, unique: Unique) -> None:
+    role, other = make_role(client, unique("role")), make_role(client, unique("role"))
+    inputs = {
+        "clusterName": "ci",
+        "namespace": "builds",
+        "serviceAccount": unique("account"),
+        "roleArn": role.outputs["arn"],
+        "tags": {"a": "1"},
+    }
+    association = Managed(client, ASSOCIATION, "push").create(inputs)
+    assert association.update({**inputs, "roleArn": other.outputs["arn"], "tags": {"b": "1"}}) == {
+        "roleArn": "UPDATE",
+        "tags.a": "DELETE",
+        "tags.b": "ADD",
+    }
+    assert association.diff({**inputs, "namespace": "other"})["namespace"] == "UPDATE_REPLACE"
+    with pytest.raises(grpc.RpcError, match=r"creating .* 'second' failed: .*Association already exists"):
+        client.create(ASSOCIATION, "second", association.inputs)
+    association.delete()
+
+
+def test_a_scaling_groups_tag_goes_with_its_group(client: ProviderClient, aws: AwsClient, unique: Unique) -> None:
+    group = Managed(client, NODE_GROUP, unique("nodes")).create(node_group_inputs(aws))
+    name = group.outputs["resources"][0]["autoscalingGroups"][0]["name"]
+    inputs = {"autoscalingGroupName": name, "tag": {"key": "a", "value": "1", "propagateAtLaunch": False}}
+    tag = Managed(client, TAG, "storage").create(inputs)
+    assert tag.update({**inputs, "tag": {**inputs["tag"], "value": "2"}}) == {"tag.value": "UPDATE"}
+    assert tag.diff({**inputs, "tag": {**inputs["tag"], "key": "b"}})["tag.key"] == "UPDATE_REPLACE"
+    group.delete()
+    assert not tag.refresh()
+    client.delete(TAG, "storage", f"{name},a", tag.outputs)
+
+
+def test_what_pulumi_knows_and_the_sandbox_does_not_is_refused_by_name(client: ProviderClient) -> None:
+    _, failures = client.check(ROLE, "role", {"assumeRolePolicy": "{}", "inlinePolicies": []})
+    assert "no property 'inlinePolicies' of aws:iam/role:Role" in failures["inlinePolicies"]

@@ -1,0 +1,160 @@
+"""The background process: it starts once, survives being killed, and says why it does not start."""
+
+import json
+import os
+import signal
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox import server
+from sandbox.world import World, read_world
+from tests.sandbox.conftest import aws_clients
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Any:
+    yield tmp_path
+    server.stop(tmp_path)
+
+
+def kill(world: World, directory: Path) -> None:
+    os.kill(world.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while server.running(directory) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def everything(world: World) -> dict[str, Any]:
+    """All that AWS would show of what these tests make, without the parts that name a single answer."""
+    clients = aws_clients(world)
+    answers = {
+        "clusters": clients("eks").describe_cluster(name="ci"),
+        "roles": clients("iam").list_roles(),
+        "providers": clients("iam").list_open_id_connect_providers(),
+        "repositories": clients("ecr").describe_repositories(),
+        "subnets": clients("ec2").describe_subnets(),
+        "security groups": clients("ec2").describe_security_groups(),
+        "templates": clients("ec2").describe_launch_templates(),
+        "node groups": [
+            clients("eks").describe_nodegroup(clusterName="ci", nodegroupName=name)["nodegroup"]
+            for name in clients("eks").list_nodegroups(clusterName="ci")["nodegroups"]
+        ],
+        "scaling groups": clients("autoscaling").describe_auto_scaling_groups(),
+    }
+    for answer in answers.values():
+        if isinstance(answer, dict):
+            answer.pop("ResponseMetadata")
+    return answers
+
+
+def make_things(world: World) -> None:
+    clients = aws_clients(world)
+    cluster = clients("eks").describe_cluster(name="ci")["cluster"]
+    clients("ecr").create_repository(repositoryName="kept", encryptionConfiguration={"encryptionType": "KMS"})
+    clients("ecr").create_repository(repositoryName="gone")
+    clients("ecr").delete_repository(repositoryName="gone")
+    template = clients("ec2").create_launch_template(
+        LaunchTemplateName="kept", LaunchTemplateData={"EbsOptimized": True}
+    )
+    clients("eks").create_nodegroup(
+        clusterName="ci",
+        nodegroupName="kept",
+        subnets=cluster["resourcesVpcConfig"]["subnetIds"],
+        nodeRole=cluster["roleArn"],
+        scalingConfig={"minSize": 0, "maxSize": 3, "desiredSize": 0},
+        launchTemplate={"id": template["LaunchTemplate"]["LaunchTemplateId"]},
+    )
+
+
+def test_a_killed_process_comes_back_with_every_object_as_it_was(directory: Path) -> None:
+    world = server.start(directory)
+    make_things(world)
+    before = everything(world)
+    kill(world, directory)
+    assert server.status(directory).world is None
+    with (directory / "aws" / "journal.jsonl").open("a") as journal:
+        journal.write('{"method": "POST", "pa')  # the line that it was writing as it died
+    again = server.start(directory)
+    assert again.pid != world.pid
+    assert everything(again) == before
+    assert (again.aws, again.kubernetes, again.gitlab) == (world.aws, world.kubernetes, world.gitlab)
+    assert again.providers == world.providers, "a stack's state holds URLs that lead nowhere now"
+
+
+def test_every_part_answers_once_it_has_started(world: World) -> None:
+    assert set(world.providers) == {"aws", "gitlab", "kubernetes"}
+    directory = server_directory(world)
+    answering = server.status(directory).answering
+    assert all(answering.values()), answering
+    assert len(answering) == 6
+
+
+def server_directory(world: World) -> Path:
+    """The data directory of the shared sandbox: the last argument of its process."""
+    return Path(Path(f"/proc/{world.pid}/cmdline").read_bytes().split(b"\0")[-2].decode())
+
+
+def test_two_starts_at_once_make_one_process(directory: Path) -> None:
+    with ThreadPoolExecutor() as pool:
+        first, second = pool.map(server.start, [directory, directory])
+    assert first == second
+
+
+def test_a_port_that_somebody_else_has_taken_is_replaced(directory: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (directory / "ports.json").write_text(json.dumps({"aws": port, "gitlab provider": port}))
+        world = server.start(directory)
+        assert world.aws != f"http://127.0.0.1:{port}"
+        assert world.providers["gitlab"] != port
+        assert all(server.status(directory).answering.values())
+
+
+def test_a_failed_start_shows_the_end_of_the_log(directory: Path) -> None:
+    (directory / "aws").mkdir()
+    (directory / "aws" / "first-world-made").touch()
+    (directory / "aws" / "journal.jsonl").write_text("nonsense\n{}\n")
+    with pytest.raises(server.ServerError, match=r"(?s)ended with status 1.*journal\.jsonl, line 1, is damaged"):
+        server.start(directory)
+    assert server.status(directory).world is None
+
+
+def test_a_start_that_takes_too_long_is_given_up(directory: Path) -> None:
+    with pytest.raises(server.ServerError, match=r"(?s)within 0 seconds.*The end of .*server\.log"):
+        server.start(directory, timeout=0.1)
+
+
+def test_a_half_made_company_is_made_anew(directory: Path) -> None:
+    (directory / "aws").mkdir()
+    (directory / "aws" / "journal.jsonl").write_text("left over from a start that was killed\n")
+    assert aws_clients(server.start(directory))("eks").list_clusters()["clusters"] == ["ci"]
+
+
+def test_what_a_dead_process_left_is_cleared_away(tmp_path: Path) -> None:
+    (tmp_path / "world.json").write_text(
+        json.dumps({"pid": os.getpid(), "aws": "", "gitlab": "", "kubernetes": "", "providers": {}, "gitlab_token": ""})
+    )
+    assert server.running(tmp_path) is None, "another process with the same id passed for the sandbox"
+    assert server.stop(tmp_path) is False
+    assert read_world(tmp_path) is None
+
+
+def test_clients_are_led_to_the_sandbox() -> None:
+    world = World(
+        pid=1,
+        aws="http://127.0.0.1:1",
+        gitlab="http://127.0.0.1:2",
+        kubernetes="http://127.0.0.1:3",
+        providers={"aws": 4, "gitlab": 5},
+        gitlab_token="glpat-test",
+    )
+    environment = world.environment()
+    assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
+    assert environment["GITLAB_BASE_URL"] == "http://127.0.0.1:2/api/v4/"
+    assert environment["PULUMI_DEBUG_PROVIDERS"] == "aws:4,gitlab:5"
+    assert "glpat-test" not in repr(world), "the token would be in every log that shows the world"
