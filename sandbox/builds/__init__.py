@@ -1,0 +1,1 @@
+"""Real builds in the sandbox: the published pipeline's own jobs, with real parts on this machine."""

@@ -1,0 +1,100 @@
+"""A real registry on loopback, of the CNCF project Distribution, and how its hosts pass requests on to it."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import urllib3
+import yaml
+from werkzeug.wrappers import Request, Response
+
+from sandbox.builds import tools
+from sandbox.builds.worker import Worker
+
+_START_SECONDS = 20
+_CHUNK = 1 << 20
+_OF_ONE_CONNECTION = {"connection", "host", "transfer-encoding", "authorization", "accept-encoding", "expect"}
+
+
+class Distribution:
+    """A registry that asks nobody who they are: only the hosts in front of it reach it."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._pool = urllib3.PoolManager(maxsize=16)
+
+    def pass_on(self, request: Request, path: str) -> Response:
+        """The registry's answer to a request, for `path` (query included) instead of the request's own."""
+        headers = {name: value for name, value in request.headers if name.lower() not in _OF_ONE_CONNECTION}
+        try:
+            answer = self._pool.request(
+                request.method,
+                f"{self.url}{path}",
+                body=request.stream if request.method in ("PATCH", "POST", "PUT") else None,
+                headers=headers,
+                preload_content=False,
+                redirect=False,
+                retries=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            return Response(f"The registry of the sandbox is down: {error}\n", 503)
+        response = Response(
+            answer.stream(_CHUNK, decode_content=False) if request.method != "HEAD" else (),
+            answer.status,
+            [(name, value) for name, value in answer.headers.items() if name.lower() not in _OF_ONE_CONNECTION],
+        )
+        response.call_on_close(answer.release_conn)
+        return response
+
+    def has_tag(self, repository: str, tag: str) -> bool:
+        """Whether the repository holds an image under this tag."""
+        found = self._pool.request(
+            "HEAD", f"{self.url}/v2/{repository}/manifests/{tag}", headers={"Accept": "*/*"}, retries=False
+        )
+        return found.status == 200
+
+
+@contextmanager
+def distribution(directory: Path, worker: Worker) -> Iterator[Distribution]:
+    """Run the registry with its data in `directory`, for as long as the context is open.
+
+    Raises RuntimeError with the registry's own words when it does not start.
+    """
+    worker.own(directory)
+    port = _free_port()
+    settings = {
+        "version": "0.1",
+        "log": {"level": "error", "accesslog": {"disabled": True}},
+        "storage": {"filesystem": {"rootdirectory": str(directory / "data")}, "delete": {"enabled": True}},
+        # Uploads go on at an address that the registry gives: a relative one leads back through its host.
+        "http": {"addr": f"127.0.0.1:{port}", "relativeurls": True},
+    }
+    config, log = directory / "config.yml", directory / "log"
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    with log.open("wb") as output:
+        process = worker.start([tools.program("registry"), "serve", str(config)], stdout=output, stderr=output)
+    try:
+        _wait(process, port, log)
+        yield Distribution(f"http://127.0.0.1:{port}")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"The registry does not start: {log.read_text(errors='replace').strip() or 'it says nothing'}")

@@ -1,0 +1,191 @@
+"""Amazon ECR as a build meets it: its registry, its API's token for that, and who may do what there.
+
+Images are kept by a real registry (`distribution`). In front of it stands what is ECR's own: repositories are made by a
+deployment and not by a push, rights come from the policies of the role that asked for the token, and an immutable tag
+is not moved. Repositories and roles are those of the sandbox's AWS.
+"""
+
+import base64
+import json
+import re
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import boto3
+import requests
+from botocore.exceptions import ClientError
+from werkzeug.wrappers import Request, Response
+
+from sandbox.builds.distribution import Distribution
+from sandbox.builds.rights import Policy, allows
+
+_TOKEN_SECONDS = 12 * 3600
+_TOKEN_OPERATION = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"  # noqa: S105 - a name
+_ACCESS_KEY = re.compile(r"Credential=([^/]+)/")
+_PATH = re.compile(r"/v2/(?P<repository>.+)/(?P<kind>manifests|blobs/uploads|blobs|tags)/(?P<reference>[^/]*)")
+
+# Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/registry_auth.html and the service authorization
+# reference, https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html
+_ACTIONS = {
+    ("GET", "manifests"): "ecr:BatchGetImage",
+    ("HEAD", "manifests"): "ecr:BatchGetImage",
+    ("PUT", "manifests"): "ecr:PutImage",
+    ("DELETE", "manifests"): "ecr:BatchDeleteImage",
+    ("GET", "blobs"): "ecr:GetDownloadUrlForLayer",
+    ("HEAD", "blobs"): "ecr:BatchCheckLayerAvailability",
+    ("POST", "blobs/uploads"): "ecr:InitiateLayerUpload",
+    ("GET", "blobs/uploads"): "ecr:UploadLayerPart",
+    ("PATCH", "blobs/uploads"): "ecr:UploadLayerPart",
+    ("PUT", "blobs/uploads"): "ecr:CompleteLayerUpload",
+    ("GET", "tags"): "ecr:ListImages",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Caller:
+    """Whom a token was given to. What the role may do is looked up then, and holds as long as the token."""
+
+    arn: str
+    policies: Sequence[Policy]
+    until: float
+
+
+class Ecr:
+    """One account's ECR in one region."""
+
+    def __init__(self, *, aws: str, account: str, region: str, images: Distribution) -> None:
+        """`aws` is the URL of the sandbox's AWS; `images` keeps the images."""
+        self.registry_host = f"{account}.dkr.ecr.{region}.amazonaws.com"
+        self.api_host = f"api.ecr.{region}.amazonaws.com"
+        self._aws, self._account, self._region, self._images = aws, account, region, images
+        self._callers: dict[str, _Caller] = {}  # by token
+        self._moving_tags = Lock()
+        self._making_clients = Lock()  # boto3's clients may be shared by threads, but not made by several
+        self._session = boto3.Session("sandbox", "sandbox", region_name=region)
+        self._ecr, self._iam = (self._client(service) for service in ("ecr", "iam"))
+
+    def answer_api(self, request: Request) -> Response:
+        """ECR's API: the sandbox's AWS, but for the password, which there is the same for everybody."""
+        answer = requests.post(
+            self._aws,
+            data=request.get_data(),
+            headers={name: value for name, value in request.headers if name.lower() != "host"},
+            timeout=60,
+        )
+        if request.headers.get("X-Amz-Target") != _TOKEN_OPERATION or not answer.ok:
+            return Response(answer.content, answer.status_code, content_type=answer.headers.get("Content-Type"))
+        caller = self._identify(request)
+        if not allows(caller.policies, "ecr:GetAuthorizationToken", "*"):
+            message = _refusal(caller, "ecr:GetAuthorizationToken", "*")
+            return _json({"__type": "AccessDeniedException", "Message": message}, 400)
+        token = secrets.token_urlsafe(24)
+        self._callers[token] = caller
+        encoded = base64.b64encode(f"AWS:{token}".encode()).decode()
+        [data] = answer.json()["authorizationData"]
+        return _json({"authorizationData": [{**data, "authorizationToken": encoded, "expiresAt": caller.until}]})
+
+    def answer_registry(self, request: Request) -> Response:
+        """The registry: the OCI distribution protocol with ECR's refusals."""
+        caller = self._callers.get((request.authorization and request.authorization.password) or "")
+        if caller is None or caller.until < time.time():
+            challenge = f'Basic realm="https://{self.registry_host}/",service="ecr.amazonaws.com"'
+            return _error(401, "UNAUTHORIZED", "Not Authorized", {"WWW-Authenticate": challenge})
+        if request.path == "/v2/":
+            return self._images.pass_on(request, "/v2/")
+        found = _PATH.fullmatch(request.path)
+        action = _ACTIONS.get((request.method, found["kind"])) if found else None
+        if found is None or action is None:
+            return _error(405, "UNSUPPORTED", f"The operation is unsupported: {request.method} {request.path}")
+        return self._answer(request, caller, action, found["repository"], found["reference"])
+
+    def _answer(self, request: Request, caller: _Caller, action: str, repository: str, reference: str) -> Response:
+        resource = f"arn:aws:ecr:{self._region}:{self._account}:repository/{repository}"
+        if not allows(caller.policies, action, resource):
+            return _error(403, "DENIED", _refusal(caller, action, resource))
+        settings = self._repository(repository)
+        if settings is None:
+            message = (
+                f"The repository with name '{repository}' does not exist in the registry with id '{self._account}'"
+            )
+            return _error(404, "NAME_UNKNOWN", message)
+        if action == "ecr:PutImage" and ":" not in reference:
+            with self._moving_tags:
+                if _immutable(settings, reference) and self._images.has_tag(repository, reference):
+                    message = (
+                        f"The image tag '{reference}' already exists in the '{repository}' repository and cannot be "
+                        "overwritten because the tag is immutable."
+                    )
+                    return _error(400, "TAG_INVALID", message)
+                return self._images.pass_on(request, request.path)
+        # ECR copies no layer from one repository to another, unless an account asks for that; then a client uploads it.
+        query = "" if action == "ecr:InitiateLayerUpload" else request.query_string.decode()
+        return self._images.pass_on(request, f"{request.path}?{query}" if query else request.path)
+
+    def _repository(self, name: str) -> Mapping[str, Any] | None:
+        try:
+            [settings] = self._ecr.describe_repositories(repositoryNames=[name])["repositories"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "RepositoryNotFoundException":
+                return None
+            raise
+        return dict(settings)
+
+    def _identify(self, request: Request) -> _Caller:
+        key = _ACCESS_KEY.search(request.headers.get("Authorization", ""))
+        # The sandbox's AWS tells callers apart by their access key, and does not check signatures.
+        arn = self._client("sts", key[1] if key else "none").get_caller_identity()["Arn"]
+        until = int(time.time()) + _TOKEN_SECONDS
+        return _Caller(arn=arn, policies=self._policies(arn), until=until)
+
+    def _policies(self, arn: str) -> list[Policy]:
+        """The policies of an assumed role; of anybody else, none."""
+        kind, _, rest = arn.rpartition(":")[2].partition("/")
+        if kind != "assumed-role":
+            return []
+        role = rest.split("/")[0]
+        iam = self._iam
+        inline = iam.list_role_policies(RoleName=role)["PolicyNames"]
+        documents: list[Any] = [
+            iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in inline
+        ]
+        for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+            version = iam.get_policy(PolicyArn=attached["PolicyArn"])["Policy"]["DefaultVersionId"]
+            found = iam.get_policy_version(PolicyArn=attached["PolicyArn"], VersionId=version)
+            documents.append(found["PolicyVersion"]["Document"])
+        return documents
+
+    def _client(self, service: Any, access_key: str | None = None) -> Any:
+        with self._making_clients:
+            return self._session.client(
+                service, endpoint_url=self._aws, aws_access_key_id=access_key, aws_secret_access_key=access_key
+            )
+
+
+def _immutable(repository: Mapping[str, Any], tag: str) -> bool:
+    """Whether a tag stays once it is there.
+
+    Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
+    """
+    mutability, _, exclusion = repository["imageTagMutability"].partition("_WITH_")
+    filters = repository.get("imageTagMutabilityExclusionFilters", []) if exclusion else []
+    excluded = any(re.fullmatch(re.escape(each["filter"]).replace(r"\*", ".*"), tag) for each in filters)
+    return bool((mutability == "IMMUTABLE") != excluded)
+
+
+def _refusal(caller: _Caller, action: str, resource: str) -> str:
+    return (
+        f"User: {caller.arn} is not authorized to perform: {action} on resource: {resource} because no "
+        f"identity-based policy allows the {action} action"
+    )
+
+
+def _error(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    return _json({"errors": [{"code": code, "message": message}]}, status, headers)
+
+
+def _json(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(json.dumps(body), status, headers, mimetype="application/json")

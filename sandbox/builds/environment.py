@@ -1,0 +1,68 @@
+"""What is around the jobs of a pipeline: a registry, a network, an identity and a runner."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+
+from sandbox.builds.base_images import stock
+from sandbox.builds.distribution import Distribution, distribution
+from sandbox.builds.docker_hub import HOST as DOCKER_HUB
+from sandbox.builds.docker_hub import docker_hub
+from sandbox.builds.ecr import Ecr
+from sandbox.builds.internet import internet
+from sandbox.builds.pod_identity import ServiceAccount, pod_identity
+from sandbox.builds.runner import Runner
+from sandbox.builds.worker import Worker
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildEnvironment:
+    """What is running. `home` is the jobs', and holds no more than they put there."""
+
+    images: Distribution
+    runner: Runner
+    registry_host: str
+    home: Path
+
+
+@contextmanager
+def build_environment(
+    *, aws: str, region: str, account: ServiceAccount, directory: Path, worker: Worker
+) -> Iterator[BuildEnvironment]:
+    """Start it all against the AWS at `aws`, for pods of `account`; the registry keeps its images in `directory`."""
+    with ExitStack() as stack:
+        images = stack.enter_context(distribution(directory / "registry", worker))
+        stock(images)
+        ecr = Ecr(aws=aws, account=_account_id(aws, region), region=region, images=images)
+        hosts = {
+            ecr.registry_host: ecr.answer_registry,
+            ecr.api_host: ecr.answer_api,
+            DOCKER_HUB: docker_hub(images),
+        }
+        home = stack.enter_context(_home(worker))
+        network = stack.enter_context(internet(hosts, directory / "certificates"))
+        identity = stack.enter_context(pod_identity(account, aws=aws, region=region))
+        runner = Runner(worker=worker, home=home, environment={**network.environment, **identity})
+        yield BuildEnvironment(images=images, runner=runner, registry_host=ecr.registry_host, home=home)
+
+
+@contextmanager
+def _home(worker: Worker) -> Iterator[Path]:
+    """A folder for all that jobs leave. Its path is short: it holds sockets, whose paths the system limits."""
+    home = Path(tempfile.mkdtemp(prefix="buildyard-"))
+    try:
+        worker.give(home)
+        worker.own(home / "tmp")
+        yield home
+    finally:
+        # What an interrupted build leaves belongs to the user's sub-uids.
+        worker.succeeds(["rootlesskit", "rm", "-rf", str(home)])
+
+
+def _account_id(aws: str, region: str) -> str:
+    sts = boto3.Session("sandbox", "sandbox", region_name=region).client("sts", endpoint_url=aws)
+    return str(sts.get_caller_identity()["Account"])

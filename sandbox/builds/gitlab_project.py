@@ -1,0 +1,96 @@
+"""A project of the sandbox's GitLab, as a runner gets it: a clone, and the variables that its jobs are given."""
+
+import os
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from sandbox.builds.events import Event, Trigger
+from sandbox.builds.worker import Worker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkout:
+    """A clone with the pipeline's commit checked out, and its jobs' variables."""
+
+    directory: Path
+    variables: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitLabProject:
+    """`url` is GitLab's, `path` the project's in it, such as `platform/images`."""
+
+    url: str
+    path: str
+    token: str
+
+    def check_out(self, event: Event, directory: Path, worker: Worker) -> Checkout:
+        """Clone the project for the jobs of one pipeline. Raises RuntimeError with git's own words."""
+        project = self._get("")
+        branch = project["default_branch"]
+        git = _Git(worker, directory)
+        git.clone(f"{self.url}/{self.path}.git")
+        git("checkout", "--quiet", *(["--detach"] if event.trigger is Trigger.TAG else []), event.ref)
+        git("config", "user.name", "Sandbox")
+        git("config", "user.email", "sandbox@example.com")
+        git("update-ref", f"refs/remotes/origin/{branch}", _base(git, event, branch))
+        sha, written, title = git("show", "--no-patch", "--format=%H%n%cI%n%s").split("\n")
+        variables = {
+            **{each["key"]: each["value"] for each in self._get("/variables?per_page=100")},
+            **event.variables(branch, project["id"]),
+            "CI_COMMIT_SHA": sha,
+            "CI_COMMIT_SHORT_SHA": sha[:8],
+            "CI_COMMIT_TIMESTAMP": written,
+            "CI_COMMIT_TITLE": title,
+            "CI_DEFAULT_BRANCH": branch,
+            "CI_PIPELINE_CREATED_AT": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
+            "CI_PROJECT_ID": str(project["id"]),
+            "CI_PROJECT_PATH": self.path,
+            "CI_PROJECT_URL": f"{self.url}/{self.path}",
+            "CI_SERVER_URL": self.url,
+        }
+        return Checkout(directory=directory, variables=variables)
+
+    def _get(self, path: str) -> Any:
+        project = self.path.replace("/", "%2F")
+        answer = requests.get(
+            f"{self.url}/api/v4/projects/{project}{path}", headers={"PRIVATE-TOKEN": self.token}, timeout=60
+        )
+        if answer.status_code == requests.codes.not_found:
+            raise RuntimeError(f"The sandbox's GitLab has no project {self.path}.")
+        answer.raise_for_status()
+        return answer.json()
+
+
+def _base(git: "_Git", event: Event, default_branch: str) -> str:
+    """The commit that GitLab compares with to see which files changed.
+
+    A merge request: where it left the default branch. Any other: the commit before, which stands for the push before.
+    """
+    if event.trigger is Trigger.MERGE_REQUEST:
+        return git("merge-base", f"origin/{default_branch}", "HEAD")
+    return git("rev-list", "--max-count=2", "HEAD").split()[-1]
+
+
+@dataclass(frozen=True)
+class _Git:
+    worker: Worker
+    directory: Path
+
+    def __call__(self, *arguments: str) -> str:
+        return self._run("-C", str(self.directory), *arguments)
+
+    def clone(self, url: str) -> None:
+        # Modes of files are part of BuildKit's cache keys: a clone must not differ by whoever makes it.
+        self._run("clone", "--quiet", url, str(self.directory))
+
+    def _run(self, *arguments: str) -> str:
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "GIT_CONFIG_GLOBAL": os.devnull, "LC_ALL": "C.UTF-8"}
+        done = self.worker.run(["git", *arguments], env=environment, umask=0o022, capture_output=True)
+        if done.returncode:
+            raise RuntimeError(f"git {' '.join(arguments)} failed: {done.stderr.strip()}")
+        return done.stdout.strip()

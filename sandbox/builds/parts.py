@@ -1,0 +1,138 @@
+"""What real builds need of a machine, and the command that brings each part that it lacks."""
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.builds import tools
+from sandbox.builds.install import COMMAND, up_to_date
+from sandbox.builds.worker import USER, Worker, find_worker
+from stacks.architecture import Architecture
+
+_PYTHON = "import sys, zoneinfo; zoneinfo.ZoneInfo('Asia/Hong_Kong'); sys.exit(sys.version_info < (3, 10))"
+_NAMESPACES = (
+    "sysctl -w user.max_user_namespaces=28633; on Ubuntu also sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+)
+
+
+class MissingPartsError(Exception):
+    """The machine cannot run builds; the message names what it lacks, and the commands that bring it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Something that builds need: what it is for, and the command that brings it."""
+
+    name: str
+    purpose: str
+    remedy: str
+    present: Callable[[], bool]
+
+
+def require(directory: Path) -> Worker:
+    """The user who can run builds with the sandbox's data in `directory`.
+
+    Raises `MissingPartsError` with all that is missing, as far as that can be told: some parts need others.
+    """
+    worker = find_worker()
+    missing = list(_missing(worker, directory))
+    if worker is None or missing:
+        width = max(len(part.name) for part in missing)
+        lines = [f"  {part.name:{width}}  {part.purpose}: {part.remedy}" for part in missing]
+        raise MissingPartsError(
+            "\n".join(["This machine lacks what real builds need:", *lines, f"All at once, as root: {COMMAND}"])
+        )
+    return worker
+
+
+def _missing(worker: Worker | None, directory: Path) -> Iterator[Part]:
+    programs = [part for part in _programs() if not part.present()]
+    yield from programs
+    if worker is None:
+        yield Part(
+            name=f"user {USER}",
+            purpose="builds never run as root",
+            remedy=f"useradd --create-home {USER}",
+            present=lambda: False,
+        )
+        return
+    yield from (part for part in _of_worker(worker, directory) if not part.present())
+    if not programs:
+        # The second tries what the first makes sure of.
+        yield from (part for part in list(_namespaces(worker)) if not part.present())
+
+
+def _programs() -> Iterator[Part]:
+    def program(name: str, purpose: str, package: str) -> Part:
+        return Part(
+            name=name,
+            purpose=purpose,
+            remedy=f"apt-get install {package}",
+            present=lambda: tools.find(name) is not None,
+        )
+
+    yield program("git", "clones the project", "git")
+    yield program("rsync", "gives each job its own folder", "rsync")
+    yield program("rootlesskit", "makes a user root of a namespace", "rootlesskit")
+    yield program("newuidmap", "gives that namespace its users", "uidmap")
+    yield program("runc", "runs a Dockerfile's RUN", "runc")
+    yield Part(
+        name="BuildKit, crane, ECR's credential helper, a registry, gitlab-ci-local, BusyBox",
+        purpose="are built or fetched in the versions that sandbox/builds/tools names",
+        remedy=COMMAND,
+        present=up_to_date,
+    )
+
+
+def _of_worker(worker: Worker, directory: Path) -> Iterator[Part]:
+    def sub_ids(file: str) -> bool:
+        path = Path(file)
+        owners = [line.split(":")[0] for line in path.read_text().splitlines()] if path.exists() else []
+        return worker.name in owners or str(worker.uid) in owners
+
+    yield Part(
+        name=f"sub-uids of {worker.name}",
+        purpose="the users in its namespaces",
+        remedy=f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {worker.name}",
+        present=lambda: sub_ids("/etc/subuid") and sub_ids("/etc/subgid"),
+    )
+    yield Part(
+        name="python3 >= 3.10 with time zones",
+        purpose="runs the jobs' scripts",
+        remedy="apt-get install python3 tzdata",
+        present=lambda: worker.succeeds(["python3", "-c", _PYTHON]),
+    )
+    for path in (directory, tools.DIRECTORY, tools.NODE):
+        yield Part(
+            name=f"access to {path}",
+            purpose=f"{worker.name} has to read it",
+            remedy="chmod o+x its parent folders, or move the clone to where everybody may go",
+            present=lambda path=path: worker.succeeds(["test", "-r", str(path)]),  # type: ignore[misc]
+        )
+
+
+def _namespaces(worker: Worker) -> Iterator[Part]:
+    yield Part(
+        name="user namespaces",
+        purpose="rootless BuildKit lives in one",
+        remedy=_NAMESPACES,
+        present=lambda: worker.succeeds(["rootlesskit", "true"]),
+    )
+    for architecture in Architecture:
+        busybox = str(tools.busybox(architecture))
+        yield Part(
+            name=f"programs for {architecture}",
+            purpose="QEMU stands for the nodes that this machine is not; Linux 6.7 lets a namespace have it",
+            remedy="apt-get install qemu-user-static, and binfmt-support on an older Linux",
+            present=lambda busybox=busybox: worker.succeeds(["rootlesskit", "emulated-node.sh", busybox, "true"]),  # type: ignore[misc]
+        )
+
+
+if __name__ == "__main__":
+    from sandbox.world import data_directory
+
+    try:
+        print(f"All parts are there; {require(data_directory()).name} will run the builds.")
+    except MissingPartsError as error:
+        sys.exit(str(error))

@@ -1,0 +1,84 @@
+"""EKS Pod Identity as a build's pod meets it: the agent that turns a pod's token into its role's credentials.
+
+Programs find it by the same two variables, and ask it in the same way, as on a node of EKS:
+https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
+"""
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Request, Response
+
+from sandbox.builds.internet import QuietHandler, serving
+
+_PATH = "/v1/credentials"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceAccount:
+    """Whom pods are run as."""
+
+    cluster: str
+    namespace: str
+    name: str
+
+
+@contextmanager
+def pod_identity(account: ServiceAccount, *, aws: str, region: str) -> Iterator[dict[str, str]]:
+    """Run the agent for the pods of one service account. The value is what EKS puts into their environment."""
+    token = secrets.token_urlsafe(24)
+    session = boto3.Session("sandbox", "sandbox", region_name=region)
+
+    @Request.application
+    def agent(request: Request) -> Response:
+        if request.path != _PATH or request.headers.get("Authorization") != token:
+            return Response("This is not the pod's token.\n", 401)
+        try:
+            return Response(json.dumps(_credentials(session, account, aws)), mimetype="application/json")
+        except LookupError as error:
+            return Response(f"{error}\n", 404)
+        except ClientError as error:
+            return Response(f"{error}\n", 400)
+
+    with serving(make_server("127.0.0.1", 0, agent, threaded=True, request_handler=QuietHandler)) as url:
+        yield {
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{url}{_PATH}",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN": token,
+            "AWS_REGION": region,
+        }
+
+
+def _credentials(session: boto3.Session, account: ServiceAccount, aws: str) -> dict[str, Any]:
+    eks = session.client("eks", endpoint_url=aws)
+    found = eks.list_pod_identity_associations(
+        clusterName=account.cluster, namespace=account.namespace, serviceAccount=account.name
+    )["associations"]
+    if not found:
+        raise LookupError(f"No pod identity association of {account.namespace}/{account.name} in {account.cluster}.")
+    association = eks.describe_pod_identity_association(
+        clusterName=account.cluster, associationId=found[0]["associationId"]
+    )["association"]
+    tags = {
+        "eks-cluster-arn": eks.describe_cluster(name=account.cluster)["cluster"]["arn"],
+        "kubernetes-namespace": account.namespace,
+        "kubernetes-service-account": account.name,
+    }
+    role = session.client("sts", endpoint_url=aws).assume_role(
+        RoleArn=association["roleArn"],
+        RoleSessionName=f"eks-{account.cluster}-build",
+        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+    )["Credentials"]
+    return {
+        "AccessKeyId": role["AccessKeyId"],
+        "SecretAccessKey": role["SecretAccessKey"],
+        "Token": role["SessionToken"],
+        "AccountId": association["roleArn"].split(":")[4],
+        "Expiration": role["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }

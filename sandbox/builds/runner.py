@@ -1,0 +1,74 @@
+"""The runner: `gitlab-ci-local` reads a checkout's pipeline, decides which jobs it holds, and runs their own scripts.
+
+Its shell executor runs them on this machine. A job finds what the builder image has by `PATH`, and what its pod gives
+it by its environment.
+"""
+
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from sandbox.builds import tools
+from sandbox.builds.gitlab_project import Checkout
+from sandbox.builds.worker import Worker
+
+_STATE = ".gitlab-ci-local"
+_VARIABLES = f"{_STATE}/variables.yml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runner:
+    """`home` is the jobs' home folder, with `tmp` in it, `environment` what their pods give them."""
+
+    worker: Worker
+    home: Path
+    environment: Mapping[str, str]
+
+    def run(
+        self, checkout: Checkout, *, file: str, by_hand: Iterable[str] = (), report: Callable[[str], None] = print
+    ) -> int:
+        """Run the pipeline in `file`, and the jobs `by_hand` that wait for somebody to start them.
+
+        `report` gets each line that the runner says. Returns its exit status: 0 if all jobs succeeded.
+        """
+        self._write_variables(checkout)
+        command = [*self._command(checkout, file), *(word for job in by_hand for word in ("--manual", job))]
+        process = self.worker.start(
+            command,
+            cwd=checkout.directory,
+            env=self._full_environment(),
+            umask=0o022,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        assert process.stdout  # noqa: S101 - a pipe was asked for
+        for line in process.stdout:
+            report(line.decode(errors="replace").rstrip("\n"))
+        return process.wait()
+
+    def _command(self, checkout: Checkout, file: str) -> list[str]:
+        unset = [] if "CI_COMMIT_BRANCH" in checkout.variables else ["--unset-variable", "CI_COMMIT_BRANCH"]
+        return [
+            *(str(tools.NODE), str(tools.PIPELINE_RUNNER)),
+            *("--file", file, "--state-dir", _STATE, "--variables-file", _VARIABLES, "--home", str(self.home)),
+            *("--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source"),
+            *("--ignore-predefined-vars", ",".join(checkout.variables)),
+            *unset,
+        ]
+
+    def _write_variables(self, checkout: Checkout) -> None:
+        """As a file, since the arguments of a process are there for everybody to read."""
+        content = {key: {"type": "variable", "values": {"*": value}} for key, value in checkout.variables.items()}
+        file = self.worker.own(checkout.directory / _STATE) / Path(_VARIABLES).name
+        file.touch(mode=0o600)
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        self.worker.give(file)
+
+    def _full_environment(self) -> dict[str, str]:
+        places = {"HOME": str(self.home), "TMPDIR": str(self.home / "tmp")}
+        return {**tools.environment(self.worker.name), **self.environment, **places, "NO_COLOR": "1"}

