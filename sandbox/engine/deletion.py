@@ -37,8 +37,8 @@ def delete_leftovers(deployment: Deployment) -> None:
 
 
 def _delete(deployment: Deployment, state: ResourceState) -> bool:
-    replaced = state.delete and deployment.snapshot.ready(state.urn) is not None
-    step = Step(operation=Operation.DELETE_REPLACED if replaced else Operation.DELETE, old=state)
+    operation = Operation.DELETE_REPLACED if deployment.is_superseded(state) else Operation.DELETE
+    step = Step(operation=operation, old=state)
     if state.pending_replacement or state.external:  # gone already, or never ours
         deployment.snapshot.swap(state, None)
         return True

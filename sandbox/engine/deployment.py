@@ -71,6 +71,7 @@ class Deployment:
         self._failed: set[str] = set()
         self._aliased: dict[str, str] = {}
         self._cancelled = threading.Event()
+        self._superseded: set[ResourceState] = set()
         self.failures = 0
         self.skipped = 0
 
@@ -81,6 +82,10 @@ class Deployment:
     @property
     def cancelled(self) -> bool:
         return self._cancelled.is_set()
+
+    def is_superseded(self, state: ResourceState) -> bool:
+        """Whether this deployment has replaced the resource, and not an earlier one that could not delete it."""
+        return state in self._superseded
 
     def check_running(self) -> None:
         if self.cancelled:
@@ -288,7 +293,9 @@ class Deployment:
             created = replace(new, id=resource_id, outputs=outputs, created=(time := now()), modified=time)
             self.snapshot.put(created, instead_of=instead_of)
             if supersedes is not None:
-                self.snapshot.swap(supersedes, replace(supersedes, delete=True))
+                marked = replace(supersedes, delete=True)
+                self.snapshot.swap(supersedes, marked)
+                self._superseded.add(marked)
             return created
 
         operation = Operation.CREATE if part_of is None else Operation.CREATE_REPLACEMENT

@@ -205,7 +205,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         )
 
     def _provider(self, request: Any, package: str) -> ProviderReference:
-        """The provider that the program chose, or the package's default one."""
+        """The provider that the program chose, or the package's default one; without an id if that one failed."""
         if request.provider:
             return ProviderReference.parse(request.provider)
         key = package, request.version, request.pluginDownloadURL
@@ -224,13 +224,14 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         )
         inputs = _with_plugin(self._config.of_package(package), version, download_url) | {INTERNAL_KEY: {}}
         state = ResourceState(urn=urn, type=urns.type_of(urn), custom=True, inputs=inputs)
-        result, state = self._deployment.register(Goal(state=state))
-        if result is not Result.DONE:
-            raise StepError(f"its provider {urns.describe(urn)} failed")
+        _, state = self._deployment.register(Goal(state=state))
         return ProviderReference(state.urn, state.id)
 
     def _invoked(self, request: resource_pb2.ResourceInvokeRequest) -> Provider:
-        return self._deployment.providers.get(self._provider(request, urns.package_of(request.tok)))
+        reference = self._provider(request, urns.package_of(request.tok))
+        if not reference.id:
+            raise StepError(f"its provider {urns.describe(reference.urn)} failed")
+        return self._deployment.providers.get(reference)
 
     def _position(self, position: Any) -> str:
         """Where in the program, relative to the project, as Pulumi writes it: `project:///__main__.py#12`."""

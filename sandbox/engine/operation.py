@@ -132,7 +132,7 @@ class _Run:
         self._journal.says("warning", "Interrupted: waiting for the steps under way. Again to stop at once.")
         self._deployment.cancel()
         if self._program is not None:
-            self._program.stop()
+            self._program.terminate()
 
     def refresh(self) -> None:
         refresh(self._deployment, self._journal)

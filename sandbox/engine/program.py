@@ -70,9 +70,13 @@ class Program:
         self._reader.join(_PATIENCE_SECONDS)
         return code
 
-    def stop(self) -> None:
-        """End it if it still runs."""
+    def terminate(self) -> None:
+        """Ask it to end. Does not wait, so that a signal handler may call it while `wait` is under way."""
         self._process.terminate()
+
+    def stop(self) -> None:
+        """End it if it still runs, by force if need be."""
+        self.terminate()
         if self.wait(_PATIENCE_SECONDS) is None:
             self._process.kill()
             self.wait()

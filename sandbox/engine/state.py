@@ -8,7 +8,6 @@ ciphertext while its value does not change, and steps that run at the same time 
 import hashlib
 import json
 import os
-import textwrap
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -79,7 +78,7 @@ class StateFile:
             os.close(directory)
 
     def render(self, resources: Iterable[ResourceState], pending: Iterable[PendingOperation]) -> str:
-        """The file's text."""
+        """The file's text, one line a resource."""
         manifest = {
             "time": now(),
             "magic": hashlib.sha256(ENGINE_VERSION.encode()).hexdigest(),
@@ -92,7 +91,7 @@ class StateFile:
             f'"resources": {_render_list(self._text(resource) for resource in resources)}',
         ]
         if operations := [
-            f'{{"type": {json.dumps(operation.kind)}, "resource":\n{self._text(operation.resource)}}}'
+            f'{{"type": {json.dumps(operation.kind)}, "resource": {self._text(operation.resource)}}}'
             for operation in pending
         ]:
             parts.append(f'"pending_operations": {_render_list(operations)}')
@@ -132,7 +131,7 @@ class StateFile:
                     self._ciphertexts[key] = self._open_crypter().encrypt(key[1])
                 return self._ciphertexts[key]
 
-            self._texts[resource] = textwrap.indent(json.dumps(to_json(resource, seal), indent=2), " " * 6)
+            self._texts[resource] = json.dumps(to_json(resource, seal), ensure_ascii=False)
         return self._texts[resource]
 
     def _open_crypter(self) -> Crypter:
@@ -143,7 +142,7 @@ class StateFile:
 
 
 def _render_list(items: Iterable[str]) -> str:
-    return "[\n" + ",\n".join(items) + "\n    ]"
+    return "[\n" + ",\n".join(f"      {item}" for item in items) + "\n    ]"
 
 
 class Snapshot:
