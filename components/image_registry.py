@@ -28,8 +28,8 @@ class ImageRegistry(pulumi.ComponentResource):
     """The repositories of a stack, by name, and what each forgets with time."""
 
     repositories: Mapping[str, aws.ecr.Repository]
-    urls: pulumi.Output[dict[str, str]]
-    """Each repository's name and address, without a tag."""
+    urls: Mapping[str, pulumi.Output[str]]
+    """The repositories' addresses, without a tag."""
 
     def __init__(self, name: str, args: ImageRegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("buildyard:components:ImageRegistry", name, {}, opts)
@@ -40,7 +40,7 @@ class ImageRegistry(pulumi.ComponentResource):
         }
         for repository in args.repositories:
             self._create_expiry(repository)
-        self.urls = pulumi.Output.all(**{name: each.repository_url for name, each in self.repositories.items()})
+        self.urls = {repository: each.repository_url for repository, each in self.repositories.items()}
         self.register_outputs({"urls": self.urls})
 
     def _create_repository(self, repository: str, image: str) -> aws.ecr.Repository:

@@ -67,6 +67,7 @@ def chart_values(manager: Manager) -> dict[str, Any]:
             "privileged": False,
             "runAsNonRoot": True,
             "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
         },
         "resources": {
             "requests": {"cpu": "100m", "memory": "256Mi"},

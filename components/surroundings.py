@@ -91,8 +91,11 @@ class _Inquiry:
     def _ask(self, question: Callable[[], T], *, path: str, right: str) -> T | None:
         try:
             return question()
+        except pulumi.RunError:  # the engine is shutting down
+            raise
         except Exception as refusal:  # the SDK has no class of its own for what a provider refuses
-            self.mistakes.append(Mistake(path=path, wrong=str(refusal).strip(), right=right))
+            reason = str(refusal).rpartition(" returned an error: ")[2]  # past the SDK's talk of tokens and calls
+            self.mistakes.append(Mistake(path=path, wrong=reason.strip(), right=right))
             return None
 
     def account(self) -> Account:

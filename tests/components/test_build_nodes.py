@@ -1,0 +1,91 @@
+"""Build nodes: of the right processor, empty until needed, closed to everything but builds."""
+
+from typing import Any
+
+import pytest
+
+from components.labels import BUILDS
+from stacks.architecture import Architecture
+from tests.components.world import NAME, STACK, declare
+
+EACH = pytest.mark.parametrize("architecture", list(Architecture))
+
+
+@EACH
+def test_nodes_run_the_image_of_their_architecture(architecture: Architecture) -> None:
+    group = declare().of("eks:NodeGroup")[f"{NAME}-{architecture}"].inputs
+    assert group["amiType"] == architecture.ami_type
+    assert group["instanceTypes"] == {"arm64": ["m7g.4xlarge"], "amd64": ["m7i.4xlarge"]}[architecture.value]
+
+
+def test_node_groups_start_empty_and_belong_to_the_autoscaler() -> None:
+    group = declare(nodes={"arm64": {"instance-types": ["m7g.4xlarge"], "max-size": 3}}).only("eks:NodeGroup")
+    assert group.inputs["scalingConfig"] == {"minSize": 0, "maxSize": 3, "desiredSize": 0}
+    assert group.ignored == ("scalingConfig.desiredSize",), "a deployment would stop nodes that builds run on"
+
+
+@pytest.mark.parametrize(("capacity", "sold_as"), [("spot", "SPOT"), ("on-demand", "ON_DEMAND")])
+def test_capacity_is_bought_as_the_settings_say(capacity: str, sold_as: str) -> None:
+    declared = declare(nodes={"arm64": {"instance-types": ["m7g.4xlarge"], "capacity": capacity}})
+    assert declared.only("eks:NodeGroup").inputs["capacityType"] == sold_as
+
+
+def test_only_builds_of_the_stack_run_on_its_nodes() -> None:
+    for group in declare().of("eks:NodeGroup").values():
+        assert group.inputs["taints"] == [{"key": BUILDS, "value": "true", "effect": "NO_SCHEDULE"}]
+        assert group.inputs["labels"] == {BUILDS: STACK}, "builds of another stack would land on these nodes"
+
+
+def test_builds_cannot_become_their_node() -> None:
+    for template in declare().of("ec2:LaunchTemplate").values():
+        assert template.inputs["metadataOptions"] == {
+            "httpEndpoint": "enabled",
+            "httpTokens": "required",
+            "httpPutResponseHopLimit": 1,
+        }, "a RUN step could read the node's credentials"
+
+
+def test_node_roles_may_join_the_cluster_and_pull() -> None:
+    declared = declare()
+    policies = {
+        each.inputs["policyArn"].rpartition("/")[2] for each in declared.of("iam:RolePolicyAttachment").values()
+    }
+    assert policies == {"AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonEKS_CNI_Policy"}
+    [statement] = declared.of("iam:Role")[f"{NAME}-arm64-node"].document("assumeRolePolicy")["Statement"]
+    assert statement["Principal"] == {"Service": "ec2.amazonaws.com"}
+
+
+def test_nodes_start_when_their_role_has_its_rights() -> None:
+    declared = declare()
+    needed = {
+        each.id for each in declared.of("iam:RolePolicyAttachment").values() if each.name.startswith(f"{NAME}-arm64")
+    }
+    assert needed <= declared.of("eks:NodeGroup")[f"{NAME}-arm64"].depends_on, "the nodes would never become ready"
+
+
+def test_the_root_volume_has_the_size_of_the_settings_and_is_encrypted() -> None:
+    declared = declare(nodes={"arm64": {"instance-types": ["m7g.4xlarge"], "disk": "300Gi"}})
+    [mapping] = declared.only("ec2:LaunchTemplate").inputs["blockDeviceMappings"]
+    disk: dict[str, Any] = mapping["ebs"]
+    assert (disk["volumeType"], disk["volumeSize"], disk["encrypted"]) == ("gp3", 300, "true")
+    assert disk["throughput"] <= disk["iops"] / 4, "EBS refuses a throughput that needs more operations"
+    assert disk["iops"] <= 500 * disk["volumeSize"], "EBS refuses more operations than a volume of this size has"
+
+
+def test_the_autoscaler_knows_an_empty_group() -> None:
+    declared = declare(nodes={"arm64": {"instance-types": ["m7g.4xlarge"], "disk": "300Gi"}})
+    tags = [each.inputs for each in declared.of("autoscaling:Tag").values()]
+    prefix = "k8s.io/cluster-autoscaler/node-template"
+    assert {each["tag"]["key"]: each["tag"]["value"] for each in tags} == {
+        f"{prefix}/label/{BUILDS}": STACK,
+        f"{prefix}/taint/{BUILDS}": "true:NoSchedule",
+        f"{prefix}/resources/ephemeral-storage": "300Gi",
+    }, "no node would ever start for a waiting build"
+    assert {each["autoscalingGroupName"] for each in tags} == {f"eks-{NAME}-arm64"}
+
+
+def test_instances_and_volumes_carry_the_stacks_tags() -> None:
+    for template in declare(tags={"cost-center": "ci"}).of("ec2:LaunchTemplate").values():
+        specified = {each["resourceType"]: each["tags"] for each in template.inputs["tagSpecifications"]}
+        assert specified.keys() == {"instance", "volume", "network-interface"}
+        assert all(tags["cost-center"] == "ci" and tags["buildyard:stack"] == STACK for tags in specified.values())

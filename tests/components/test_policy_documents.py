@@ -1,0 +1,56 @@
+"""IAM and ECR policies, read as dictionaries."""
+
+from components import policy_documents
+
+REPOSITORIES = [f"arn:aws:ecr:ap-east-1:123456789012:repository/platform/{name}" for name in ("web", "base")]
+PROVIDER = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.ap-east-1.amazonaws.com/id/ABC"
+
+
+def test_builds_push_to_the_given_repositories_and_no_others() -> None:
+    log_in, push = policy_documents.push(REPOSITORIES)["Statement"]
+    assert push["Resource"] == sorted(REPOSITORIES), "a build could overwrite images that are not the stack's"
+    assert log_in == {"Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"}, (
+        "only the registry's token may be asked for without a repository"
+    )
+
+
+def test_builds_cannot_delete_images_or_change_repositories() -> None:
+    _, push = policy_documents.push(REPOSITORIES)["Statement"]
+    forbidden = [action for action in push["Action"] if "*" in action or "Delete" in action or "Policy" in action]
+    assert not forbidden, "a build could destroy or open the repositories that it pushes to"
+
+
+def test_pod_identity_gives_the_role_to_one_service_account_of_one_cluster() -> None:
+    [trust] = policy_documents.pod_identity_trust(cluster_arn="arn:cluster", namespace="ns", service_account="builds")[
+        "Statement"
+    ]
+    assert trust["Principal"] == {"Service": "pods.eks.amazonaws.com"}
+    assert trust["Action"] == ["sts:AssumeRole", "sts:TagSession"], "EKS tags the session when it assumes the role"
+    assert trust["Condition"]["StringEquals"] == {
+        "aws:RequestTag/eks-cluster-arn": "arn:cluster",
+        "aws:RequestTag/kubernetes-namespace": "ns",
+        "aws:RequestTag/kubernetes-service-account": "builds",
+    }, "another association in the account could hand the role to other pods"
+
+
+def test_irsa_gives_the_role_to_one_service_account_and_audience() -> None:
+    [trust] = policy_documents.irsa_trust(oidc_provider_arn=PROVIDER, namespace="ns", service_account="builds")[
+        "Statement"
+    ]
+    assert trust["Principal"] == {"Federated": PROVIDER}
+    assert trust["Condition"] == {
+        "StringEquals": {
+            "oidc.eks.ap-east-1.amazonaws.com/id/ABC:aud": "sts.amazonaws.com",
+            "oidc.eks.ap-east-1.amazonaws.com/id/ABC:sub": "system:serviceaccount:ns:builds",
+        }
+    }, "any service account of the cluster could assume the role"
+
+
+def test_releases_never_expire() -> None:
+    rules = policy_documents.image_expiry(keep_untagged_days=7, keep_cache_days=30)["rules"]
+    selections = [rule["selection"] for rule in rules]
+    assert [(each["tagStatus"], each.get("tagPatternList"), each["countNumber"]) for each in selections] == [
+        ("untagged", None, 7),
+        ("tagged", ["buildcache-*"], 30),
+    ], "a rule that selects other tags deletes images that are deployed"
+    assert len({rule["rulePriority"] for rule in rules}) == len(rules), "ECR refuses two rules of one priority"

@@ -1,0 +1,68 @@
+"""What a project gets: its pipeline's files, and the variables that they read."""
+
+import pulumi
+
+from components.published_pipeline import PublishedPipeline, PublishedPipelineArgs
+from pipeline.render import PipelineFile
+from tests.components.world import REGISTRY, declare, run
+from tests.stacks.stack_settings import project
+
+
+def published(*paths: str) -> PublishedPipelineArgs:
+    return PublishedPipelineArgs(
+        stack="test",
+        project="platform/images",
+        branch="master",
+        files=[PipelineFile(path=path, text=f"# {path}\n") for path in paths],
+        variables={"BUILDYARD_BUILDER_IMAGE": "registry.example.com/builder:1"},
+    )
+
+
+def test_the_pipeline_is_committed_to_the_default_branch() -> None:
+    declared = declare(projects=[project({"name": "web"}, **{"default-branch": "master", "pipeline-path": "ci/b.yml"})])
+    file = declared.only("index:RepositoryFile").inputs
+    assert (file["project"], file["branch"], file["filePath"]) == ("platform/images", "master", "ci/b.yml")
+    assert file["encoding"] == "text", "a diff of base64 tells a reviewer nothing"
+    assert "build-web:arm64" in file["content"]
+
+
+def test_publishing_builds_nothing_and_says_who_did_it() -> None:
+    file = declare().only("index:RepositoryFile").inputs
+    for event in ("create", "update", "delete"):
+        assert "[skip ci]" in file[f"{event}CommitMessage"], "every deployment would rebuild the images"
+    assert file["authorName"] == "Buildyard"
+
+
+def test_a_file_that_is_there_already_is_not_overwritten() -> None:
+    file = declare().only("index:RepositoryFile").inputs
+    assert not file.get("overwriteOnCreate"), "the first deployment would destroy a hand-written pipeline"
+
+
+def test_files_of_one_project_are_committed_one_after_the_other() -> None:
+    declared = run(lambda: PublishedPipeline("p", published("a.yml", "a.2.yml", "a.3.yml")))
+    files = declared.of("index:RepositoryFile")
+    assert files["p-a.yml"].depends_on >= {files["p-a.2.yml"].id}, "a pipeline would include a file that is not there"
+    assert files["p-a.2.yml"].depends_on >= {files["p-a.3.yml"].id}, "GitLab refuses commits that overlap"
+
+
+def test_jobs_learn_the_builder_image_on_every_ref() -> None:
+    variable = declare().only("index:ProjectVariable").inputs
+    assert variable["key"] == "BUILDYARD_BUILDER_IMAGE"
+    assert variable["value"].startswith(f"{REGISTRY}/buildyard/builder:")
+    assert variable["protected"] is False, "pipelines of merge requests would have no image to run in"
+    assert variable["raw"] is True
+
+
+def test_variables_are_there_before_the_pipeline_that_reads_them() -> None:
+    declared = declare()
+    assert declared.only("index:ProjectVariable").id in declared.only("index:RepositoryFile").depends_on
+
+
+def test_it_can_be_used_alone() -> None:
+    def program() -> None:
+        parent = pulumi.ComponentResource("other:index:Thing", "other")
+        PublishedPipeline("alone", published(".gitlab-ci.yml"), pulumi.ResourceOptions(parent=parent))
+
+    declared = run(program)
+    names = {each.name for each in declared.all}
+    assert names == {"other", "alone", "alone-.gitlab-ci.yml", "alone-BUILDYARD_BUILDER_IMAGE"}

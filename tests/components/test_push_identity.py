@@ -1,0 +1,42 @@
+"""Who may push: build pods, by the way that the settings choose."""
+
+from components.platform import SERVICE_ACCOUNT
+from tests.components.world import ACCOUNT, ISSUER, NAME, REGION, declare
+from tests.stacks.stack_settings import project
+
+
+def test_pod_identity_ties_the_role_to_the_build_pods() -> None:
+    declared = declare()
+    association = declared.only("eks:PodIdentityAssociation").inputs
+    assert association["namespace"] == NAME
+    assert association["serviceAccount"] == SERVICE_ACCOUNT
+    assert association["roleArn"] == declared.outputs["push-role-arn"]
+    account = declared.only("core:ServiceAccount").inputs
+    assert account["metadata"]["name"] == SERVICE_ACCOUNT
+    assert "eks.amazonaws.com/role-arn" not in account["metadata"].get("annotations", {})
+
+
+def test_irsa_ties_it_by_the_service_accounts_annotation() -> None:
+    declared = declare(identity="irsa")
+    assert not declared.of("eks:PodIdentityAssociation")
+    annotations = declared.only("core:ServiceAccount").inputs["metadata"]["annotations"]
+    assert annotations == {"eks.amazonaws.com/role-arn": declared.outputs["push-role-arn"]}
+    [trust] = declared.of("iam:Role")[f"{NAME}-push"].document("assumeRolePolicy")["Statement"]
+    assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
+    assert f"{ISSUER.removeprefix('https://')}:sub" in trust["Condition"]["StringEquals"]
+
+
+def test_builds_may_push_exactly_the_stacks_images() -> None:
+    declared = declare(projects=[project({"name": "base"}, {"name": "web"})])
+    [_, push] = declared.only("iam:RolePolicy").document("policy")["Statement"]
+    repositories = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository"
+    assert push["Resource"] == [f"{repositories}/platform/images/base", f"{repositories}/platform/images/web"], (
+        "the builder's repository must not be among them: a build could change what all others run in"
+    )
+
+
+def test_no_job_is_taken_before_it_could_push() -> None:
+    declared = declare()
+    association = declared.only("eks:PodIdentityAssociation").id
+    for manager in declared.of("helm.sh:Release").values():
+        assert association in manager.depends_on, "the first builds would fail to push"

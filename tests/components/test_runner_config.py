@@ -1,0 +1,145 @@
+"""The runner's `config.toml`, read back as the runner reads it."""
+
+import sys
+from typing import Any
+
+import pytest
+
+from components.labels import BUILDS
+from components.runner_config import RunnerConfig, config_toml
+from sandbox.providers.kubernetes.runner_chart import mistakes_in_config
+from stacks.architecture import Architecture
+from stacks.settings import Runners
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+EACH = pytest.mark.parametrize("architecture", list(Architecture))
+
+
+def text(architecture: Architecture = Architecture.ARM64, /, **runners: Any) -> str:
+    return config_toml(
+        RunnerConfig(
+            stack="test",
+            architecture=architecture,
+            runners=Runners.model_validate(runners),
+            namespace="builds-here",
+            service_account="builds",
+            image="registry.example.com/builder:1",
+        )
+    )
+
+
+def runner(architecture: Architecture = Architecture.ARM64, /, **runners: Any) -> dict[str, Any]:
+    [section] = tomllib.loads(text(architecture, **runners))["runners"]
+    return dict(section)
+
+
+def kubernetes(architecture: Architecture = Architecture.ARM64, /, **runners: Any) -> dict[str, Any]:
+    return dict(runner(architecture, **runners)["kubernetes"])
+
+
+@EACH
+def test_gitlab_runner_knows_every_key_and_its_type(architecture: Architecture) -> None:
+    bounds = {"request": "1", "limit": "2"}
+    everything = {"cpu": bounds, "memory": bounds, "ephemeral-storage": bounds}
+    config = text(architecture, defaults=everything, helper=everything)
+    assert not list(mistakes_in_config(config)), "the runner would ignore the key without a word"
+
+
+def test_the_template_holds_one_runner_and_nothing_global() -> None:
+    config = tomllib.loads(text())
+    assert config.keys() == {"runners"}, "the chart's values alone decide about the manager"
+    assert "token" not in config["runners"][0]
+
+
+@EACH
+def test_builds_run_on_build_nodes_of_their_architecture_and_stack(architecture: Architecture) -> None:
+    config = kubernetes(architecture)
+    assert config["node_selector"] == {"kubernetes.io/arch": architecture.value, BUILDS: "test"}, (
+        "an image would be built on the wrong processor"
+    )
+    assert config["node_tolerations"] == {f"{BUILDS}=true": "NoSchedule"}, "no build would ever be scheduled"
+
+
+def test_every_resource_of_a_job_can_be_overwritten_up_to_its_ceiling() -> None:
+    config = kubernetes(ceilings={"cpu": "12", "memory": "48Gi", "ephemeral-storage": "100Gi"})
+    ceilings = {"cpu": "12", "memory": "48Gi", "ephemeral_storage": "100Gi"}
+    for resource, ceiling in ceilings.items():
+        for bound in ("request", "limit"):
+            assert config[f"{resource}_{bound}_overwrite_max_allowed"] == ceiling, (
+                "the runner ignores the job's variable, and the build runs with the defaults"
+            )
+
+
+def test_jobs_that_ask_for_nothing_get_the_defaults() -> None:
+    config = kubernetes()
+    got = {key: config.get(key) for key in ("cpu_request", "cpu_limit", "memory_request", "memory_limit")}
+    assert got == {"cpu_request": "2", "cpu_limit": "4", "memory_request": "4Gi", "memory_limit": "8Gi"}
+    assert config["ephemeral_storage_request"] == "20Gi"
+    assert "ephemeral_storage_limit" not in config, "what the settings leave open has no limit"
+
+
+def test_the_helper_keeps_its_size() -> None:
+    config = kubernetes()
+    assert config["helper_memory_limit"] == "512Mi"
+    open_to_jobs = [key for key in config if key.startswith(("helper_", "service_", "pod_")) and "overwrite" in key]
+    assert not open_to_jobs, "a job could outgrow the node that its size was checked against"
+
+
+def test_jobs_cannot_become_somebody_else() -> None:
+    config = kubernetes()
+    allowed = [key for key in config if key.endswith("overwrite_allowed")]
+    assert not allowed, "a job could choose its namespace, service account, token, node or labels"
+    assert config["privileged"] is False
+    assert config["service_account"] == "builds"
+
+
+def test_buildkit_may_make_user_namespaces_and_nothing_more() -> None:
+    build = kubernetes()["build_container_security_context"]
+    assert (build["run_as_user"], build["run_as_group"]) == (1000, 1000), (
+        "rootless BuildKit has sub-uids for 1000 alone"
+    )
+    assert build["seccomp_profile"]["type"] == build["app_armor_profile"]["type"] == "Unconfined"
+    assert "allow_privilege_escalation" not in build, "newuidmap fails when escalation is forbidden"
+    assert "capabilities" not in build, "newuidmap fails without its capabilities"
+
+
+def test_the_helper_stays_confined_and_no_container_is_root() -> None:
+    config = kubernetes()
+    pod = config["pod_security_context"]
+    assert pod["run_as_non_root"] is True
+    assert pod["run_as_user"] == pod["fs_group"] == 1000, "the helper's clone would belong to another user"
+    assert pod["seccomp_profile"]["type"] == "RuntimeDefault"
+    assert "helper_container_security_context" not in config
+
+
+def test_buildkits_state_is_on_a_volume() -> None:
+    [volume] = kubernetes()["volumes"]["empty_dir"]
+    assert volume["mount_path"] == "/home/user/.local/share/buildkit"
+
+
+def test_jobs_wait_for_a_node_to_start() -> None:
+    waiting: dict[str, Any] = {"node-wait-minutes": 12}
+    assert kubernetes(**waiting)["poll_timeout"] == 720, "jobs fail while their node still boots"
+
+
+def test_nobody_moves_a_running_build() -> None:
+    config = kubernetes()
+    assert config["pod_annotations"] == {
+        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+        "karpenter.sh/do-not-disrupt": "true",
+    }
+    assert config["pod_disruption_budget"] is True
+
+
+def test_the_manager_asks_for_as_many_jobs_as_it_may_run() -> None:
+    assert runner(concurrent=33)["request_concurrency"] == 33, "jobs would start one after the other"
+
+
+def test_files_are_cloned_with_the_usual_modes_and_without_the_jobs_token() -> None:
+    flags = runner()["feature_flags"]
+    assert flags["FF_DISABLE_UMASK_FOR_KUBERNETES_EXECUTOR"], "modes are part of BuildKit's cache keys"
+    assert flags["FF_GIT_URLS_WITHOUT_TOKENS"], "COPY . . would put the token into the image"

@@ -1,0 +1,95 @@
+"""Runners in GitLab and their managers in the cluster."""
+
+import pytest
+
+from stacks.architecture import Architecture
+from stacks.versions import RUNNER_CHART_VERSION
+from tests.components.world import NAME, TOKEN, declare
+from tests.stacks.stack_settings import project
+
+EACH = pytest.mark.parametrize("architecture", list(Architecture))
+
+
+@EACH
+def test_a_runner_answers_to_its_architectures_jobs_alone(architecture: Architecture) -> None:
+    runner = declare().of("index:UserRunner")[f"{NAME}-{architecture}"].inputs
+    assert runner["tagLists"] == [architecture.value, "linux"]
+    assert runner["untagged"] is False, "jobs that ask for no architecture would land on build nodes"
+
+
+def test_runners_belong_to_the_projects_group() -> None:
+    for runner in declare().of("index:UserRunner").values():
+        assert (runner.inputs["runnerType"], runner.inputs["groupId"]) == ("group_type", 7)
+        assert "projectId" not in runner.inputs
+        assert runner.inputs["accessLevel"] == "not_protected", "merge requests would find no runner"
+
+
+def test_runners_of_one_project_are_locked_to_it() -> None:
+    for runner in declare(runners={"project": "platform/images"}).of("index:UserRunner").values():
+        assert (runner.inputs["runnerType"], runner.inputs["projectId"]) == ("project_type", 42)
+        assert "groupId" not in runner.inputs
+        assert runner.inputs["locked"] is True
+
+
+def test_the_longest_job_is_given_in_seconds() -> None:
+    declared = declare(runners={"maximum-timeout-minutes": 90})
+    assert {each.inputs["maximumTimeout"] for each in declared.of("index:UserRunner").values()} == {5400}
+
+
+def test_the_token_is_in_the_secret_and_nowhere_else() -> None:
+    declared = declare()
+    holders = {each.name for each in declared.of("core:Secret").values() if each.says(TOKEN, in_clear=False)}
+    assert holders == {f"{NAME}-arm64", f"{NAME}-amd64"}
+    elsewhere = [each.id for each in declared.all if each.type != "kubernetes:core/v1:Secret" and each.mentions(TOKEN)]
+    assert not elsewhere, "whoever may read this resource could take jobs, with their variables"
+    assert not [each.id for each in declared.all if each.says(TOKEN, in_clear=True)], "the state would show the token"
+    assert TOKEN not in str(declared.outputs)
+
+
+@EACH
+def test_each_manager_uses_the_token_of_its_own_runner(architecture: Architecture) -> None:
+    declared = declare()
+    name = f"{NAME}-{architecture}"
+    assert declared.of("core:Secret")[name].says(f"{TOKEN}{name}", in_clear=False)
+    release = declared.of("helm.sh:Release")[name].inputs
+    assert release["values"]["runners"]["secret"] == name
+    assert release["values"]["podAnnotations"]["buildyard.dev/runner"] == f"id-of-{name}"
+
+
+def test_the_secret_has_the_two_keys_that_the_chart_mounts() -> None:
+    secret = declare().of("core:Secret")[f"{NAME}-arm64"].plain()
+    assert secret["stringData"].keys() == {"runner-token", "runner-registration-token"}
+    assert secret["stringData"]["runner-registration-token"] == ""
+
+
+def test_managers_are_the_pinned_chart() -> None:
+    for release in declare().of("helm.sh:Release").values():
+        assert release.inputs["chart"] == "gitlab-runner"
+        assert release.inputs["version"] == RUNNER_CHART_VERSION
+        assert release.inputs["repositoryOpts"] == {"repo": "https://charts.gitlab.io"}
+
+
+def test_managers_find_gitlab_where_the_provider_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITLAB_BASE_URL", "https://gitlab.example.com/api/v4/")
+    declared = declare(tags={"gitlab": "example"})
+    urls = {each.inputs["values"]["gitlabUrl"] for each in declared.of("helm.sh:Release").values()}
+    assert urls == {"https://gitlab.example.com/"}
+
+
+def test_build_pods_get_no_kubernetes_token() -> None:
+    assert declare().only("core:ServiceAccount").inputs["automountServiceAccountToken"] is False
+
+
+def test_the_namespace_admits_rootless_builds() -> None:
+    namespace = declare(runners={"namespace": "image-builds"}).only("core:Namespace").inputs["metadata"]
+    assert namespace["name"] == "image-builds"
+    assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "privileged", (
+        "pod security would refuse the unconfined profile of every build"
+    )
+
+
+def test_no_job_is_taken_before_its_nodes_are_there() -> None:
+    declared = declare(projects=[project({"name": "web"})])
+    for architecture in Architecture:
+        group = declared.of("eks:NodeGroup")[f"{NAME}-{architecture}"].id
+        assert group in declared.of("helm.sh:Release")[f"{NAME}-{architecture}"].depends_on

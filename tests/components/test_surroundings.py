@@ -1,0 +1,99 @@
+"""What the clouds know better than the settings: all of it is said at once, before the first resource."""
+
+from typing import Any
+
+import pulumi
+import pytest
+
+from components.platform import deploy
+from components.surroundings import gitlab_url
+from tests.components.world import Declared, attempt, declare
+from tests.stacks.stack_settings import project, settings
+
+
+def refused(refusals: dict[str, str] | None = None, **keys: Any) -> str:
+    """The message of a deployment that makes nothing."""
+    declared = Declared(refusals=refusals or {})
+    stack = settings(**keys)
+    with pytest.raises(pulumi.RunError) as caught:
+        attempt(lambda: deploy(lambda: stack), declared)
+    assert declared.all == [], "something was made for a stack that cannot work"
+    return str(caught.value)
+
+
+def test_another_accounts_credentials_are_refused() -> None:
+    message = refused(registry={"account": "210987654321"})
+    assert "buildyard:registry.account" in message
+    assert "123456789012, not 210987654321" in message
+
+
+def test_the_accounts_own_credentials_are_not() -> None:
+    assert declare(registry={"account": "123456789012"}).all
+
+
+def test_a_cluster_that_does_not_exist() -> None:
+    message = refused({"getCluster": "No cluster found for name: ci."})
+    assert "buildyard:cluster.name: No cluster found for name: ci." in message
+
+
+def test_a_group_that_does_not_exist() -> None:
+    assert "buildyard:runners.group: 404 Group Not Found" in refused({"getGroup": "404 Group Not Found"})
+
+
+def test_a_project_that_does_not_exist() -> None:
+    message = refused({"getProject": "404 Project Not Found"}, runners={"project": "platform/images"})
+    assert "buildyard:runners.project: 404 Project Not Found" in message
+
+
+def test_irsa_without_the_clusters_oidc_provider() -> None:
+    message = refused({"getOpenIdConnectProvider": "not found"}, identity="irsa")
+    assert "buildyard:identity" in message
+    assert "use pod-identity" in message
+
+
+def test_an_instance_type_that_does_not_exist() -> None:
+    message = refused(nodes={"arm64": {"instance-types": ["m7g.4xlarge", "m7g.4xlrage"]}})
+    assert "buildyard:nodes.arm64.instance-types[1]: EC2 has no m7g.4xlrage" in message
+
+
+def test_an_instance_type_of_another_processor() -> None:
+    message = refused(nodes={"arm64": {"instance-types": ["m7i.4xlarge"]}})
+    assert "buildyard:nodes.arm64.instance-types[0]: m7i.4xlarge has x86_64 processors" in message
+
+
+def test_a_job_that_fits_no_node() -> None:
+    image = {"name": "big", "resources": {"cpu": {"request": "4", "limit": "6"}}}
+    message = refused(nodes={"arm64": {"instance-types": ["m7g.large"]}}, projects=[project(image)])
+    assert "buildyard:projects[0].images[0].resources: build-big:arm64 asks for" in message
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    message = refused(
+        {"getCluster": "no cluster", "getGroup": "no group"},
+        registry={"account": "210987654321"},
+        nodes={"arm64": {"instance-types": ["x1.nano"]}},
+    )
+    assert "has 4 mistakes; nothing was changed" in message, "people would mend one mistake a run"
+
+
+def test_subnets_of_the_settings_go_before_the_clusters() -> None:
+    groups = declare(cluster={"name": "ci", "subnet-ids": ["subnet-x"]}).of("eks:NodeGroup").values()
+    assert all(group.inputs["subnetIds"] == ["subnet-x"] for group in groups)
+    assert declare().of("eks:NodeGroup")["buildyard-test-arm64"].inputs["subnetIds"] == [
+        "subnet-a",
+        "subnet-b",
+        "subnet-c",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("api", "url"),
+    [
+        ("", "https://gitlab.com/"),
+        ("https://gitlab.example.com/api/v4/", "https://gitlab.example.com/"),
+        ("https://example.com/gitlab/api/v4", "https://example.com/gitlab/"),
+    ],
+)
+def test_runners_find_gitlab_beside_its_api(api: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITLAB_BASE_URL", api)
+    assert gitlab_url() == url

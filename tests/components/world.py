@@ -1,0 +1,256 @@
+"""A world for the program to meet: what AWS and GitLab answer, and a record of all that it declares."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import grpc
+import pulumi
+from google.protobuf import json_format
+from pulumi import runtime
+from pulumi.runtime import mocks, rpc
+from pulumi.runtime import settings as runtime_settings
+
+from components.platform import deploy
+from stacks.settings import Settings
+from tests.stacks.stack_settings import settings
+
+ACCOUNT = "123456789012"
+REGION = "ap-east-1"
+REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+ISSUER = "https://oidc.eks.ap-east-1.amazonaws.com/id/0123456789ABCDEF"
+STACK = "test"
+NAME = f"buildyard-{STACK}"
+TOKEN = "glrt-the-token-of-"
+
+INSTANCE_TYPES = {
+    "m7g.4xlarge": (16, 65536, "arm64"),
+    "m7i.4xlarge": (16, 65536, "x86_64"),
+    "m7g.large": (2, 8192, "arm64"),
+}
+
+_SIGNATURE = rpc._special_sig_key  # under which Pulumi's protocol says of what kind a wrapped value is
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One registration: inputs as the provider would see them, and what the engine is told beside."""
+
+    type: str
+    name: str
+    inputs: Mapping[str, Any]
+    parent: str
+    depends_on: frozenset[str]
+    """Types and names of what must be there before, children of components included."""
+    ignored: tuple[str, ...]
+    provider: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.type} {self.name}"
+
+    def document(self, key: str) -> dict[str, Any]:
+        """An input that is JSON text."""
+        loaded: dict[str, Any] = json.loads(self.inputs[key])
+        return loaded
+
+    def plain(self) -> dict[str, Any]:
+        """The inputs, secrets opened."""
+        opened: dict[str, Any] = _opened(self.inputs)
+        return opened
+
+    def mentions(self, text: str) -> bool:
+        """Whether a text occurs in the inputs at all."""
+        return self.says(text, in_clear=True) or self.says(text, in_clear=False)
+
+    def says(self, text: str, *, in_clear: bool) -> bool:
+        """Whether a text occurs in the inputs; in clear, or within a secret."""
+        return any(text in value and secret is not in_clear for value, secret in _texts(self.inputs))
+
+
+@dataclass
+class Declared(mocks.MockMonitor):
+    """What a program declared, in order."""
+
+    refusals: Mapping[str, str] = field(default_factory=dict)
+    """Functions that fail, such as `getCluster`, with what the provider says."""
+    all: list[Resource] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__init__(_Answers(self.refusals))
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (the protocol's name)
+        if request.type != "pulumi:pulumi:Stack":
+            self.all.append(
+                Resource(
+                    type=request.type,
+                    name=request.name,
+                    inputs=json_format.MessageToDict(request.object),
+                    parent=request.parent,
+                    depends_on=frozenset(_id(urn) for urn in request.dependencies),
+                    ignored=tuple(request.ignoreChanges),
+                    provider=request.provider or request.providers.get("kubernetes", ""),
+                )
+            )
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
+
+    def of(self, kind: str) -> dict[str, Resource]:
+        """The resources of one kind, as `ecr:Repository`, by name."""
+        package, _, name = kind.rpartition(":")
+        return {
+            each.name: each
+            for each in self.all
+            if each.type.rsplit(":", 1)[-1] == name and package in each.type.replace("/", ":").split(":")
+        }
+
+    def only(self, kind: str) -> Resource:
+        """The resource of a kind that there is one of."""
+        [resource] = self.of(kind).values()
+        return resource
+
+
+def declare(stack: Settings | None = None, **keys: Any) -> Declared:
+    """Run the whole program on settings, or on the smallest ones with some keys replaced."""
+    if stack is None and not keys:
+        return _smallest()
+    read = stack or settings(**keys)
+    return run(lambda: deploy(lambda: read))
+
+
+@cache
+def _smallest() -> Declared:
+    """Most tests look at this one, and none changes it."""
+    return run(lambda: deploy(settings))
+
+
+def run(program: Callable[[], object], **refusals: str) -> Declared:
+    """Run a program to its end. `refusals` makes functions fail: `getCluster="no such cluster"`."""
+    declared = Declared(refusals=refusals)
+    attempt(program, declared)
+    return declared
+
+
+def attempt(program: Callable[[], object], declared: Declared) -> None:
+    """The same, for a program that fails: what it declared until then is in `declared`."""
+    runtime_settings.set_root_resource(None)  # type: ignore[arg-type]
+    runtime.set_mocks(declared.mocks, project="buildyard", stack=STACK, preview=False, monitor=declared)
+
+    @runtime.test  # type: ignore[untyped-decorator]
+    def wait() -> pulumi.Output[None]:
+        program()
+        exported: Any = runtime.get_root_resource()
+        return pulumi.Output.from_input(dict(exported.outputs)).apply(declared.outputs.update)
+
+    wait()
+
+
+class _Refusal(grpc.RpcError):
+    """What the engine answers when a provider refuses a call."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        return str(self)
+
+
+@dataclass
+class _Answers(mocks.Mocks):
+    refusals: Mapping[str, str]
+
+    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:  # type: ignore[override]
+        function = args.token.rsplit(":", 1)[-1]
+        try:
+            if function in self.refusals:
+                raise LookupError(self.refusals[function])
+            return _ANSWERS[function](args.args)
+        except LookupError as error:
+            raise _Refusal(f"invocation of {args.token} returned an error: {error}") from error
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        kind = args.typ.rsplit(":", 1)[-1]
+        computed = _COMPUTED[kind](args.name, args.inputs) if kind in _COMPUTED else {}
+        return f"id-of-{args.name}", {**args.inputs, **computed}
+
+
+def _cluster(args: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": args["name"],
+        "arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{args['name']}",
+        "endpoint": "https://cluster.example.com",
+        "certificateAuthorities": [{"data": "Y2VydGlmaWNhdGU="}],
+        "vpcConfig": {"subnetIds": ["subnet-a", "subnet-b", "subnet-c"]},
+        "identities": [{"oidcs": [{"issuer": ISSUER}]}],
+    }
+
+
+def _instance_type(args: Mapping[str, Any]) -> dict[str, Any]:
+    if args["instanceType"] not in INSTANCE_TYPES:
+        raise LookupError(f"EC2 has no {args['instanceType']}")
+    vcpus, memory, architecture = INSTANCE_TYPES[args["instanceType"]]
+    return {
+        "defaultVcpus": vcpus,
+        "memorySize": memory,
+        "supportedArchitectures": [architecture],
+        "maximumNetworkInterfaces": 8,
+        "maximumIpv4AddressesPerInterface": 30,
+    }
+
+
+_ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "getCallerIdentity": lambda args: {"accountId": ACCOUNT},
+    "getRegion": lambda args: {"region": REGION},
+    "getPartition": lambda args: {"partition": "aws", "dnsSuffix": "amazonaws.com"},
+    "getCluster": _cluster,
+    "getInstanceType": _instance_type,
+    "getOpenIdConnectProvider": lambda args: {
+        "arn": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{args['url'].removeprefix('https://')}"
+    },
+    "getGroup": lambda args: {"groupId": 7},
+    "getProject": lambda args: {"id": "42"},
+}
+
+_COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
+    "Repository": lambda name, inputs: {
+        "arn": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{inputs['name']}",
+        "repositoryUrl": f"{REGISTRY}/{inputs['name']}",
+    },
+    "Role": lambda name, inputs: {"arn": f"arn:aws:iam::{ACCOUNT}:role/{inputs['name']}"},
+    "LaunchTemplate": lambda name, inputs: {"name": f"{name}-abc1234", "latestVersion": 1},
+    "NodeGroup": lambda name, inputs: {
+        "nodeGroupName": f"{name}-abc1234",
+        "resources": [{"autoscalingGroups": [{"name": f"eks-{name}"}]}],
+    },
+    "UserRunner": lambda name, inputs: {"token": pulumi.Output.secret(f"{TOKEN}{name}")},
+}
+
+
+def _id(urn: str) -> str:
+    types, name = urn.split("::")[2:4]
+    return f"{types.split('$')[-1]} {name}"
+
+
+def _is_secret(value: Mapping[str, Any]) -> bool:
+    return bool(value.get(_SIGNATURE) == rpc._special_secret_sig)
+
+
+def _opened(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return _opened(value["value"]) if _is_secret(value) else {key: _opened(each) for key, each in value.items()}
+    return [_opened(each) for each in value] if isinstance(value, list) else value
+
+
+def _texts(value: Any, secret: bool = False) -> Iterator[tuple[str, bool]]:
+    if isinstance(value, Mapping):
+        hidden = secret or _is_secret(value)
+        for key, each in value.items():
+            yield key, secret
+            yield from _texts(each, hidden)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each, secret)
+    else:
+        yield str(value), secret
