@@ -2,19 +2,21 @@
 
 import os
 from threading import Lock
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import boto3
 from botocore.config import Config
-from mypy_boto3_autoscaling import AutoScalingClient
-from mypy_boto3_ec2 import EC2Client
-from mypy_boto3_ecr import ECRClient
-from mypy_boto3_eks import EKSClient
-from mypy_boto3_iam import IAMClient
-from mypy_boto3_sts import STSClient
 
 from sandbox.providers.framework import Property, ResourceKind, UnsupportedError
 from sandbox.values import Properties
+
+if TYPE_CHECKING:  # the stubs are a tool of the type checker, not installed where the sandbox just runs
+    from mypy_boto3_autoscaling import AutoScalingClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_eks import EKSClient
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_sts import STSClient
 
 # The provider's configuration that the sandbox understands. It checks no credentials anyway; the SDK sends `skip...` as
 # defaults of every explicit provider.
@@ -56,22 +58,22 @@ class AwsConnection:
         region: str = properties.get("region") or self.region
         return region
 
-    def ecr(self, properties: Properties) -> ECRClient:
+    def ecr(self, properties: Properties) -> "ECRClient":
         return cast("ECRClient", self._client("ecr", properties))
 
-    def eks(self, properties: Properties) -> EKSClient:
+    def eks(self, properties: Properties) -> "EKSClient":
         return cast("EKSClient", self._client("eks", properties))
 
-    def ec2(self, properties: Properties) -> EC2Client:
+    def ec2(self, properties: Properties) -> "EC2Client":
         return cast("EC2Client", self._client("ec2", properties))
 
-    def autoscaling(self, properties: Properties) -> AutoScalingClient:
+    def autoscaling(self, properties: Properties) -> "AutoScalingClient":
         return cast("AutoScalingClient", self._client("autoscaling", properties))
 
-    def iam(self) -> IAMClient:
+    def iam(self) -> "IAMClient":
         return cast("IAMClient", self._client("iam", {}))
 
-    def sts(self) -> STSClient:
+    def sts(self) -> "STSClient":
         return cast("STSClient", self._client("sts", {}))
 
     def _client(self, service: str, properties: Properties) -> Any:

@@ -1,14 +1,15 @@
 """ECR: repositories and their lifecycle policies."""
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
-
-from mypy_boto3_ecr.type_defs import RepositoryTypeDef
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sandbox.providers.aws.connection import REGION, TAGS, AwsConnection, AwsKind, tag_changes, tag_outputs
 from sandbox.providers.aws.documents import is_json, same_json
 from sandbox.providers.framework import Autoname, Property
 from sandbox.values import Properties
+
+if TYPE_CHECKING:  # the stubs are a tool of the type checker, not installed where the sandbox just runs
+    from mypy_boto3_ecr.type_defs import RepositoryTypeDef
 
 
 class Repository(AwsKind):
@@ -76,7 +77,7 @@ class Repository(AwsKind):
         connection.ecr(outputs).delete_repository(repositoryName=resource_id, force=outputs.get("forceDelete", False))
 
     @staticmethod
-    def _outputs(region: str, repository: RepositoryTypeDef, tags: dict[str, str]) -> Properties:
+    def _outputs(region: str, repository: "RepositoryTypeDef", tags: dict[str, str]) -> Properties:
         encryption = repository["encryptionConfiguration"]
         return {
             "arn": repository["repositoryArn"],

@@ -3,14 +3,15 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any, ClassVar
-
-from mypy_boto3_iam.type_defs import RoleTypeDef
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sandbox.providers.aws.connection import TAGS, AwsConnection, AwsKind, tag_changes, tag_outputs
 from sandbox.providers.aws.documents import is_json, same_policy
 from sandbox.providers.framework import Autoname, Property
 from sandbox.values import Properties
+
+if TYPE_CHECKING:  # the stubs are a tool of the type checker, not installed where the sandbox just runs
+    from mypy_boto3_iam.type_defs import RoleTypeDef
 
 
 class Role(AwsKind):
@@ -87,7 +88,7 @@ class Role(AwsKind):
         client.delete_role(RoleName=resource_id)
 
     @staticmethod
-    def _outputs(role: RoleTypeDef, recorded: Properties) -> Properties:
+    def _outputs(role: "RoleTypeDef", recorded: Properties) -> Properties:
         return {
             "arn": role["Arn"],
             "name": role["RoleName"],

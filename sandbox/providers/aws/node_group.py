@@ -1,13 +1,14 @@
 """EKS managed node groups."""
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
-
-from mypy_boto3_eks.type_defs import NodegroupTypeDef
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sandbox.providers.aws.connection import REGION, TAGS, AwsConnection, AwsKind, tag_changes, tag_outputs
 from sandbox.providers.framework import Autoname, Property
 from sandbox.values import Properties
+
+if TYPE_CHECKING:  # the stubs are a tool of the type checker, not installed where the sandbox just runs
+    from mypy_boto3_eks.type_defs import NodegroupTypeDef
 
 _SIZES = {
     "desiredSize": Property(required=True),
@@ -164,7 +165,7 @@ def _config_changes(outputs: Properties, inputs: Properties) -> Any:
     return changes
 
 
-def _outputs(region: str, group: NodegroupTypeDef) -> Properties:
+def _outputs(region: str, group: "NodegroupTypeDef") -> Properties:
     groups = group["resources"]["autoScalingGroups"]
     return {
         "arn": group["nodegroupArn"],

@@ -1,12 +1,13 @@
 """EKS Pod Identity associations."""
 
-from typing import Any, ClassVar
-
-from mypy_boto3_eks.type_defs import PodIdentityAssociationTypeDef
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sandbox.providers.aws.connection import REGION, TAGS, AwsConnection, AwsKind, tag_changes, tag_outputs
 from sandbox.providers.framework import Property
 from sandbox.values import Properties
+
+if TYPE_CHECKING:  # the stubs are a tool of the type checker, not installed where the sandbox just runs
+    from mypy_boto3_eks.type_defs import PodIdentityAssociationTypeDef
 
 _CHANGEABLE = ("roleArn", "disableSessionTags", "targetRoleArn")
 
@@ -67,7 +68,7 @@ def _given(inputs: Properties, keys: tuple[str, ...]) -> Any:
     return {key: inputs[key] for key in keys if key in inputs}
 
 
-def _outputs(region: str, association: PodIdentityAssociationTypeDef) -> Properties:
+def _outputs(region: str, association: "PodIdentityAssociationTypeDef") -> Properties:
     return {
         "associationArn": association["associationArn"],
         "associationId": association["associationId"],

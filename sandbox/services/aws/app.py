@@ -10,6 +10,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs
 
+import moto.iam.models
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.test import create_environ, run_wsgi_app
 from werkzeug.wrappers import Request, Response
@@ -33,6 +34,9 @@ def create_app(directory: Path, kubernetes_url: str) -> "AwsApplication":
     autoscaling.extend_moto()
     eks.extend_moto(kubernetes_url)
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # those that AWS itself offers, for attaching
+    # What nobody here uses and each start would pay for: machine images, and IAM in AWS's other partitions.
+    os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+    moto.iam.models.PARTITION_NAMES = ["aws"]  # type: ignore[attr-defined] # moto imported it from elsewhere
     return AwsApplication(Journal(directory / "aws" / "journal.jsonl"))
 
 
