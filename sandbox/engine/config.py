@@ -15,13 +15,14 @@ from sandbox.values import Properties, Secret
 
 @dataclass(frozen=True)
 class Project:
-    """What `Pulumi.yaml` says."""
+    """What `Pulumi.yaml` says. `refreshes` means that every operation first asks the cloud what has drifted."""
 
     name: str
     root: Path
     program: Path
     stack_directory: Path
     config: Mapping[str, Any]
+    refreshes: bool
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ def read_project(root: Path) -> Project:
         program=(root / data.get("main", ".")).resolve(),
         stack_directory=root / data.get("stackConfigDir", "."),
         config=data.get("config") or {},
+        refreshes=(data.get("options") or {}).get("refresh") == "always",
     )
 
 

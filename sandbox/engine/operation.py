@@ -88,7 +88,7 @@ def open_stack(
 def preview(stack: Stack, display: Observer, *, with_refresh: bool = False) -> Report:
     """Run the program to see what an update would do. Nothing changes, neither in the cloud nor in the state."""
     with _opened(stack, display, preview=True) as run:
-        if with_refresh:
+        if with_refresh or stack.project.refreshes:
             run.refresh()
         run.deploy()
     return run.report()
@@ -97,7 +97,7 @@ def preview(stack: Stack, display: Observer, *, with_refresh: bool = False) -> R
 def update(stack: Stack, display: Observer, *, with_refresh: bool = False) -> Report:
     """Deploy the program."""
     with _locked(stack, display), _opened(stack, display, preview=False) as run:
-        if with_refresh:
+        if with_refresh or stack.project.refreshes:
             run.refresh()
         run.deploy()
     return run.report()

@@ -31,7 +31,7 @@ def previewed(project: ScratchProject, edit: Callable[[Config], object]) -> dict
     return {
         (step["urn"].split("::")[2].split("$")[-1], step["urn"].split("::")[3]): step["op"]
         for step in steps
-        if step["op"] != "same"
+        if step["op"] not in ("same", "refresh")
     }
 
 
