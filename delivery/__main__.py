@@ -1,0 +1,110 @@
+"""`python -m delivery`: what this repository's pipeline calls between `pulumi` and GitLab."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from delivery.merge_request import PostError, from_variables, post
+from delivery.note import Origin, marker, note
+from delivery.outputs import OutputsError, as_json, dotenv, gitlab_variables, only, variables
+from delivery.preview import PreviewError, parse
+from delivery.widget import widget
+
+FAILED_PREVIEW = 1
+MISUSE = 2
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run one command; 0, or the exit code that stops the job after saying why."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options, environment))
+    except (PreviewError, OutputsError, PostError, OSError) as error:
+        print(f"python -m delivery {options.command}: {error}", file=sys.stderr)
+        return MISUSE
+
+
+def _preview_report(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    preview = parse(options.preview.read_text(encoding="utf-8"))
+    text = note(options.stack, preview, _origin(environment))
+    if options.note:
+        options.note.write_text(text, encoding="utf-8")
+    if options.widget:
+        # Half a preview's counts would look like a small change.
+        options.widget.unlink(missing_ok=True)
+        if not preview.failures:
+            options.widget.write_text(json.dumps(widget(preview)) + "\n", encoding="utf-8")
+    if options.post:
+        print(f"The preview is in {post(from_variables(environment), marker(options.stack), text)}")
+    for failure in preview.failures:
+        print(f"The preview of {options.stack} failed: {failure}", file=sys.stderr)
+    return FAILED_PREVIEW if preview.failures else 0
+
+
+def _outputs(options: argparse.Namespace, _environment: Mapping[str, str]) -> int:
+    found = only(variables(_load(options.outputs), _load(options.revealed) if options.revealed else None), options.only)
+    if options.format == "gitlab-variables":
+        if not options.file and any(variable.secret for variable in found):
+            raise OutputsError("There are secrets among the variables: name a --file instead of showing them here.")
+        text = gitlab_variables(found, options.stack)
+    else:
+        text = dotenv(found) if options.format == "dotenv" else as_json(found)
+    if options.file:
+        _write_private(options.file, text)
+    else:
+        print(text, end="")
+    return 0
+
+
+def _origin(environment: Mapping[str, str]) -> Origin | None:
+    commit, job_url = environment.get("CI_COMMIT_SHORT_SHA"), environment.get("CI_JOB_URL")
+    return Origin(commit=commit, job_url=job_url) if commit and job_url else None
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        outputs = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        outputs = None
+    if not isinstance(outputs, dict):
+        raise OutputsError(f"{path} is not what `pulumi stack output --json` prints.")
+    return outputs
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text, encoding="utf-8")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m delivery", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    report = commands.add_parser("preview-report", help="tell a merge request's reviewers what would change")
+    report.set_defaults(run=_preview_report)
+    report.add_argument("--stack", required=True)
+    report.add_argument("--preview", required=True, type=Path, help="what `pulumi preview --json` printed")
+    report.add_argument("--note", type=Path, help="write the note here, in Markdown")
+    report.add_argument("--widget", type=Path, help="write the counts for artifacts:reports:terraform here")
+    report.add_argument("--post", action="store_true", help="bring the stack's note in the merge request up to date")
+
+    outputs = commands.add_parser("outputs", help="pass a stack's outputs on to other pipelines")
+    outputs.set_defaults(run=_outputs)
+    outputs.add_argument("--stack", required=True)
+    outputs.add_argument("--outputs", required=True, type=Path, help="what `pulumi stack output --json` printed")
+    outputs.add_argument("--revealed", type=Path, help="the same with --show-secrets, for gitlab-variables")
+    outputs.add_argument("--format", required=True, choices=["dotenv", "json", "gitlab-variables"])
+    outputs.add_argument(
+        "--only", action="append", default=[], metavar="PATTERN", help="just these variables; may be repeated"
+    )
+    outputs.add_argument("--file", type=Path, help="write here, for the owner's eyes, instead of to standard output")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

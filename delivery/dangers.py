@@ -1,0 +1,248 @@
+"""What a reviewer must not overlook, in plain words: what is lost, who is interrupted, who gains rights.
+
+One rule for each kind of resource that can hurt; a resource without a rule is in the table of changes alone.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from delivery.file_diff import file_diff
+from delivery.markdown import code, count, some
+from delivery.preview import Change, Operation
+from delivery.rights import Grant, UnreadableError, gained, iam_denials, iam_grants, kubernetes_grants
+from delivery.values import is_secret, is_unknown
+
+_MOST_NAMES = 8
+
+
+class Concern(IntEnum):
+    """What a danger is about; the worst comes first in the note."""
+
+    LOSS = 0
+    INTERRUPTION = 1
+    RIGHTS = 2
+    PIPELINE = 3
+    SECRET = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Danger:
+    """`text` is a sentence or two in Markdown; `diff` a unified diff that goes with it, if any."""
+
+    concern: Concern
+    text: str
+    diff: str = ""
+
+
+def dangers(changes: Iterable[Change]) -> list[Danger]:
+    """The dangers of all changes, the worst first."""
+    found = []
+    for change in changes:
+        rule = _RULES.get(change.type)
+        found += [*(rule(change) if rule else ()), *_secrets(change)]
+    return sorted(found, key=lambda danger: danger.concern)
+
+
+def _goes(change: Change) -> bool:
+    return change.operation in (Operation.DELETE, Operation.REPLACE)
+
+
+def _will_be(change: Change) -> str:
+    return "is replaced" if change.operation is Operation.REPLACE else "is deleted"
+
+
+def _reasons(change: Change) -> str:
+    reasons = [code(reason.path) for reason in change.properties if reason.replaces]
+    return f" because {some(reasons, _MOST_NAMES)} cannot change in place" if reasons else ""
+
+
+def _repository(change: Change) -> Iterator[Danger]:
+    if not _goes(change):
+        return
+    name = code(str(change.old.get("name") or change.name))
+    # What counts is the value in the state: the update deletes the repository as it is, not as it would become.
+    if change.old_values.get("forceDelete") is True:
+        outcome = "**All images in it are lost**, its build cache too."
+    else:
+        outcome = (
+            "Its `forceDelete` is off: the update fails if it holds images, and nobody can pull them if it does not."
+        )
+    yield Danger(concern=Concern.LOSS, text=f"The repository {name} {_will_be(change)}{_reasons(change)}. {outcome}")
+
+
+def _namespace(change: Change) -> Iterator[Danger]:
+    if _goes(change):
+        yield Danger(
+            concern=Concern.LOSS,
+            text=f"The namespace {code(change.name)} {_will_be(change)}{_reasons(change)}, **with all that is in it**: "
+            "runner managers, running builds, secrets.",
+        )
+
+
+def _node_group(change: Change) -> Iterator[Danger]:
+    name = code(change.name)
+    if _goes(change):
+        yield Danger(
+            concern=Concern.INTERRUPTION,
+            text=f"The node group {name} {_will_be(change)}{_reasons(change)}. Jobs that still run on its nodes when "
+            "the old group goes are cut off.",
+        )
+    elif change.operation is Operation.UPDATE and change.changes("launchTemplate", "version", "releaseVersion"):
+        yield Danger(
+            concern=Concern.INTERRUPTION,
+            # https://docs.aws.amazon.com/eks/latest/userguide/managed-node-update-behavior.html
+            text=f"The nodes of {name} are exchanged for new ones, and the jobs on them are evicted; where a "
+            "disruption budget forbids that for longer than 15 minutes, the update fails.",
+        )
+
+
+def _runner(change: Change) -> Iterator[Danger]:
+    if _goes(change):
+        yield Danger(
+            concern=Concern.INTERRUPTION,
+            text=f"The runner {code(change.name)} {_will_be(change)}{_reasons(change)}. Its token ends with it: jobs "
+            "that run on it then can no longer report, and fail.",
+        )
+
+
+def _release(change: Change) -> Iterator[Danger]:
+    if change.operation is Operation.CREATE or (change.operation is Operation.UPDATE and not _restarts(change)):
+        return
+    values = change.old.get("values")
+    grace = values.get("terminationGracePeriodSeconds") if isinstance(values, Mapping) else None
+    patience = f"after {grace:g} seconds" if isinstance(grace, (int, float)) else "after the chart's grace period"
+    verb = "restarts" if change.operation is Operation.UPDATE else _will_be(change)
+    yield Danger(
+        concern=Concern.INTERRUPTION,
+        text=f"The runner manager {code(change.name)} {verb}{_reasons(change)}. It takes no new jobs and waits for "
+        f"those that run; {patience} what is left is cut off.",
+    )
+
+
+def _restarts(change: Change) -> bool:
+    return change.changes("values", "version", "chart", "valueYamlFiles")
+
+
+def _iam_policy(property_name: str, subject: str, gains: str) -> Callable[[Change], Iterator[Danger]]:
+    def rule(change: Change) -> Iterator[Danger]:
+        after = change.new.get(property_name)
+        before = change.old.get(property_name) or ""
+        if change.operation is Operation.DELETE or after is None or after == before:
+            return
+        about = f"{subject} {code(change.name)}"
+        if is_unknown(after) or is_secret(after):
+            yield _rights(f"{about} gets a policy that cannot be compared: it is known only during the update.")
+            return
+        try:
+            # A replaced resource may belong to another identity, to which all of it is new.
+            old = "" if change.operation is Operation.REPLACE else str(before)
+            new_grants = gained(iam_grants(old), iam_grants(str(after)))
+            no_longer_denied = set(iam_denials(old)) - set(iam_denials(str(after)))
+        except UnreadableError:
+            yield _rights(f"{about} gets a policy that cannot be read as an IAM policy document.")
+            return
+        if new_grants:
+            yield _rights(f"{about} {gains}: {_granted(new_grants)}.")
+        if no_longer_denied:
+            yield _rights(
+                f"{about} is no longer forbidden: {some([code(text) for text in sorted(no_longer_denied)], 3)}."
+            )
+
+    return rule
+
+
+def _attached_policy(change: Change) -> Iterator[Danger]:
+    if change.operation in (Operation.CREATE, Operation.REPLACE):
+        policy, role = (code(str(change.new.get(key, ""))) for key in ("policyArn", "role"))
+        yield _rights(f"The role {role} gains all rights of the managed policy {policy}.")
+
+
+def _pod_identity(change: Change) -> Iterator[Danger]:
+    if change.operation in (Operation.CREATE, Operation.REPLACE) or change.changes("roleArn", "targetRoleArn"):
+        account = code("/".join(str(change.new.get(key, "")) for key in ("namespace", "serviceAccount")))
+        role = change.new.get("roleArn", "")
+        which = "a role known only during the update" if is_unknown(role) else f"the role {code(str(role))}"
+        yield _rights(f"Pods of the service account {account} become {which}.")
+
+
+def _kubernetes_role(change: Change) -> Iterator[Danger]:
+    if change.operation is Operation.DELETE:
+        return
+    try:
+        new_grants = gained(kubernetes_grants(change.old.get("rules") or ()), kubernetes_grants(change.new["rules"]))
+    except (UnreadableError, KeyError):
+        yield _rights(f"The Kubernetes role {code(change.name)} gets rules that cannot be compared.")
+        return
+    if new_grants:
+        yield _rights(f"The Kubernetes role {code(change.name)} gains rights: {_granted(new_grants)}.")
+
+
+def _kubernetes_binding(change: Change) -> Iterator[Danger]:
+    if change.operation is not Operation.DELETE and (not change.old or change.changes("subjects", "roleRef")):
+        yield _rights(f"The role binding {code(change.name)} gives its role to other subjects than before.")
+
+
+def _published_file(change: Change) -> Iterator[Danger]:
+    path = code(f"{change.new.get('filePath') or change.old.get('filePath', change.name)}")
+    project = code(f"{change.new.get('project') or change.old.get('project', '')}")
+    if change.operation is Operation.DELETE:
+        text = f"The file {path} of {project} is deleted; a project without it has no pipeline."
+    elif change.operation is Operation.CREATE:
+        text = f"The file {path} is published to {project}."
+    elif change.changes("content", "filePath", "branch", "project"):
+        text = f"The published file {path} of {project} changes."
+    else:
+        return
+    yield Danger(concern=Concern.PIPELINE, text=text, diff=file_diff(change.old, change.new))
+
+
+def _secrets(change: Change) -> Iterator[Danger]:
+    secrets = [code(found.path) for found in change.properties if found.secret]
+    if secrets:
+        yield Danger(
+            concern=Concern.SECRET,
+            text=f"A secret of {code(change.name)} changes: {some(secrets, _MOST_NAMES)}. What still uses the old one "
+            "must take the new one.",
+        )
+
+
+def _rights(text: str) -> Danger:
+    return Danger(concern=Concern.RIGHTS, text=text)
+
+
+def _granted(grants: Iterable[Grant]) -> str:
+    """The grants with what they have in common said once: actions that go together, and on what."""
+    actions_on: dict[tuple[str, str, str], list[str]] = {}
+    for grant in grants:
+        actions_on.setdefault((grant.who, grant.condition, grant.target), []).append(grant.action)
+    targets_of: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for (who, condition, target), actions in actions_on.items():
+        targets_of.setdefault((who, condition, tuple(actions)), []).append(target)
+    parts = []
+    for (who, condition, together), targets in targets_of.items():
+        said = some([code(action) for action in together], _MOST_NAMES)
+        on = "" if who and targets == ["*"] else f" on {some([code(target) for target in targets], _MOST_NAMES)}"
+        given = f", given {code(condition)}" if condition else ""
+        parts.append(f"{code(who)} may {said}{on}{given}" if who else f"{said}{on}{given}")
+    return "; ".join(parts[:_MOST_NAMES]) + (
+        f"; and {count(len(parts) - _MOST_NAMES, 'more group')}" if len(parts) > _MOST_NAMES else ""
+    )
+
+
+_RULES: Mapping[str, Callable[[Change], Iterator[Danger]]] = {
+    "aws:ecr/repository:Repository": _repository,
+    "kubernetes:core/v1:Namespace": _namespace,
+    "aws:eks/nodeGroup:NodeGroup": _node_group,
+    "gitlab:index/userRunner:UserRunner": _runner,
+    "kubernetes:helm.sh/v3:Release": _release,
+    "aws:iam/rolePolicy:RolePolicy": _iam_policy(
+        "policy", "The IAM policy", "gives its role rights that it does not have yet"
+    ),
+    "aws:iam/role:Role": _iam_policy("assumeRolePolicy", "The IAM role", "can now be taken on"),
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _attached_policy,
+    "aws:eks/podIdentityAssociation:PodIdentityAssociation": _pod_identity,
+    "kubernetes:rbac.authorization.k8s.io/v1:Role": _kubernetes_role,
+    "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding": _kubernetes_binding,
+    "gitlab:index/repositoryFile:RepositoryFile": _published_file,
+}

@@ -1,0 +1,52 @@
+"""How a published file changes, as a unified diff of a length that people read."""
+
+import base64
+import binascii
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from delivery.markdown import count
+from delivery.values import is_secret, is_unknown, redacted
+
+_MOST_LINES = 300
+_LONGEST_LINE = 500
+
+
+def file_diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """The diff between two states of a `gitlab.RepositoryFile`; empty when one of them is not known, or not text.
+
+    It ends with the number of lines that were left out, if any.
+    """
+    before, after = _text(old), _text(new)
+    if before is None or after is None:
+        return ""
+    path = new.get("filePath") or old.get("filePath", "")
+    changed = difflib.unified_diff(
+        before.splitlines(),
+        after.splitlines(),
+        f"a/{path}" if old else "/dev/null",
+        f"b/{path}" if new else "/dev/null",
+        lineterm="",
+    )
+    lines = [_short(redacted(line)) for line in changed]
+    left_out = len(lines) - _MOST_LINES
+    if left_out > 0:
+        lines = [*lines[:_MOST_LINES], f"# … and {count(left_out, 'more line')}, in the file that the update publishes"]
+    return "\n".join(lines)
+
+
+def _text(file: Mapping[str, Any]) -> str | None:
+    content = file.get("content", "")
+    if not isinstance(content, str) or is_unknown(content) or is_secret(content):
+        return None
+    if file.get("encoding") != "base64":
+        return content
+    try:
+        return base64.b64decode(content, validate=True).decode("utf-8")
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else line[:_LONGEST_LINE] + "…"

@@ -1,0 +1,169 @@
+"""The note that a reviewer reads: dangers first, then what changes, within GitLab's limit."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from delivery.components import Component, by_component, short_type
+from delivery.dangers import Danger, dangers
+from delivery.graph import graph
+from delivery.markdown import code, count, details, fence, row, some, table_head
+from delivery.preview import Change, Operation, Preview, PropertyChange
+from delivery.values import redacted
+
+LIMIT = 1_000_000
+"""Characters of a note. Source: https://docs.gitlab.com/administration/instance_limits/#size-of-comments-and-descriptions-of-issues-merge-requests-and-epics"""
+
+_MOST_PROPERTIES = 12
+_MOST_DANGERS = 200
+_MOST_ROWS = 1_000
+_LONGEST_MESSAGE = 5_000
+
+_VERBS = {
+    Operation.CREATE: "to create",
+    Operation.UPDATE: "to update",
+    Operation.REPLACE: "to replace",
+    Operation.DELETE: "to delete",
+    Operation.IMPORT: "to import",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where the preview was made: the commit's short name and the job's address, for the note's last line."""
+
+    commit: str
+    job_url: str
+
+
+def marker(stack: str) -> str:
+    """The comment, unseen by readers, by which the stack's note is found again."""
+    return f"<!-- buildyard preview of {stack} -->"
+
+
+def note(stack: str, preview: Preview, origin: Origin | None = None, *, limit: int = LIMIT) -> str:
+    """The whole note in Markdown, of at most `limit` characters.
+
+    What does not fit is left out by whole items, the last first, and counted.
+    """
+    foot = [f"Commit {code(origin.commit)}, [the job's log]({origin.job_url})."] if origin else []
+    head = [marker(stack), f"## Preview of {code(stack)}: {_headline(preview)}", *_messages(preview)]
+    room = limit - 1 - sum(len(block) + 2 for block in [*head, *foot])
+    sections = () if preview.failures else _sections(preview.changes)
+    body = []
+    for section in sections:
+        text = section.fitted(room)
+        body.append(text)
+        room -= len(text) + 2
+    return "\n\n".join([*head, *(text for text in body if text), *foot]) + "\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Section:
+    """A heading, what must follow it, and items of which the first so many are shown as fit."""
+
+    head: str
+    items: Sequence[str]
+    what: str
+    most: int
+    separator: str = "\n"
+
+    def fitted(self, room: int) -> str:
+        """The section in at most so many characters, and the number of items left out; empty where nothing fits."""
+        room -= len(self.head) + len(self._left_out(len(self.items))) + 2
+        shown: list[str] = []
+        for item in self.items[: self.most]:
+            room -= len(item) + len(self.separator)
+            if room < 0:
+                break
+            shown.append(item)
+        if not shown:
+            return ""
+        text = f"{self.head}\n{self.separator.join(shown)}"
+        left_out = len(self.items) - len(shown)
+        return f"{text}\n\n{self._left_out(left_out)}" if left_out else text
+
+    def _left_out(self, number: int) -> str:
+        return f"_{count(number, f'more {self.what} is', f'more {self.what}s are')} not shown here; see the job's log._"
+
+
+def _headline(preview: Preview) -> str:
+    if preview.failures:
+        return "**failed**"
+    counted = Counter(change.operation for change in preview.changes)
+    return ", ".join(f"{counted[op]:,} {verb}" for op, verb in _VERBS.items() if counted[op]) or "no changes"
+
+
+def _messages(preview: Preview) -> Iterator[str]:
+    if preview.failures:
+        yield "There can be no update until this is mended:"
+        yield from _quoted(preview.failures)
+        if preview.changes:
+            found = count(len(preview.changes), "change")
+            yield f"The preview had found {found} until then. They are not shown: without the rest they mislead."
+    if preview.warnings:
+        yield details(count(len(preview.warnings), "warning"), "\n\n".join(_quoted(preview.warnings)))
+
+
+def _quoted(messages: Sequence[str]) -> Iterator[str]:
+    for message in messages[:20]:
+        text = redacted(message)
+        yield fence(
+            text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}\n… (the rest is in the job's log)"
+        )
+    if len(messages) > 20:
+        yield f"_{count(len(messages) - 20, 'more message')}: see the job's log._"
+
+
+def _sections(changes: Sequence[Change]) -> Iterator[_Section]:
+    found = dangers(changes)
+    components = by_component(changes)
+    if found:
+        yield _Section(
+            head="### Look at this first\n",
+            items=[_danger(danger) for danger in found],
+            what="danger",
+            most=_MOST_DANGERS,
+        )
+    if changes:
+        yield _Section(
+            head=f"### What changes\n\n{table_head(['component', 'change', 'resource', 'properties'])}",
+            items=[line for component in components for line in _rows(component)],
+            what="change",
+            most=_MOST_ROWS,
+        )
+        yield _Section(head="### What is affected\n", items=[fence(graph(changes), "mermaid")], what="graph", most=1)
+
+
+def _danger(danger: Danger) -> str:
+    if not danger.diff:
+        return f"- {danger.text}"
+    folded = details("the difference", fence(danger.diff, "diff"))
+    return f"- {danger.text}\n\n" + "\n".join(f"  {line}" if line else "" for line in folded.split("\n")) + "\n"
+
+
+def _rows(component: Component) -> Iterator[str]:
+    """Rows of the table; the component is named in its first."""
+    title = f"{short_type(component.type)} {code(component.name)}" if component.name else short_type(component.type)
+    for change in component.changes:
+        what = "the component" if change.is_component else f"{short_type(change.type)} {code(change.name)}"
+        properties = [_property(found) for found in change.properties]
+        yield row([title, _strong(change.operation), what, some(properties, _MOST_PROPERTIES)])
+        title = ""
+
+
+def _strong(operation: Operation) -> str:
+    return f"**{operation}**" if operation in (Operation.REPLACE, Operation.DELETE) else str(operation)
+
+
+def _property(found: PropertyChange) -> str:
+    name = code(found.path) + (" (forces the replacement)" if found.replaces else "")
+    if found.secret:
+        return f"{name}: secret"
+    if found.before is None or found.after is None:
+        return name
+    return f"{name}: {_value(found.before)} → {_value(found.after)}"
+
+
+def _value(text: str) -> str:
+    return text if text in ("none", "known after the update") else code(text)

@@ -1,0 +1,206 @@
+"""What `pulumi preview --json` says, as immutable values from which secrets are gone.
+
+The form of the file: https://github.com/pulumi/pulumi/blob/master/pkg/display/json.go (PreviewDigest).
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from delivery.values import differing, find, is_confidential, is_secret, shown
+
+
+class PreviewError(Exception):
+    """A file that is not what `pulumi preview --json` writes. The message is for the pipeline's author."""
+
+
+class Operation(str, Enum):
+    """What the update would do to one resource."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    REPLACE = "replace"
+    """A new resource takes the place of the old one, which is deleted."""
+    DELETE = "delete"
+    IMPORT = "import"
+    """A resource that exists comes under the stack's care, unchanged."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+# The engine's words that mean no change, or a part of a replacement that has its own step. Source:
+# https://github.com/pulumi/pulumi/blob/master/sdk/go/common/apitype/events.go (OpType)
+_NO_CHANGE = frozenset(
+    {
+        "same",
+        "refresh",
+        "read",
+        "read-replacement",
+        "read-discard",
+        "discard-replaced",
+        "remove-pending-replace",
+        "create-replacement",
+        "delete-replaced",
+    }
+)
+_OPERATIONS = {**{str(operation): operation for operation in Operation}, "import-replacement": Operation.REPLACE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PropertyChange:
+    """One property that differs.
+
+    `path` is in Pulumi's notation, `tags["a.b"]`. `before` and `after` are texts for people; None where the value is
+    long, structured or confidential, so that the path alone is to be shown.
+    """
+
+    path: str
+    before: str | None
+    after: str | None
+    secret: bool
+    replaces: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    """What happens to one resource.
+
+    `old` and `new` are its inputs as the preview tells them, secrets blinded by Pulumi: compare them, and show what
+    `delivery.values` lets through. `old_values` also holds what the cloud added.
+    """
+
+    operation: Operation
+    urn: str
+    parent: str | None
+    old: Mapping[str, Any]
+    new: Mapping[str, Any]
+    old_values: Mapping[str, Any]
+    properties: tuple[PropertyChange, ...]
+    dependencies: frozenset[str]
+    is_component: bool
+
+    @property
+    def type(self) -> str:
+        return type_of(self.urn)
+
+    @property
+    def name(self) -> str:
+        return name_of(self.urn)
+
+    @property
+    def package(self) -> str:
+        return self.type.partition(":")[0]
+
+    def changes(self, *properties: str) -> bool:
+        """Whether any of these top-level properties differs."""
+        return any(re.split(r"[.\[]", change.path, maxsplit=1)[0] in properties for change in self.properties)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """All that one preview found. With `failures` it ended early, and `changes` are only a part."""
+
+    changes: tuple[Change, ...]
+    failures: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def type_of(urn: str) -> str:
+    """The resource's own type, `aws:ecr/repository:Repository`."""
+    return qualified_type_of(urn).rpartition("$")[2]
+
+
+def qualified_type_of(urn: str) -> str:
+    """The types of the resource's parents and its own, joined by `$`."""
+    return urn.split("::", 3)[2]
+
+
+def name_of(urn: str) -> str:
+    """The resource's name in the program."""
+    return urn.split("::", 3)[3]
+
+
+def parse(text: str) -> Preview:
+    """The preview in the CLI's output.
+
+    A CLI that stops before its engine runs writes nothing: that is a failed preview. Raises `PreviewError` for what it
+    never writes.
+    """
+    if not text.strip():
+        return Preview(
+            changes=(), failures=("Pulumi stopped before it had a preview; see the job's log.",), warnings=()
+        )
+    try:
+        digest = json.loads(text)
+        steps = list(digest.get("steps") or ())
+        # A refresh within a preview gives a resource a step of its own; what counts is what is done about it, later.
+        changes = {step["urn"]: change for step in steps if (change := _change(step)) is not None}
+        said = [(entry["severity"], _gist(entry)) for entry in digest.get("diagnostics") or ()]
+    except (ValueError, AttributeError, KeyError, IndexError, TypeError) as error:
+        raise PreviewError(f"This is not what `pulumi preview --json` writes: {error!r}") from error
+    return Preview(
+        # The engine works on several resources at once, in an order that differs from run to run.
+        changes=tuple(changes[urn] for urn in sorted(changes)),
+        failures=_unique(message for severity, message in said if severity == "error"),
+        warnings=_unique(message for severity, message in said if severity == "warning"),
+    )
+
+
+def _change(step: Mapping[str, Any]) -> Change | None:
+    if step["op"] in _NO_CHANGE:
+        return None
+    if step["op"] not in _OPERATIONS:
+        raise PreviewError(f"Unknown operation {step['op']!r} on {step['urn']}; delivery/preview.py must learn it.")
+    if step["urn"].count("::") < 3:
+        raise ValueError(f"{step['urn']} is not the name of a resource")
+    old, new = step.get("oldState") or {}, step.get("newState") or {}
+    state = new or old
+    return Change(
+        operation=_OPERATIONS[step["op"]],
+        urn=step["urn"],
+        parent=state.get("parent"),
+        old=old.get("inputs") or {},
+        new=new.get("inputs") or {},
+        old_values={**(old.get("inputs") or {}), **(old.get("outputs") or {})},
+        properties=tuple(_properties(step, old, new)) if old and new else (),
+        dependencies=frozenset(state.get("dependencies") or ()),
+        is_component=not state.get("custom", True),
+    )
+
+
+def _properties(step: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[PropertyChange]:
+    before, after = old.get("inputs") or {}, new.get("inputs") or {}
+    confidential = frozenset(new.get("additionalSecretOutputs") or ())
+    replacing = frozenset(step.get("replaceReasons") or ())
+    # Some providers say in detail what differs, some just which properties, some nothing.
+    detail = step.get("detailedDiff") or {}
+    for path in sorted(detail or step.get("diffReasons") or differing(before, after)):
+        hidden = is_confidential(step["urn"], path, confidential)
+        then, now = find(before, path), find(after, path)
+        kind = detail.get(path, {}).get("kind", "")
+        yield PropertyChange(
+            path=path,
+            before=None if hidden else shown(then),
+            after=None if hidden else shown(now),
+            secret=is_secret(then) or is_secret(now),
+            replaces=kind.endswith("-replace") or (not kind and path in replacing),
+        )
+
+
+def _gist(entry: Mapping[str, Any]) -> str:
+    """A diagnostic without what only the program's author can use: of a Python traceback the exception alone."""
+    lines = str(entry.get("message", "")).strip().removeprefix("error: ").splitlines()
+    frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
+    if frames:
+        exceptions = [number for number in range(frames[-1], len(lines)) if not lines[number].startswith(" ")]
+        lines = lines[exceptions[0] :] if exceptions else lines
+    text = "\n".join(lines).strip()
+    return f"{name_of(entry['urn'])} ({type_of(entry['urn'])}): {text}" if entry.get("urn") else text
+
+
+def _unique(messages: Iterator[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(message for message in messages if message))

@@ -1,0 +1,120 @@
+"""Which rights an identity gains when its policy changes: IAM documents and Kubernetes rules, compared as sets."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+class UnreadableError(Exception):
+    """A policy that is not text of the form that it should have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grant:
+    """One thing that may be done: `action` on `target`, by `who` (empty where the policy belongs to an identity).
+
+    All three may hold `*`. A `condition` narrows the grant; it is text that only equals itself.
+    """
+
+    action: str
+    target: str
+    who: str = ""
+    condition: str = ""
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it allows more than the one thing that it spells out."""
+        return any(sign in text for sign in "*?" for text in (self.action, self.target, self.who))
+
+    def covers(self, other: "Grant") -> bool:
+        """Whether whoever has this grant has the other one too."""
+        return (
+            self.condition in ("", other.condition)
+            and _matches(self.who, other.who)
+            and _matches(self.action.lower(), other.action.lower())
+            and _matches(self.target, other.target)
+        )
+
+
+def gained(old: Iterable[Grant], new: Iterable[Grant]) -> list[Grant]:
+    """What the new grants allow beyond the old ones."""
+    before = frozenset(old)
+    wide = [grant for grant in before if grant.is_wide]
+    return [
+        grant
+        for grant in dict.fromkeys(new)
+        if not {grant, replace(grant, condition="")} & before and not any(other.covers(grant) for other in wide)
+    ]
+
+
+def iam_grants(document: str) -> list[Grant]:
+    """What an IAM policy document allows. Raises `UnreadableError`."""
+    return [grant for statement in _statements(document, "Allow") for grant in _iam_grants(statement)]
+
+
+def iam_denials(document: str) -> list[str]:
+    """The statements by which an IAM policy document forbids things, as canonical text. Raises `UnreadableError`."""
+    return [json.dumps(statement, sort_keys=True) for statement in _statements(document, "Deny")]
+
+
+def kubernetes_grants(rules: Sequence[Mapping[str, Any]]) -> list[Grant]:
+    """What the rules of a Kubernetes Role allow. Raises `UnreadableError`."""
+    try:
+        return [
+            Grant(action=verb, target="/".join(part for part in (group, resource, name) if part))
+            for rule in rules
+            for verb in rule.get("verbs") or ()
+            for group in rule.get("apiGroups") or ("",)
+            for resource in rule.get("resources") or rule.get("nonResourceURLs") or ()
+            for name in rule.get("resourceNames") or ("",)
+        ]
+    except (AttributeError, TypeError) as error:
+        raise UnreadableError(str(error)) from error
+
+
+def _statements(document: str, effect: str) -> Iterator[Mapping[str, Any]]:
+    try:
+        statements = json.loads(document)["Statement"] if document else []
+        for statement in [statements] if isinstance(statements, dict) else statements:
+            if statement["Effect"] == effect:
+                yield statement
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableError(str(error)) from error
+
+
+def _iam_grants(statement: Mapping[str, Any]) -> Iterator[Grant]:
+    """Exceptions (NotAction, NotResource, NotPrincipal) stay one text: they compare as equal or not at all."""
+    condition = json.dumps(statement["Condition"], sort_keys=True) if statement.get("Condition") else ""
+    for action in _either(statement, "Action", "*"):
+        for target in _either(statement, "Resource", "*"):
+            for who in _principals(statement):
+                yield Grant(action=action, target=target, who=who, condition=condition)
+
+
+def _either(statement: Mapping[str, Any], key: str, default: str) -> list[str]:
+    if f"Not{key}" in statement:
+        return [f"all but {', '.join(_texts(statement[f'Not{key}']))}"]
+    return _texts(statement.get(key, default))
+
+
+def _principals(statement: Mapping[str, Any]) -> list[str]:
+    excepted = statement.get("NotPrincipal")
+    if excepted is not None:
+        return [f"all but {json.dumps(excepted, sort_keys=True)}"]
+    principals = statement.get("Principal", "")
+    if isinstance(principals, Mapping):
+        return [who for kind in principals.values() for who in _texts(kind)]
+    return _texts(principals)
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """Whether the pattern covers the text, whose own wildcards only another wildcard covers."""
+    if pattern == text or not set("*?") & set(pattern):
+        return pattern == text
+    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), text) is not None

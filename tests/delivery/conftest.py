@@ -1,0 +1,27 @@
+"""Golden notes: what people read, kept as files to be read in the diff when it changes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.conftest import gitlab_ci_local
+
+__all__ = ["gitlab_ci_local"]  # a fixture
+
+Golden = Callable[[str, str], None]
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """`golden(name, text)` fails when the text is not what `golden/name` holds; `--refresh-golden` writes it anew."""
+
+    def check(name: str, text: str) -> None:
+        path = Path(__file__).parent / "golden" / name
+        if request.config.getoption("--refresh-golden"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.exists(), f"{path} is missing; write it with --refresh-golden, and read it"
+        assert text == path.read_text(encoding="utf-8"), f"what reviewers read is no longer {path}"
+
+    return check

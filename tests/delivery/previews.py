@@ -1,0 +1,55 @@
+"""Previews to test with: the real CLI's output in `data/`, and steps of the same form made by hand."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markdown_it import MarkdownIt
+
+from delivery.preview import Preview, parse
+
+DATA = Path(__file__).parent / "data"
+PLATFORM = "urn:pulumi:dev::buildyard::buildyard:components:Platform::buildyard-dev"
+SECRET = "[secret]"
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+
+Step = dict[str, Any]
+
+
+def real(name: str) -> str:
+    """The CLI's own output: `changed`, `drift`, `empty`, `failed-program`, `failed-provider`, `first` or `minimal`."""
+    return (DATA / f"{name}.json").read_text(encoding="utf-8")
+
+
+def step(
+    operation: str,
+    type: str,  # noqa: A002 (the resource's type, as the CLI calls it)
+    name: str = "it",
+    old: Mapping[str, Any] | None = None,
+    new: Mapping[str, Any] | None = None,
+    *,
+    details: Mapping[str, str] | None = None,
+    outputs: Mapping[str, Any] | None = None,
+    dependencies: Sequence[str] = (),
+) -> Step:
+    """One step; `details` maps property paths to the kinds of their differences."""
+    urn = f"{PLATFORM.rpartition('::')[0]}${type}::{name}"
+    state = {"urn": urn, "custom": True, "type": type, "parent": PLATFORM, "dependencies": list(dependencies)}
+    made: Step = {"op": operation, "urn": urn, "detailedDiff": None}
+    if operation != "create":
+        made["oldState"] = {**state, "inputs": dict(old or {}), "outputs": {**(old or {}), **(outputs or {})}}
+    if operation != "delete":
+        made["newState"] = {**state, "inputs": dict(new or {})}
+    if details is not None:
+        made["detailedDiff"] = {path: {"kind": kind, "inputDiff": True} for path, kind in details.items()}
+    return made
+
+
+def preview(*steps: Step) -> Preview:
+    return parse(json.dumps({"steps": steps, "changeSummary": {}}))
+
+
+def read(markdown: str) -> str:
+    """The note as its readers' browsers get it: HTML."""
+    return str(MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown))

@@ -1,0 +1,192 @@
+"""What a reviewer is warned of, and what not."""
+
+import json
+from typing import Any
+
+import pytest
+
+from delivery.dangers import Concern, Danger, dangers
+from tests.delivery.previews import SECRET, UNKNOWN, Step, preview, step
+
+REPOSITORY = "aws:ecr/repository:Repository"
+NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
+RUNNER = "gitlab:index/userRunner:UserRunner"
+RELEASE = "kubernetes:helm.sh/v3:Release"
+NAMESPACE = "kubernetes:core/v1:Namespace"
+POLICY = "aws:iam/rolePolicy:RolePolicy"
+ROLE = "aws:iam/role:Role"
+ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
+KUBERNETES_ROLE = "kubernetes:rbac.authorization.k8s.io/v1:Role"
+FILE = "gitlab:index/repositoryFile:RepositoryFile"
+
+
+def found(*steps: Step) -> list[Danger]:
+    return dangers(preview(*steps).changes)
+
+
+def only(*steps: Step) -> Danger:
+    [danger] = found(*steps)
+    return danger
+
+
+def policy(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **one} for one in statements]})
+
+
+def test_a_repository_is_lost_with_its_images_only_if_the_state_says_so() -> None:
+    lost = only(step("delete", REPOSITORY, old={"name": "a"}, outputs={"forceDelete": True}))
+    kept = only(step("delete", REPOSITORY, old={"name": "a", "forceDelete": False}))
+    assert lost.concern is kept.concern is Concern.LOSS
+    assert "All images in it are lost" in lost.text
+    assert "the update fails if it holds images" in kept.text
+
+
+def test_turning_force_delete_on_while_replacing_does_not_count_yet() -> None:
+    changed = step(
+        "replace",
+        REPOSITORY,
+        old={"name": "a"},
+        new={"name": "b", "forceDelete": True},
+        details={"name": "update-replace"},
+    )
+    assert "the update fails if it holds images" in only(changed).text
+    assert "because `name` cannot change in place" in only(changed).text
+
+
+@pytest.mark.parametrize("operation", ["delete", "replace"])
+@pytest.mark.parametrize(("kind", "word"), [(NODE_GROUP, "cut off"), (RUNNER, "fail"), (RELEASE, "cut off")])
+def test_what_interrupts_running_jobs_is_told(operation: str, kind: str, word: str) -> None:
+    danger = only(step(operation, kind, "arm64", old={"values": {}}, new={"values": {}}))
+    assert danger.concern is Concern.INTERRUPTION
+    assert word in danger.text
+    assert "`arm64`" in danger.text
+
+
+def test_new_nodes_for_old_are_told_and_a_mere_size_is_not() -> None:
+    assert "evicted" in only(step("update", NODE_GROUP, details={"launchTemplate.version": "update"})).text
+    assert not found(step("update", NODE_GROUP, details={"scalingConfig.maxSize": "update"}))
+
+
+def test_a_managers_restart_tells_how_long_jobs_may_take() -> None:
+    values = {"terminationGracePeriodSeconds": 10800}
+    changed = step(
+        "update", RELEASE, old={"values": values}, new={"values": {}}, details={"values.concurrent": "update"}
+    )
+    assert "after 10800 seconds" in only(changed).text
+    assert not found(step("update", RELEASE, details={"timeout": "update"}))
+
+
+def test_creating_costs_nobody_anything() -> None:
+    assert not found(*(step("create", kind) for kind in (REPOSITORY, NODE_GROUP, RUNNER, RELEASE, NAMESPACE)))
+
+
+def test_a_namespace_goes_with_all_that_is_in_it() -> None:
+    assert "with all that is in it" in only(step("delete", NAMESPACE)).text
+
+
+def test_a_policy_tells_just_the_rights_that_are_new() -> None:
+    old = policy({"Action": ["ecr:PutImage"], "Resource": ["arn:a"]})
+    new = policy({"Action": ["ecr:PutImage"], "Resource": ["arn:a", "arn:b"]}, {"Action": "s3:*", "Resource": "*"})
+    danger = only(step("update", POLICY, "push", {"policy": old}, {"policy": new}, details={"policy": "update"}))
+    assert danger.concern is Concern.RIGHTS
+    assert danger.text.endswith("does not have yet: `ecr:PutImage` on `arn:b`; `s3:*` on `*`.")
+
+
+def test_losing_rights_or_spelling_them_differently_is_no_danger() -> None:
+    old = policy({"Action": ["ecr:*"], "Resource": "arn:aws:ecr:*"})
+    new = policy({"Action": "ECR:PutImage", "Resource": ["arn:aws:ecr:x"]})
+    assert not found(step("update", POLICY, "push", {"policy": old}, {"policy": new}, details={"policy": "update"}))
+    assert not found(step("delete", POLICY, "push", {"policy": old}))
+
+
+def test_a_denial_that_goes_is_a_right_that_comes() -> None:
+    denial = {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}
+    old, new = policy({"Action": "*", "Resource": "*"}, denial), policy({"Action": "*", "Resource": "*"})
+    danger = only(step("update", POLICY, "push", {"policy": old}, {"policy": new}, details={"policy": "update"}))
+    assert "no longer forbidden" in danger.text
+
+
+def test_who_may_become_a_role_is_told() -> None:
+    pods = {"Principal": {"Service": "pods.eks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    stranger = {"Principal": {"AWS": "arn:aws:iam::999999999999:root"}, "Action": "sts:AssumeRole"}
+    old, new = policy(pods), policy(pods, stranger)
+    danger = only(step("update", ROLE, "push", {"assumeRolePolicy": old}, {"assumeRolePolicy": new}))
+    assert "`arn:aws:iam::999999999999:root` may `sts:AssumeRole`" in danger.text
+    assert "pods.eks" not in danger.text, "what was so already hides what is new"
+
+
+@pytest.mark.parametrize("after", [UNKNOWN, SECRET, "no JSON", '{"Statement": [{}]}'])
+def test_a_policy_that_cannot_be_compared_is_told_rather_than_passed_over(after: str) -> None:
+    danger = next(iter(found(step("update", POLICY, "push", {"policy": policy()}, {"policy": after}))))
+    assert danger.concern is Concern.RIGHTS
+    assert "cannot be" in danger.text
+
+
+def test_managed_policies_and_pod_identities_are_told() -> None:
+    attached = only(step("create", ATTACHMENT, new={"role": "push", "policyArn": "arn:aws:iam::aws:policy/Admin"}))
+    assert "`push` gains all rights of the managed policy `arn:aws:iam::aws:policy/Admin`" in attached.text
+    account = {"namespace": "builds", "serviceAccount": "builds", "roleArn": UNKNOWN}
+    assert (
+        "`builds/builds` become a role known only during the update"
+        in only(step("create", ASSOCIATION, new=account)).text
+    )
+
+
+def test_kubernetes_rules_tell_just_the_rights_that_are_new() -> None:
+    rule = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
+    wider = {**rule, "resources": ["pods", "secrets"]}
+    danger = only(step("update", KUBERNETES_ROLE, "manager", {"rules": [rule]}, {"rules": [wider]}))
+    assert danger.text.endswith("gains rights: `get` on `secrets`.")
+
+
+def test_a_published_pipeline_comes_with_its_difference() -> None:
+    old = {"project": "platform/images", "filePath": ".gitlab-ci.yml", "content": "a: 1\nb: 2\n"}
+    danger = only(step("update", FILE, "file", old, {**old, "content": "a: 1\nb: 3\n"}, details={"content": "update"}))
+    assert danger.concern is Concern.PIPELINE
+    assert danger.diff.splitlines()[2:] == ["@@ -1,2 +1,2 @@", " a: 1", "-b: 2", "+b: 3"]
+    assert not found(step("update", FILE, "file", old, old, details={"updateCommitMessage": "update"}))
+
+
+def test_a_file_in_base64_is_compared_as_text() -> None:
+    old = {"filePath": "f", "encoding": "base64", "content": "b25l"}
+    danger = only(step("update", FILE, "f", old, {**old, "content": "dHdv"}, details={"content": "update"}))
+    assert danger.diff.splitlines()[3:] == ["-one", "+two"]
+
+
+def test_a_credential_in_a_published_file_is_kept_back() -> None:
+    new = {"filePath": "f", "content": "token: glpat-abcdefghijklmnopqrst\n"}
+    assert "glpat-" not in only(step("create", FILE, "f", new=new)).diff
+
+
+def test_a_long_difference_ends_with_what_is_left_out() -> None:
+    new = {"filePath": "f", "content": "line\n" * 5000}
+    lines = only(step("create", FILE, "f", new=new)).diff.splitlines()
+    assert len(lines) == 301
+    assert lines[-1] == "# … and 4,703 more lines, in the file that the update publishes"
+
+
+def test_a_rotated_secret_is_told_without_its_value() -> None:
+    secret = "kubernetes:core/v1:Secret"
+    danger = only(
+        step(
+            "update", secret, "token", {"stringData": SECRET}, {"stringData": SECRET}, details={"stringData": "update"}
+        )
+    )
+    assert danger.concern is Concern.SECRET
+    assert "`token` changes: `stringData`" in danger.text
+
+
+def test_the_worst_comes_first() -> None:
+    steps = [
+        step("create", FILE, "a", new={"filePath": "f", "content": "x"}),
+        step("create", ATTACHMENT, "b", new={"role": "r", "policyArn": "p"}),
+        step("delete", RUNNER, "c"),
+        step("delete", REPOSITORY, "d", {"name": "d"}),
+    ]
+    assert [danger.concern for danger in found(*steps)] == [
+        Concern.LOSS,
+        Concern.INTERRUPTION,
+        Concern.RIGHTS,
+        Concern.PIPELINE,
+    ]

@@ -1,0 +1,213 @@
+"""This repository's own `.gitlab-ci.yml`: GitLab takes it, its rules choose the right jobs, and their scripts run.
+
+The scripts run in gitlab-ci-local, with a `pulumi` that prints what the real one once printed.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.render import PipelineFile
+from tests.delivery.previews import DATA
+from tests.pipeline.conftest import GitLabCiLocal
+from tests.pipeline.events import Event, merge_request, push, selected, started_by
+from tests.pipeline.published import jobs
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / ".gitlab-ci.yml"
+PULUMI = """#!/bin/sh
+echo "$* as $AWS_ROLE_ARN with $(cat "$AWS_WEB_IDENTITY_TOKEN_FILE")" >> "$CALLS"
+case "$*" in *--save-plan*) echo "the plan" > plan.json ;; esac
+case "$*" in
+  "stack output"*) echo "$OUTPUTS" ;;
+  *--json*) cat "$PREVIEW"; exit "$PREVIEW_EXIT" ;;
+esac
+"""
+VENV = """#!/bin/sh
+mkdir -p .venv/bin
+echo '#!/bin/sh' > .venv/bin/pip
+printf '#!/bin/sh\\nexec %s "$@"\\n' > .venv/bin/python
+chmod +x .venv/bin/*
+"""
+
+
+def resolved() -> dict[str, dict[str, Any]]:
+    """The jobs as GitLab makes them of the file, the stack's name filled in."""
+    found = jobs((PipelineFile(path=FILE.name, text=FILE.read_text(encoding="utf-8")),))
+    del found["variables"]
+    for job in found.values():
+        stack = job.get("variables", {}).get("STACK", "")
+        job["rules"] = [
+            {**rule, "changes": {"paths": [path.replace("$STACK", stack) for path in rule["changes"]]}}
+            if "changes" in rule
+            else rule
+            for rule in job["rules"]
+        ]
+    return found
+
+
+def test_gitlabs_schema_takes_the_file() -> None:
+    command = ["check_jsonschema", "--builtin-schema", "vendor.gitlab-ci", str(FILE)]
+    done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("event", "names"),
+    [
+        (merge_request("stacks/Pulumi.dev.yaml"), {"preview:dev"}),
+        (merge_request("stacks/Pulumi.prod.yaml"), {"preview:prod"}),
+        (merge_request("components/runners.py"), {"preview:dev", "preview:prod"}),
+        (merge_request("pipeline/scripts/build.sh"), {"preview:dev", "preview:prod"}),
+        (merge_request("requirements.txt"), {"preview:dev", "preview:prod"}),
+        (merge_request("README.md", "tests/delivery/test_note.py", "stacks/Pulumi.sandbox.yaml"), set()),
+    ],
+)
+def test_a_merge_request_previews_what_it_can_affect(event: Event, names: set[str]) -> None:
+    event = Event(variables={**event.variables, "CI_DEFAULT_BRANCH": "main"}, changed=event.changed)
+    assert set(selected(resolved(), event)) == {"check", "test", *names}
+
+
+def test_the_default_branch_delivers_dev_by_itself_and_prod_by_hand() -> None:
+    chosen = selected(resolved(), push("README.md", branch="main", CI_DEFAULT_BRANCH="main"))
+    assert chosen == {
+        "check": "on_success",
+        "test": "on_success",
+        "preview:dev": "on_success",
+        "preview:prod": "on_success",
+        "up:dev": "on_success",
+        "up:prod": "manual",
+    }
+
+
+def test_a_schedule_looks_for_drift_and_delivers_nothing() -> None:
+    event = started_by("schedule", branch="main")
+    event = Event(variables={**event.variables, "CI_DEFAULT_BRANCH": "main"})
+    assert set(selected(resolved(), event)) == {"drift:dev", "drift:prod"}
+
+
+def test_updates_of_a_stack_never_overlap_and_follow_its_preview() -> None:
+    found = resolved()
+    for stack in ("dev", "prod"):
+        job = found[f"up:{stack}"]
+        assert job["resource_group"] == "$STACK", "two updates of one stack run at once"
+        assert job["interruptible"] is False, "a new push ends an update in the middle"
+        assert job["dependencies"] == [f"preview:{stack}"], "the plan of another environment is used"
+        assert any("--plan plan.json" in line for line in job["script"])
+
+
+def test_nothing_but_counts_is_open_to_guests() -> None:
+    for name in ("preview:dev", "preview:prod"):
+        artifacts = resolved()[name]["artifacts"]
+        assert artifacts["access"] == "developer"
+        assert artifacts["reports"] == {"terraform": "counts.json"}
+
+
+def test_no_key_is_stored() -> None:
+    for name, job in resolved().items():
+        if name not in ("check", "test"):
+            assert job["id_tokens"], f"{name} has no identity of its own"
+            assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} & set(job["variables"])
+
+
+class Checkout:
+    """The repository as a job finds it, and a `pulumi` whose output a test chooses."""
+
+    def __init__(self, folder: Path, run: GitLabCiLocal, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder, self._run, self._monkeypatch = folder, run, monkeypatch
+        self._calls = folder.parent / "calls"
+        tools = folder.parent / "tools"
+        tools.mkdir()
+        for name, text in (("pulumi", PULUMI), ("python3", VENV.replace("%s", sys.executable, 1))):
+            (tools / name).write_text(text)
+            (tools / name).chmod(0o755)
+        self._set(PATH=f"{tools}{os.pathsep}{os.environ['PATH']}", CALLS=str(self._calls), PYTHONPATH=str(ROOT))
+        folder.mkdir()
+        (folder / ".gitlab-ci.yml").write_text(FILE.read_text(encoding="utf-8"))
+        (folder / "requirements.txt").touch()
+        for command in (
+            ["init", "--quiet", "--initial-branch=main"],
+            ["add", "--all"],
+            ["-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "--message=All"],
+            ["remote", "add", "origin", "https://gitlab.example.com/platform/buildyard.git"],
+            ["update-ref", "refs/remotes/origin/main", "HEAD"],
+            ["symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main"],
+        ):
+            subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
+
+    def job(self, name: str, preview: str = "empty", exit_code: int = 0, outputs: str = "{}") -> str:
+        """Run one job; fails as the job does."""
+        self._set(PREVIEW=str(DATA / f"{preview}.json"), PREVIEW_EXIT=str(exit_code), OUTPUTS=outputs)
+        variables = [f"CI_PROJECT_DIR={self.folder}", "AWS_ID_TOKEN=a-token"]
+        arguments = [argument for variable in variables for argument in ("--variable", variable)]
+        return self._run(self.folder, name, "--force-shell-executor", *arguments)
+
+    def text(self, name: str) -> str:
+        return (self.folder / name).read_text()
+
+    @property
+    def calls(self) -> list[str]:
+        return self._calls.read_text().splitlines()
+
+    def _set(self, **variables: str) -> None:
+        for name, value in variables.items():
+            self._monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, gitlab_ci_local: GitLabCiLocal, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    return Checkout(tmp_path / "buildyard", gitlab_ci_local, monkeypatch)
+
+
+def test_a_preview_leaves_note_counts_and_plan(checkout: Checkout) -> None:
+    log = checkout.job("preview:dev", "changed")
+    assert "## Preview of `dev`: 3 to create" in log, "without a merge request nobody can read the preview"
+    assert json.loads(checkout.text("counts.json")) == {"create": 5, "update": 11, "delete": 4}
+    assert checkout.text("plan.json") == "the plan\n"
+    assert checkout.calls == [
+        "preview --stack dev --save-plan plan.json --json "
+        "as arn:aws:iam::111111111111:role/buildyard-preview with a-token"
+    ]
+
+
+@pytest.mark.parametrize(("preview", "exit_code"), [("failed-program", 255), ("failed-program", 0), ("empty", 255)])
+def test_a_failed_preview_fails_its_job_after_the_note(checkout: Checkout, preview: str, exit_code: int) -> None:
+    with pytest.raises(AssertionError):
+        checkout.job("preview:dev", preview, exit_code)
+    assert "## Preview of `dev`" in checkout.text("note.md")
+
+
+def test_an_update_does_what_was_planned_and_passes_its_outputs_on(checkout: Checkout) -> None:
+    checkout.job("preview:prod")
+    outputs = {
+        "registry-host": "h",
+        "builder-image": "h/b:1",
+        "push-role-arn": "arn",
+        "repository-urls": {"a/b": "h/a/b"},
+    }
+    checkout.job("up:prod", outputs=json.dumps(outputs))
+    assert checkout.calls[1].startswith("up --stack prod --plan plan.json --skip-preview --yes")
+    assert "role/buildyard-deploy" in checkout.calls[1]
+    assert checkout.text("outputs.env").splitlines() == [
+        "BUILDYARD_BUILDER_IMAGE=h/b:1",
+        "BUILDYARD_PUSH_ROLE_ARN=arn",
+        "BUILDYARD_REGISTRY_HOST=h",
+    ]
+    assert json.loads(checkout.text("outputs.json"))["BUILDYARD_REPOSITORY_URLS_A_B"] == "h/a/b"
+
+
+def test_an_update_without_a_plan_does_nothing(checkout: Checkout) -> None:
+    with pytest.raises(AssertionError):
+        checkout.job("up:dev")
+    assert not (checkout.folder.parent / "calls").exists(), "something is deployed that nobody has read"
+
+
+def test_drift_fails_its_job_and_says_what_drifted(checkout: Checkout) -> None:
+    with pytest.raises(AssertionError):
+        checkout.job("drift:dev", "drift", exit_code=7)
+    assert "`tagLists[2]`: `privileged` → none" in checkout.text("note.md")
