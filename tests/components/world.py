@@ -25,11 +25,14 @@ STACK = "test"
 NAME = f"buildyard-{STACK}"
 TOKEN = "glrt-the-token-of-"
 
+_SIZES = {"large": (2, 8), "2xlarge": (8, 32), "4xlarge": (16, 64), "8xlarge": (32, 64)}
 INSTANCE_TYPES = {
-    "m7g.4xlarge": (16, 65536, "arm64"),
-    "m7i.4xlarge": (16, 65536, "x86_64"),
-    "m7g.large": (2, 8192, "arm64"),
+    f"{family}.{size}": (vcpus, memory * 1024, processor)
+    for families, processor in ((("m7g", "m6g", "c7g"), "arm64"), (("m7i", "m6i", "m7a"), "x86_64"))
+    for family in families
+    for size, (vcpus, memory) in _SIZES.items()
 }
+"""vCPUs, memory in MiB, and EC2's word for the processor."""
 
 _SIGNATURE = rpc._special_sig_key  # under which Pulumi's protocol says of what kind a wrapped value is
 
