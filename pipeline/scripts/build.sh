@@ -48,6 +48,8 @@ print(int(datetime.fromisoformat(sys.argv[1].replace("Z", "+00:00")).timestamp()
   rm -rf .buildyard
   output=$(mktemp -d)
 
+  # The label `created` is the pipeline's time: publish.py tells by it which of two images for `latest` is newer. (The
+  # commit's would not do: a branch that is fast-forwarded gets commits older than those it has.)
   # Without attestations the result is one plain manifest, whose digest depends on nothing but what was built.
   # shellcheck disable=SC2086 # the named contexts hold no blanks within
   buildctl-daemonless.sh build --progress=plain --frontend=dockerfile.v0 \

@@ -1,6 +1,5 @@
 """What GitLab would refuse is refused before it is published, at the key that causes it."""
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -78,11 +77,7 @@ def thousand() -> dict[str, Any]:
 
 def test_a_thousand_images_stay_within_gitlabs_limits() -> None:
     stack = inputs(projects=[thousand()])
-    started = time.perf_counter()
     published = render(generate(stack))
-    assert time.perf_counter() - started < 2 * 5, (
-        "five times the target of 2 s: something grows with the square of the images"
-    )
     for file in published:
         assert size.parsed_bytes(loaded(file.text)) < limits.MAX_FILE_BYTES, (
             f"GitLab would refuse {file.path} as too large"

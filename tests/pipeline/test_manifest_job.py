@@ -83,6 +83,23 @@ def test_latest_moves(pushed: Path) -> None:
     assert publish(pushed, tag="latest").registry["tags"] != before
 
 
+def test_latest_never_goes_back_to_an_older_pipeline(pushed: Path) -> None:
+    def built_at(digest: str, time: str) -> None:
+        manifests = json.loads((pushed / "record" / "registry.json").read_text())["manifests"]
+        manifests[digest]["config"]["config"] = {"Labels": {"org.opencontainers.image.created": time}}
+        change(pushed, manifests=manifests)
+
+    built_at("sha256:arm", "2026-01-02T16:30:00Z")
+    built_at("sha256:arm2", "2026-01-02T16:29:59Z")
+    newer = publish(pushed, tag="latest")
+    push(pushed, "toolbox", arm64="sha256:arm2")
+    late = publish(pushed, tag="latest")
+    assert late.status == 0, late.output
+    assert "stays" in late.output
+    assert late.registry["tags"] == newer.registry["tags"], "a slow pipeline would undo the one after it"
+    assert late.dotenv == newer.dotenv, "what is reported is what the tag means"
+
+
 def test_an_image_of_one_architecture_is_tagged_as_it_is(pushed: Path) -> None:
     push(pushed, "sensor", arm64="sha256:arm")
     done = run(JOBS["build-sensor:manifest"], pushed, IMAGE_TAG="v1.0")
