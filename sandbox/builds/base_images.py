@@ -23,7 +23,7 @@ def stock(images: Distribution) -> None:
     for name, tag in IMAGES.items():
         repository = f"{docker_hub.PREFIX}/{name}"
         if not images.has_tag(repository, tag):
-            _push(f"{images.url.removeprefix('http://')}/{repository}", tag)
+            _push(f"{images.address}/{repository}", tag)
 
 
 def _push(repository: str, tag: str) -> None:

@@ -1,11 +1,13 @@
 """A real registry on loopback, of the CNCF project Distribution, and how its hosts pass requests on to it."""
 
+import json
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import urllib3
 import yaml
@@ -16,6 +18,7 @@ from sandbox.builds.worker import Worker
 
 _START_SECONDS = 20
 _CHUNK = 1 << 20
+_MANIFESTS = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, */*"
 _OF_ONE_CONNECTION = {"connection", "host", "transfer-encoding", "authorization", "accept-encoding", "expect"}
 
 
@@ -49,10 +52,22 @@ class Distribution:
         response.call_on_close(answer.release_conn)
         return response
 
+    @property
+    def address(self) -> str:
+        """As it stands in references to its images."""
+        return self.url.removeprefix("http://")
+
+    def read(self, path: str) -> Any:
+        """A manifest or a blob that is JSON, such as `REPOSITORY/manifests/TAG`. Raises LookupError without one."""
+        found = self._pool.request("GET", f"{self.url}/v2/{path}", headers={"Accept": _MANIFESTS}, retries=False)
+        if found.status != 200:
+            raise LookupError(f"The registry of the sandbox has no {path}.")
+        return json.loads(found.data)
+
     def has_tag(self, repository: str, tag: str) -> bool:
         """Whether the repository holds an image under this tag."""
         found = self._pool.request(
-            "HEAD", f"{self.url}/v2/{repository}/manifests/{tag}", headers={"Accept": "*/*"}, retries=False
+            "HEAD", f"{self.url}/v2/{repository}/manifests/{tag}", headers={"Accept": _MANIFESTS}, retries=False
         )
         return found.status == 200
 

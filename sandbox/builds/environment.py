@@ -1,6 +1,5 @@
 """What is around the jobs of a pipeline: a registry, a network, an identity and a runner."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -21,12 +20,11 @@ from sandbox.builds.worker import Worker
 
 @dataclass(frozen=True, kw_only=True)
 class BuildEnvironment:
-    """What is running. `home` is the jobs', and holds no more than they put there."""
+    """What is running, and the registry's host as jobs know it."""
 
     images: Distribution
     runner: Runner
     registry_host: str
-    home: Path
 
 
 @contextmanager
@@ -43,24 +41,10 @@ def build_environment(
             ecr.api_host: ecr.answer_api,
             DOCKER_HUB: docker_hub(images),
         }
-        home = stack.enter_context(_home(worker))
         network = stack.enter_context(internet(hosts, directory / "certificates"))
         identity = stack.enter_context(pod_identity(account, aws=aws, region=region))
-        runner = Runner(worker=worker, home=home, environment={**network.environment, **identity})
-        yield BuildEnvironment(images=images, runner=runner, registry_host=ecr.registry_host, home=home)
-
-
-@contextmanager
-def _home(worker: Worker) -> Iterator[Path]:
-    """A folder for all that jobs leave. Its path is short: it holds sockets, whose paths the system limits."""
-    home = Path(tempfile.mkdtemp(prefix="buildyard-"))
-    try:
-        worker.give(home)
-        worker.own(home / "tmp")
-        yield home
-    finally:
-        # What an interrupted build leaves belongs to the user's sub-uids.
-        worker.succeeds(["rootlesskit", "rm", "-rf", str(home)])
+        runner = Runner(worker=worker, environment={**network.environment, **identity})
+        yield BuildEnvironment(images=images, runner=runner, registry_host=ecr.registry_host)
 
 
 def _account_id(aws: str, region: str) -> str:

@@ -32,6 +32,10 @@ class Event:
     trigger: Trigger
     ref: str
 
+    @classmethod
+    def on_schedule(cls, branch: str) -> "Event":
+        return cls(trigger=Trigger.SCHEDULE, ref=branch)
+
     def variables(self, default_branch: str, project_id: int) -> Mapping[str, str]:
         """The predefined variables that depend on the event; `CI_COMMIT_BRANCH` is missing where GitLab has none."""
         variables = {

@@ -4,6 +4,8 @@ Its shell executor runs them on this machine. A job finds what the builder image
 it by its environment.
 """
 
+import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -21,10 +23,9 @@ _VARIABLES = f"{_STATE}/variables.yml"
 
 @dataclass(frozen=True, kw_only=True)
 class Runner:
-    """`home` is the jobs' home folder, with `tmp` in it, `environment` what their pods give them."""
+    """`environment` is what pods give to their jobs."""
 
     worker: Worker
-    home: Path
     environment: Mapping[str, str]
 
     def run(
@@ -35,27 +36,34 @@ class Runner:
         `report` gets each line that the runner says. Returns its exit status: 0 if all jobs succeeded.
         """
         self._write_variables(checkout)
-        command = [*self._command(checkout, file), *(word for job in by_hand for word in ("--manual", job))]
-        process = self.worker.start(
-            command,
-            cwd=checkout.directory,
-            env=self._full_environment(),
-            umask=0o022,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        assert process.stdout  # noqa: S101 - a pipe was asked for
-        for line in process.stdout:
-            report(line.decode(errors="replace").rstrip("\n"))
-        return process.wait()
+        with self.worker.scratch() as home:
+            command = [*self._command(checkout, file, home), *(word for job in by_hand for word in ("--manual", job))]
+            process = self.worker.start(
+                command,
+                cwd=checkout.directory,
+                env=self._full_environment(home),
+                umask=0o022,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                return _follow(process, report)
+            finally:
+                if process.poll() is None:  # an interruption: the jobs end, and with them their daemons
+                    os.killpg(process.pid, signal.SIGTERM)
+                    process.wait()
 
-    def _command(self, checkout: Checkout, file: str) -> list[str]:
+    def artifacts(self, checkout: Checkout) -> Path:
+        """Where the files lie that jobs left, a folder a job."""
+        return checkout.directory / _STATE / "artifacts"
+
+    def _command(self, checkout: Checkout, file: str, home: Path) -> list[str]:
         unset = [] if "CI_COMMIT_BRANCH" in checkout.variables else ["--unset-variable", "CI_COMMIT_BRANCH"]
         return [
             *(str(tools.NODE), str(tools.PIPELINE_RUNNER)),
-            *("--file", file, "--state-dir", _STATE, "--variables-file", _VARIABLES, "--home", str(self.home)),
+            *("--file", file, "--state-dir", _STATE, "--variables-file", _VARIABLES, "--home", str(home)),
             *("--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source"),
             *("--ignore-predefined-vars", ",".join(checkout.variables)),
             *unset,
@@ -69,6 +77,19 @@ class Runner:
         file.write_text(yaml.safe_dump(content), encoding="utf-8")
         self.worker.give(file)
 
-    def _full_environment(self) -> dict[str, str]:
-        places = {"HOME": str(self.home), "TMPDIR": str(self.home / "tmp")}
-        return {**tools.environment(self.worker.name), **self.environment, **places, "NO_COLOR": "1"}
+    def _full_environment(self, home: Path) -> dict[str, str]:
+        temporary = self.worker.own(home / "tmp")
+        return {
+            **self.worker.environment,
+            **self.environment,
+            "HOME": str(home),
+            "TMPDIR": str(temporary),
+            "NO_COLOR": "1",
+        }
+
+
+def _follow(process: subprocess.Popen[bytes], report: Callable[[str], None]) -> int:
+    assert process.stdout  # noqa: S101 - a pipe was asked for
+    for line in process.stdout:
+        report(line.decode(errors="replace").rstrip("\n"))
+    return process.wait()

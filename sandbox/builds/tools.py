@@ -20,7 +20,8 @@ PIPELINE_RUNNER = DIRECTORY / "node_modules" / "gitlab-ci-local" / "dist" / "ind
 
 _SCRIPTS = Path(__file__).parent / "bin"
 _SYSTEM = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
-_SEARCH_PATH = os.pathsep.join((str(_SCRIPTS), str(DIRECTORY / "bin"), *_SYSTEM))
+SEARCH_PATH = os.pathsep.join((str(_SCRIPTS), str(DIRECTORY / "bin"), *_SYSTEM))
+"""`PATH` of a job: the programs of the builder image, wherever this machine has them."""
 
 
 def program(name: str) -> str:
@@ -42,16 +43,6 @@ def machine() -> Architecture:
         raise ValueError(f"Builds run on {' and '.join(names)} only; this is {platform.machine()}.") from None
 
 
-def environment(user: str) -> dict[str, str]:
-    """What any job of this user has in its environment."""
-    return {
-        # The programs of the builder image, wherever this machine has them.
-        "PATH": _SEARCH_PATH,
-        "USER": user,  # without it, BuildKit's daemon takes itself for root's
-        "LANG": "C.UTF-8",
-    }
-
-
 def find(name: str) -> str | None:
     """Where a job finds a program, if it does."""
-    return shutil.which(name, path=_SEARCH_PATH)
+    return shutil.which(name, path=SEARCH_PATH)

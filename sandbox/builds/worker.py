@@ -4,7 +4,9 @@ import os
 import pwd
 import shutil
 import subprocess
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,15 @@ class Worker:
     uid: int
     gid: int
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What any of its programs has in its environment."""
+        return {
+            "PATH": tools.SEARCH_PATH,
+            "USER": self.name,  # without it, BuildKit's daemon takes itself for root's
+            "LANG": "C.UTF-8",
+        }
+
     def start(self, command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
         """A process of this user; `options` are those of `subprocess.Popen`."""
         return subprocess.Popen(command, **self._identity(), **options)
@@ -30,6 +41,18 @@ class Worker:
     def run(self, command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a command as this user; `options` are those of `subprocess.run`."""
         return subprocess.run(command, text=True, check=False, **self._identity(), **options)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for what this user leaves. Its path is short, since sockets go into it: the system limits theirs."""
+        folder = Path(tempfile.mkdtemp(prefix="buildyard-"))
+        try:
+            self.give(folder)
+            yield folder
+        finally:
+            # Some of it may belong to the user's sub-uids, when a build was interrupted.
+            self.succeeds(["rootlesskit", "rm", "-rf", str(folder)])
+            shutil.rmtree(folder, ignore_errors=True)
 
     def own(self, directory: Path) -> Path:
         """Make a directory that belongs to this user."""
@@ -45,7 +68,7 @@ class Worker:
     def succeeds(self, command: Sequence[str]) -> bool:
         """Whether a command, found as jobs find theirs, runs without an error."""
         try:
-            done = self.run(command, env=tools.environment(self.name), capture_output=True, cwd="/", timeout=30)
+            done = self.run(command, env=self.environment, capture_output=True, cwd="/", timeout=30)
         except (OSError, subprocess.TimeoutExpired):
             return False
         return done.returncode == 0

@@ -1,0 +1,77 @@
+"""What the runner says while it works, read as jobs, their times, and the steps of their builds."""
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+_LINE = re.compile(r"(?P<job>\S+) +(?P<said>starting |finished in |[>$] ?)(?P<text>.*)")
+# Steps of a Dockerfile, `[stage 2/4] RUN ...`, but for FROM: that runs nothing which could have been cached.
+_STEP = re.compile(r"#(?P<number>\d+) \[(?:\S+ )?\d+/\d+\] (?!FROM )(?P<instruction>.*)")
+_OUTCOME = re.compile(r"#(?P<number>\d+) (?P<outcome>CACHED|DONE .*|ERROR.*)")
+_TAIL_LINES = 25
+
+
+@dataclass
+class Step:
+    """An instruction of a Dockerfile; `cached` if its result came from the cache."""
+
+    instruction: str
+    cached: bool = False
+
+
+@dataclass
+class Job:
+    """A job that started. It has no seconds and no verdict until it is finished."""
+
+    name: str
+    started: float
+    seconds: float | None = None
+    passed: bool | None = None
+    steps: dict[str, Step] = field(default_factory=dict)
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL_LINES))
+
+    @property
+    def cached(self) -> int:
+        """How many of the steps came from the cache."""
+        return sum(step.cached for step in self.steps.values())
+
+
+class Progress:
+    """Takes the runner's lines, in order; tells `say` what a person wants to see of them."""
+
+    def __init__(self, say: Callable[[str, str], None]) -> None:
+        """`say` gets a job's name and a few words about it."""
+        self.jobs: dict[str, Job] = {}
+        self.other: list[str] = []
+        """What the runner said of no job, such as that it cannot read the pipeline."""
+        self._say = say
+
+    def take(self, line: str) -> None:
+        match = _LINE.fullmatch(line.rstrip())
+        if match and match["said"] == "starting ":
+            self.jobs[match["job"]] = Job(name=match["job"], started=time.monotonic())
+            self._say(match["job"], "started")
+        elif match and (job := self.jobs.get(match["job"])):
+            self._take(job, match["said"], match["text"])
+        elif line.strip():
+            self.other.append(line)
+
+    def _take(self, job: Job, said: str, text: str) -> None:
+        if said == "finished in ":
+            job.seconds = time.monotonic() - job.started
+            job.passed = "FAIL" not in text
+            self._say(job.name, f"{'done' if job.passed else 'FAILED'} in {job.seconds:.1f} s")
+        elif said.startswith(">"):
+            job.tail.append(text)
+            self._take_buildkit(job, text)
+
+    def _take_buildkit(self, job: Job, text: str) -> None:
+        if step := _STEP.fullmatch(text):
+            if step["number"] not in job.steps:
+                job.steps[step["number"]] = Step(instruction=step["instruction"])
+                self._say(job.name, step["instruction"])
+        elif (outcome := _OUTCOME.fullmatch(text)) and (known := job.steps.get(outcome["number"])):
+            known.cached = outcome["outcome"] == "CACHED"
+            self._say(job.name, f"{known.instruction}: {outcome['outcome'].lower()}")

@@ -1,0 +1,141 @@
+"""`make build`: the pipeline of a project in the sandbox's GitLab, run from a clone to the images in the registry."""
+
+import fcntl
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from components.platform import SERVICE_ACCOUNT
+from sandbox.builds.environment import BuildEnvironment, build_environment
+from sandbox.builds.events import Event
+from sandbox.builds.gitlab_project import Checkout, GitLabProject
+from sandbox.builds.images import REPORT_KEYS, PublishedImage, look_up, reports
+from sandbox.builds.parts import require
+from sandbox.builds.pod_identity import ServiceAccount
+from sandbox.builds.progress import Job, Progress
+from sandbox.world import REGION, World
+from stacks import config
+from stacks.settings import Identity, Project, Settings
+
+
+class BuildError(Exception):
+    """The pipeline could not be run, for a reason that is not in its jobs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What came of a pipeline."""
+
+    passed: bool
+    jobs: Sequence[Job]
+    images: Sequence[PublishedImage]
+
+
+def build(
+    world: World,
+    directory: Path,
+    console: Console,
+    *,
+    stack: str,
+    event: Event | None = None,
+    by_hand: Sequence[str] = (),
+    project: str | None = None,
+) -> bool:
+    """Run a pipeline of a deployed stack in the sandbox, show it as it goes on, and what came of it.
+
+    By default that is a schedule on the default branch, which builds every image of the stack's first project. Returns
+    whether all jobs passed. Raises `MissingPartsError`, `BuildError`, and `SettingsError` for a stack with mistakes.
+    """
+    worker = require(directory)
+    settings = config.read_file(stack)
+    wanted = _project(settings, project)
+    account = _service_account(settings, stack)
+    with (
+        _alone(directory / "builds") as place,
+        build_environment(aws=world.aws, region=REGION, account=account, directory=place, worker=worker) as around,
+    ):
+        gitlab = GitLabProject(url=world.gitlab, path=wanted.path, token=world.gitlab_token)
+        checkout = gitlab.check_out(event or Event.on_schedule(wanted.default_branch), place / "checkout", worker)
+        if not (checkout.directory / wanted.pipeline_path).exists():
+            raise BuildError(f"{wanted.path} has no {wanted.pipeline_path}: deploy the stack first, with `make up`.")
+        result = run(around, checkout, wanted.pipeline_path, by_hand, console)
+    _show(console, result)
+    return result.passed
+
+
+def run(around: BuildEnvironment, checkout: Checkout, file: str, by_hand: Sequence[str], console: Console) -> Result:
+    """Run the pipeline in a checkout's file, and look at what it left."""
+
+    def say(job: str, words: str) -> None:
+        console.print(Text(f"{job:28} {words}", no_wrap=True, overflow="ellipsis"), soft_wrap=True)
+
+    progress = Progress(say)
+    status = around.runner.run(checkout, file=file, by_hand=by_hand, report=progress.take)
+    jobs = list(progress.jobs.values())
+    if not jobs:
+        raise BuildError("\n".join(["The runner started no job. It says:", *progress.other]))
+    images = [
+        look_up(report, around.images, around.runner.worker) for report in reports(around.runner.artifacts(checkout))
+    ]
+    return Result(passed=status == 0, jobs=jobs, images=images)
+
+
+def _project(settings: Settings, path: str | None) -> Project:
+    for project in settings.projects:
+        if path in (None, project.path):
+            return project
+    raise BuildError(f"The stack has no project {path}, only {', '.join(each.path for each in settings.projects)}.")
+
+
+def _service_account(settings: Settings, stack: str) -> ServiceAccount:
+    if settings.identity is not Identity.POD_IDENTITY:
+        raise BuildError("Builds here need EKS Pod Identity: set buildyard:identity to pod-identity.")
+    namespace = settings.runners.namespace or f"buildyard-{stack}"
+    return ServiceAccount(cluster=settings.cluster.name, namespace=namespace, name=SERVICE_ACCOUNT)
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[Path]:
+    """A folder for builds, for one command at a time, without the last one's checkout."""
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BuildError("Another build is running in this sandbox; wait for its end.") from None
+        shutil.rmtree(place / "checkout", ignore_errors=True)
+        yield place
+
+
+def _show(console: Console, result: Result) -> None:
+    for job in result.jobs:
+        if job.passed is False:
+            console.print(Text(f"\nThe last words of {job.name}:", style="bold red"))
+            console.print(Text("\n".join(job.tail)), soft_wrap=True)
+    console.print()
+    console.print(_table(result.jobs))
+    for image in result.images:
+        console.print(Text(f"\n{image.reference}", style="bold"), soft_wrap=True)
+        for platform, machine in image.machines.items():
+            console.print(f"  {platform}: its program runs on {machine}", soft_wrap=True)
+        for name, value in next(iter(image.labels.values())).items():
+            console.print(f"  {name.removeprefix('org.opencontainers.image.')}: {value}", soft_wrap=True)
+        for key in REPORT_KEYS:
+            console.print(f"  build.env: {key}={image.report[key]}", soft_wrap=True)
+
+
+def _table(jobs: Sequence[Job]) -> Table:
+    table = Table("job", box=None)
+    for column in ("seconds", "steps", "from the cache", "result"):
+        table.add_column(column, justify="right")
+    for job in jobs:
+        counts = (str(len(job.steps)), str(job.cached)) if job.steps else ("", "")
+        verdict = {True: "passed", False: "failed", None: "cut off"}[job.passed]
+        table.add_row(job.name, f"{job.seconds:.1f}" if job.seconds is not None else "", *counts, verdict)
+    return table
