@@ -1,14 +1,16 @@
 """Publish what an image's build jobs pushed, under the tag IMAGE_TAG. Arguments: name, repository, architectures.
 
 Several architectures are joined in an index; one is tagged as it is. A tag that already holds the same is left alone,
-so that a retry succeeds; one that holds something else is refused, unless it is `latest`. Writes the digest to
-.buildyard/NAME.digest, and IMAGE_TAG, IMAGE_URL and IMAGE_DIGEST to build.env.
+so that a retry succeeds; one that holds something else is refused, unless it is `latest`, which moves but never back
+to an older pipeline's image. Writes the digest to .buildyard/NAME.digest, and IMAGE_TAG, IMAGE_URL and IMAGE_DIGEST to
+build.env.
 """
 
 import json
 import os
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 
@@ -53,6 +55,13 @@ def published(reference: str) -> dict[str, str]:
     return {platform(reference): crane("digest", reference)}
 
 
+def created(digest: str) -> datetime:
+    """When the pipeline that built an image was created, which its label says; long ago where it says nothing."""
+    labels = json.loads(crane("config", f"{repository}@{digest}")).get("config", {}).get("Labels") or {}
+    said = labels.get("org.opencontainers.image.created", "1970-01-01T00:00:00Z")
+    return datetime.fromisoformat(said.replace("Z", "+00:00"))
+
+
 name, repository, *architectures = sys.argv[1:]
 tag = os.environ.get("IMAGE_TAG")
 if not tag:
@@ -68,6 +77,8 @@ elif present and tag != "latest":
         f"{reference} holds another image, {crane('digest', reference)}, and a published tag is never moved. "
         "Release this one under a new Git tag."
     )
+elif present and created(next(iter(present.values()))) > created(next(iter(built.values()))):
+    print(f"{reference} is a newer pipeline's already, and stays. To go back to an older image, revert its commit.")
 else:
     sources = [f"{repository}@{digest}" for digest in built.values()]
     if len(sources) > 1:
