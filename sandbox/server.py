@@ -1,4 +1,4 @@
-"""The sandbox's one background process: `python -m sandbox.server DIRECTORY` is it; the functions here control it.
+"""The sandbox's one background process: `python -m sandbox.server [DIRECTORY]` is it; the functions here control it.
 
 A lock that the process holds as long as it lives says whether it runs: a killed one leaves no stale state behind.
 """
@@ -21,7 +21,7 @@ from urllib.request import urlopen
 
 import grpc
 
-from sandbox.world import World, forget_world, read_world, write_world
+from sandbox.world import World, data_directory, forget_world, read_world, write_world
 
 _LOCK = "server.lock"  # held by the process; holds its id
 _START_LOCK = "start.lock"  # held by whoever starts or stops it
@@ -106,7 +106,8 @@ def main() -> None:
     """Be the process: host everything until SIGTERM or SIGINT."""
     from sandbox.hosting import Hosting  # here, since it loads moto and all SDKs: seconds that a client need not spend
 
-    directory = Path(sys.argv[1]).resolve()
+    directory = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else data_directory()
+    directory.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # no line for each of thousands of requests
     end = Event()

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
-from sandbox.providers.framework import Property, ResourceKind, UnsupportedError
+from sandbox.providers.framework import IncompleteError, Property, ResourceKind, UnsupportedError
 from sandbox.values import Properties
+from sandbox.world import CREDENTIALS
 
 if TYPE_CHECKING:  # the stubs are a tool of the type checker, not installed where the sandbox just runs
     from mypy_boto3_autoscaling import AutoScalingClient
@@ -41,7 +43,7 @@ class AwsConnection:
         self.region = region
         self._endpoint = endpoint
         # No credentials from the user's environment: the sandbox must not be able to reach a real account.
-        self._session = boto3.Session("sandbox", "sandbox", region_name=region)
+        self._session = boto3.Session(CREDENTIALS, CREDENTIALS, region_name=region)
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = Lock()  # boto3's sessions are not for several threads, its clients are
 
@@ -99,6 +101,16 @@ class AwsKind(ResourceKind[AwsConnection]):
         if "tags" in self.inputs:
             known["tagsAll"] = inputs.get("tags", {})
         return known
+
+    def made(self, connection: AwsConnection, resource_id: str, inputs: Properties) -> tuple[str, Properties]:
+        """The id and outputs of what was just made.
+
+        Raises IncompleteError when AWS made it and then did not show it: the engine must know that it exists.
+        """
+        try:
+            return resource_id, self.read(connection, resource_id, inputs) or {}
+        except (BotoCoreError, ClientError) as error:
+            raise IncompleteError(str(error), resource_id, inputs) from error
 
 
 def tag_outputs(tags: dict[str, str]) -> Properties:

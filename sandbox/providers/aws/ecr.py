@@ -117,7 +117,7 @@ class LifecyclePolicy(AwsKind):
     def create(self, connection: AwsConnection, inputs: Properties) -> tuple[str, Properties]:
         repository = inputs["repository"]
         connection.ecr(inputs).put_lifecycle_policy(repositoryName=repository, lifecyclePolicyText=inputs["policy"])
-        return repository, self.read(connection, repository, inputs)
+        return self.made(connection, repository, inputs)
 
     def read(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> Properties:
         found = connection.ecr(outputs).get_lifecycle_policy(repositoryName=resource_id)

@@ -46,7 +46,7 @@ class Role(AwsKind):
             "Tags": [{"Key": key, "Value": value} for key, value in inputs.get("tags", {}).items()],
         }
         connection.iam().create_role(**{key: value for key, value in request.items() if value is not None})
-        return inputs["name"], self.read(connection, inputs["name"], inputs)
+        return self.made(connection, inputs["name"], inputs)
 
     def read(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> Properties:
         return self._outputs(connection.iam().get_role(RoleName=resource_id)["Role"], outputs)

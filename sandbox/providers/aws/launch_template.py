@@ -80,8 +80,7 @@ class LaunchTemplate(AwsKind):
             LaunchTemplateData=_to_ec2(inputs),
             TagSpecifications=[{"ResourceType": "launch-template", "Tags": tags}] if tags else [],
         )
-        template_id = made["LaunchTemplate"]["LaunchTemplateId"]
-        return template_id, self.read(connection, template_id, inputs)
+        return self.made(connection, made["LaunchTemplate"]["LaunchTemplateId"], inputs)
 
     def update(
         self, connection: AwsConnection, resource_id: str, outputs: Properties, inputs: Properties

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 from sandbox.providers.framework.kind import Connection, Name, Property, ResourceKind
 from sandbox.providers.framework.outputs import conceal
-from sandbox.values import Properties, PropertyValue, Secret, reveal
+from sandbox.values import UNKNOWN, Properties, PropertyValue, Secret, reveal
 
 Failure = tuple[str, str]  # property path, reason
 
@@ -58,3 +58,5 @@ def _nested_mistakes(value: PropertyValue, fields: Mapping[str, Property], owner
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _nested_mistakes(item, fields, owner, f"{path}[{index}]")
+    elif value is not UNKNOWN:
+        yield path, f"'{path}' of {owner} must be an object with {', '.join(sorted(fields))}."

@@ -1,45 +1,56 @@
 """Failures as gRPC errors: each says what was done to which resource, and why it failed."""
 
 import logging
-from collections.abc import Generator, Iterator
+import traceback
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import grpc
 from pulumi.runtime.proto import provider_pb2, status_pb2
 
-from sandbox.providers.framework.kind import IncompleteError, UnsupportedError
-from sandbox.providers.framework.outputs import conceal, present
+from sandbox.providers.framework.kind import IncompleteError, ResourceKind, UnsupportedError
+from sandbox.providers.framework.outputs import merged
 from sandbox.values import Properties, PropertyValue, Secret, to_struct
 
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def explaining(
-    context: grpc.ServicerContext, operation: str, inputs: Properties | None = None
-) -> Generator[None, None, None]:
+def explaining(context: grpc.ServicerContext, operation: str, *involved: Properties) -> Generator[None, None, None]:
     """End the call with an error that says what was done to which resource and why it failed.
 
-    A cloud may quote the inputs in its answer: secrets among them are masked.
+    A cloud may quote what it was given: the secrets among the `involved` properties are masked, also in the log.
     """
     try:
         yield
     except UnsupportedError as error:
         _abort(context, grpc.StatusCode.INVALID_ARGUMENT, f"{operation} failed: {error}")
     except IncompleteError as failure:
-        reason = _masked(failure.reason, inputs)
+        reason = _masked(failure.reason, involved)
         detail = provider_pb2.ErrorResourceInitFailed(
             id=failure.resource_id,
-            properties=to_struct(conceal(present({**(inputs or {}), **failure.outputs}), frozenset(), like=inputs)),
-            inputs=to_struct(inputs or {}),
+            properties=to_struct(failure.outputs),
+            inputs=to_struct(involved[0]),
             reasons=[reason],
         )
         _abort(context, grpc.StatusCode.UNKNOWN, f"{operation} failed halfway: {reason}", detail)
     except Exception as error:
-        cause = _masked(_cause(error), inputs)
-        logger.exception("%s failed", operation)
+        cause = _masked(_cause(error), involved)
+        logger.error("%s failed: %s", operation, cause)
+        if _is_pythons(error):  # a mistake in a kind, rather than a cloud's refusal
+            logger.error(_masked("".join(traceback.format_exception(error)), involved))
         _abort(context, grpc.StatusCode.FAILED_PRECONDITION, f"{operation} failed: {cause}")
+
+
+@contextmanager
+def completing(kind: ResourceKind[Any], inputs: Properties) -> Generator[None, None, None]:
+    """Let what is half made be recorded like what is whole: with its inputs, its secrets marked."""
+    try:
+        yield
+    except IncompleteError as failure:
+        failure.outputs = merged(kind, inputs, failure.outputs)
+        raise
 
 
 def _abort(
@@ -59,11 +70,15 @@ def _abort(
 def _cause(error: Exception) -> str:
     """A client's error speaks for itself; one of Python's own, such as KeyError, needs its name to be understood."""
     name = type(error).__name__
-    return f"{name}: {error}" if type(error).__module__ == "builtins" else str(error) or name
+    return f"{name}: {error}" if _is_pythons(error) else str(error) or name
 
 
-def _masked(text: str, inputs: Properties | None) -> str:
-    for secret in _secret_texts(inputs or {}):
+def _is_pythons(error: Exception) -> bool:
+    return type(error).__module__ == "builtins"
+
+
+def _masked(text: str, involved: Sequence[Properties]) -> str:
+    for secret in _secret_texts(list(involved)):
         text = text.replace(secret, "[secret]")
     return text
 

@@ -85,6 +85,9 @@ class IncompleteError(Exception):
     resource_id: str
     outputs: Properties
 
+    def __str__(self) -> str:
+        return self.reason
+
 
 class ResourceKind(ABC, Generic[Connection]):
     """A type of resource: its properties, and how to create, read, update and delete one.

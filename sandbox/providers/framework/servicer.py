@@ -16,7 +16,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from sandbox.providers.framework.check import Failure, checked_inputs, mistakes, suggestion, with_defaults
 from sandbox.providers.framework.diff import changes, refreshed, to_response
-from sandbox.providers.framework.errors import explaining
+from sandbox.providers.framework.errors import completing, explaining
 from sandbox.providers.framework.kind import Connection, Name, Provider, ResourceKind, UnsupportedError
 from sandbox.providers.framework.outputs import conceal, merged, predicted, predicted_update, present
 from sandbox.values import Properties, contains_unknown, from_struct, reveal, to_struct
@@ -152,17 +152,19 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[Conne
             return to_response(found, delete_before_replace=kind.stands_in_the_way(_name_of(request), old, new))
 
     def Create(self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext) -> provider_pb2.CreateResponse:
-        with explaining(context, _about("creating", request), inputs := from_struct(request.properties)):
+        inputs = from_struct(request.properties)
+        with explaining(context, _about("creating", request), inputs):
             kind, connection = self._kind(request), self._connection(context)
             if request.preview:
                 return provider_pb2.CreateResponse(properties=to_struct(predicted(kind, connection, inputs)))
-            resource_id, outputs = kind.create(connection, present(reveal(inputs)))
+            with completing(kind, inputs):
+                resource_id, outputs = kind.create(connection, present(reveal(inputs)))
             return provider_pb2.CreateResponse(id=resource_id, properties=to_struct(merged(kind, inputs, outputs)))
 
     def Read(self, request: provider_pb2.ReadRequest, context: grpc.ServicerContext) -> provider_pb2.ReadResponse:
-        with explaining(context, _about("reading", request)):
+        inputs, recorded = from_struct(request.inputs), from_struct(request.properties)
+        with explaining(context, _about("reading", request), inputs, recorded):
             kind = self._kind(request)
-            inputs, recorded = from_struct(request.inputs), from_struct(request.properties)
             plain = reveal(recorded)
             try:
                 live = kind.read(self._connection(context), request.id, plain)
@@ -180,20 +182,21 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[Conne
             )
 
     def Update(self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext) -> provider_pb2.UpdateResponse:
-        with explaining(context, _about("updating", request), inputs := from_struct(request.news)):
+        inputs, old_inputs, outputs = map(from_struct, (request.news, request.old_inputs, request.olds))
+        with explaining(context, _about("updating", request), inputs, old_inputs, outputs):
             kind, connection = self._kind(request), self._connection(context)
-            old_inputs, outputs = from_struct(request.old_inputs), from_struct(request.olds)
             if request.preview:
                 expected = predicted_update(kind, connection, old_inputs, outputs, inputs, request.ignoreChanges)
                 return provider_pb2.UpdateResponse(properties=to_struct(expected))
-            updated = kind.update(connection, request.id, reveal(outputs), present(reveal(inputs)))
+            with completing(kind, inputs):
+                updated = kind.update(connection, request.id, reveal(outputs), present(reveal(inputs)))
             return provider_pb2.UpdateResponse(properties=to_struct(merged(kind, inputs, updated)))
 
     def Delete(self, request: provider_pb2.DeleteRequest, context: grpc.ServicerContext) -> empty_pb2.Empty:
-        with explaining(context, _about("deleting", request)):
-            outputs = reveal(from_struct(request.properties))
+        outputs = from_struct(request.properties)
+        with explaining(context, _about("deleting", request), outputs):
             try:
-                self._kind(request).delete(self._connection(context), request.id, outputs)
+                self._kind(request).delete(self._connection(context), request.id, reveal(outputs))
             except Exception as error:
                 if not self._provider.is_missing(error):
                     raise

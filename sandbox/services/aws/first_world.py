@@ -4,7 +4,8 @@ import json
 
 import boto3
 
-REGION = "ap-east-1"
+from sandbox.world import CREDENTIALS, REGION
+
 CLUSTER = "ci"
 KUBERNETES_VERSION = "1.34"
 _NETWORK = "10.0.0.0/16"
@@ -13,7 +14,7 @@ _PRIVATE_SUBNETS = {"ap-east-1a": "10.0.0.0/19", "ap-east-1b": "10.0.32.0/19", "
 
 def make_first_world(endpoint: str) -> None:
     """Create it all over HTTP, in a new account. Raises botocore's ClientError when something is there already."""
-    session = boto3.Session("sandbox", "sandbox", region_name=REGION)  # moto takes any credentials
+    session = boto3.Session(CREDENTIALS, CREDENTIALS, region_name=REGION)
     subnets = _make_network(session, endpoint)
     _make_cluster(session, endpoint, subnets)
 

@@ -123,6 +123,14 @@ def test_check_names_an_unknown_property_and_the_nearest_known_one(client: Provi
     assert "did you mean 'row'" in failures["shelf.rwo"]
 
 
+def test_check_refuses_plain_values_in_place_of_objects(client: ProviderClient) -> None:
+    _, failures = client.check(NOTE, "memo", {"text": "a", "shelf": "top", "links": ["url"]})
+    assert failures == {
+        "shelf": f"'shelf' of {NOTE} must be an object with room, row.",
+        "links[0]": f"'links[0]' of {NOTE} must be an object with title, url.",
+    }
+
+
 def test_check_names_missing_properties_also_in_lists_of_objects(client: ProviderClient) -> None:
     _, failures = client.check(NOTE, "memo", {"text": None, "links": [{"url": "a"}, {}]})
     assert set(failures) == {"text", "links[1].url"}
@@ -284,10 +292,14 @@ def test_an_import_finds_its_inputs_in_the_cloud(client: ProviderClient) -> None
     assert outputs["revision"] == 1
 
 
-def test_an_error_names_operation_resource_and_cause_and_hides_secrets(client: ProviderClient) -> None:
+def test_an_error_names_operation_resource_and_cause_and_hides_secrets(
+    client: ProviderClient, caplog: pytest.LogCaptureFixture
+) -> None:
     with pytest.raises(grpc.RpcError) as raised:
         client.create(NOTE, "memo", {"text": "explode", "password": Secret("hunter22")})
     assert raised.value.details() == f"creating {NOTE} 'memo' failed: ValueError: no room for [secret]"
+    assert "no room for [secret]" in caplog.text
+    assert "hunter22" not in caplog.text, "the log shows a secret"
 
 
 def test_a_half_made_resource_is_handed_back_with_the_error(client: ProviderClient) -> None:
