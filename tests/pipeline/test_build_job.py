@@ -70,7 +70,7 @@ def test_labels_say_revision_source_and_time(tmp_path: Path) -> None:
     assert labels == {
         "revision=0123456789abcdef0123456789abcdef01234567",
         "source=https://gitlab.example.com/platform/images",
-        "created=2026-01-02T11:04:05+08:00",
+        "created=2026-01-02T16:30:00Z",
     }
 
 
