@@ -49,7 +49,7 @@ class PodIdentityAssociation(AwsKind):
         changes = {key: value for key, value in _given(inputs, _CHANGEABLE).items() if value != outputs.get(key)}
         if changes:
             client.update_pod_identity_association(
-                clusterName=outputs["clusterName"], associationId=resource_id, **changes
+                clusterName=outputs["clusterName"], associationId=outputs["associationId"], **changes
             )
         added, removed = tag_changes(outputs, inputs)
         if removed:
@@ -60,7 +60,7 @@ class PodIdentityAssociation(AwsKind):
 
     def delete(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> None:
         connection.eks(outputs).delete_pod_identity_association(
-            clusterName=outputs["clusterName"], associationId=resource_id
+            clusterName=outputs["clusterName"], associationId=outputs["associationId"]
         )
 
 
