@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002 (methods keep the framework's signatures)
 """EKS Pod Identity associations."""
 
 from typing import TYPE_CHECKING, Any, ClassVar
