@@ -11,7 +11,7 @@ from delivery.file_diff import file_diff
 from delivery.markdown import code, count, some
 from delivery.preview import Change, Operation
 from delivery.rights import Grant, UnreadableError, gained, iam_denials, iam_grants, kubernetes_grants
-from delivery.values import is_secret, is_unknown
+from delivery.values import find, is_secret, is_unknown
 
 _MOST_NAMES = 8
 
@@ -107,6 +107,7 @@ def _runner(change: Change) -> Iterator[Danger]:
 
 
 def _release(change: Change) -> Iterator[Danger]:
+    yield from _gained_rules(change, "values.rbac.rules", f"The runner manager {code(change.name)}")
     if change.operation is Operation.CREATE or (change.operation is Operation.UPDATE and not _restarts(change)):
         return
     values = change.old.get("values")
@@ -132,7 +133,7 @@ def _iam_policy(property_name: str, subject: str, gains: str) -> Callable[[Chang
             return
         about = f"{subject} {code(change.name)}"
         if is_unknown(after) or is_secret(after):
-            yield _rights(f"{about} gets a policy that cannot be compared: it is known only during the update.")
+            yield _rights(f"{about} cannot be compared: what it says is known only during the update.")
             return
         try:
             # A replaced resource may belong to another identity, to which all of it is new.
@@ -140,7 +141,7 @@ def _iam_policy(property_name: str, subject: str, gains: str) -> Callable[[Chang
             new_grants = gained(iam_grants(old), iam_grants(str(after)))
             no_longer_denied = set(iam_denials(old)) - set(iam_denials(str(after)))
         except UnreadableError:
-            yield _rights(f"{about} gets a policy that cannot be read as an IAM policy document.")
+            yield _rights(f"{about} cannot be compared: it is no IAM policy document.")
             return
         if new_grants:
             yield _rights(f"{about} {gains}: {_granted(new_grants)}.")
@@ -154,28 +155,33 @@ def _iam_policy(property_name: str, subject: str, gains: str) -> Callable[[Chang
 
 def _attached_policy(change: Change) -> Iterator[Danger]:
     if change.operation in (Operation.CREATE, Operation.REPLACE):
-        policy, role = (code(str(change.new.get(key, ""))) for key in ("policyArn", "role"))
-        yield _rights(f"The role {role} gains all rights of the managed policy {policy}.")
+        role, policy = (_named(change.new.get(key), kind) for key, kind in (("role", "role"), ("policyArn", "policy")))
+        yield _rights(f"All rights of {policy} go to {role}.")
 
 
 def _pod_identity(change: Change) -> Iterator[Danger]:
     if change.operation in (Operation.CREATE, Operation.REPLACE) or change.changes("roleArn", "targetRoleArn"):
         account = code("/".join(str(change.new.get(key, "")) for key in ("namespace", "serviceAccount")))
-        role = change.new.get("roleArn", "")
-        which = "a role known only during the update" if is_unknown(role) else f"the role {code(str(role))}"
-        yield _rights(f"Pods of the service account {account} become {which}.")
+        yield _rights(f"Pods of the service account {account} become {_named(change.new.get('roleArn'), 'role')}.")
+
+
+def _named(value: object, kind: str) -> str:
+    return f"a {kind} that this update makes" if is_unknown(value) else f"the {kind} {code(str(value or ''))}"
 
 
 def _kubernetes_role(change: Change) -> Iterator[Danger]:
-    if change.operation is Operation.DELETE:
-        return
+    yield from _gained_rules(change, "rules", f"The Kubernetes role {code(change.name)}")
+
+
+def _gained_rules(change: Change, path: str, about: str) -> Iterator[Danger]:
+    """What the Kubernetes rules at the path of the new inputs allow beyond those of the old ones."""
     try:
-        new_grants = gained(kubernetes_grants(change.old.get("rules") or ()), kubernetes_grants(change.new["rules"]))
-    except (UnreadableError, KeyError):
-        yield _rights(f"The Kubernetes role {code(change.name)} gets rules that cannot be compared.")
+        before, after = (kubernetes_grants(find(inputs, path) or ()) for inputs in (change.old, change.new))
+    except UnreadableError:
+        yield _rights(f"{about} gets rules that cannot be compared.")
         return
-    if new_grants:
-        yield _rights(f"The Kubernetes role {code(change.name)} gains rights: {_granted(new_grants)}.")
+    if new_grants := gained(before, after):
+        yield _rights(f"{about} gains rights: {_granted(new_grants)}.")
 
 
 def _kubernetes_binding(change: Change) -> Iterator[Danger]:
@@ -236,9 +242,8 @@ _RULES: Mapping[str, Callable[[Change], Iterator[Danger]]] = {
     "aws:eks/nodeGroup:NodeGroup": _node_group,
     "gitlab:index/userRunner:UserRunner": _runner,
     "kubernetes:helm.sh/v3:Release": _release,
-    "aws:iam/rolePolicy:RolePolicy": _iam_policy(
-        "policy", "The IAM policy", "gives its role rights that it does not have yet"
-    ),
+    "aws:iam/policy:Policy": _iam_policy("policy", "The IAM policy", "allows more than it did"),
+    "aws:iam/rolePolicy:RolePolicy": _iam_policy("policy", "The IAM policy", "allows more than it did"),
     "aws:iam/role:Role": _iam_policy("assumeRolePolicy", "The IAM role", "can now be taken on"),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _attached_policy,
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": _pod_identity,

@@ -90,7 +90,7 @@ def test_a_policy_tells_just_the_rights_that_are_new() -> None:
     new = policy({"Action": ["ecr:PutImage"], "Resource": ["arn:a", "arn:b"]}, {"Action": "s3:*", "Resource": "*"})
     danger = only(step("update", POLICY, "push", {"policy": old}, {"policy": new}, details={"policy": "update"}))
     assert danger.concern is Concern.RIGHTS
-    assert danger.text.endswith("does not have yet: `ecr:PutImage` on `arn:b`; `s3:*` on `*`.")
+    assert danger.text.endswith("allows more than it did: `ecr:PutImage` on `arn:b`; `s3:*` on `*`.")
 
 
 def test_losing_rights_or_spelling_them_differently_is_no_danger() -> None:
@@ -118,19 +118,17 @@ def test_who_may_become_a_role_is_told() -> None:
 
 @pytest.mark.parametrize("after", [UNKNOWN, SECRET, "no JSON", '{"Statement": [{}]}'])
 def test_a_policy_that_cannot_be_compared_is_told_rather_than_passed_over(after: str) -> None:
-    danger = next(iter(found(step("update", POLICY, "push", {"policy": policy()}, {"policy": after}))))
+    danger = found(step("update", POLICY, "push", {"policy": policy()}, {"policy": after}))[0]
     assert danger.concern is Concern.RIGHTS
     assert "cannot be" in danger.text
 
 
 def test_managed_policies_and_pod_identities_are_told() -> None:
     attached = only(step("create", ATTACHMENT, new={"role": "push", "policyArn": "arn:aws:iam::aws:policy/Admin"}))
-    assert "`push` gains all rights of the managed policy `arn:aws:iam::aws:policy/Admin`" in attached.text
+    assert attached.text == "All rights of the policy `arn:aws:iam::aws:policy/Admin` go to the role `push`."
+    assert "of a policy that this update makes" in only(step("create", ATTACHMENT, new={"policyArn": UNKNOWN})).text
     account = {"namespace": "builds", "serviceAccount": "builds", "roleArn": UNKNOWN}
-    assert (
-        "`builds/builds` become a role known only during the update"
-        in only(step("create", ASSOCIATION, new=account)).text
-    )
+    assert "`builds/builds` become a role that this update makes" in only(step("create", ASSOCIATION, new=account)).text
 
 
 def test_kubernetes_rules_tell_just_the_rights_that_are_new() -> None:
@@ -138,6 +136,21 @@ def test_kubernetes_rules_tell_just_the_rights_that_are_new() -> None:
     wider = {**rule, "resources": ["pods", "secrets"]}
     danger = only(step("update", KUBERNETES_ROLE, "manager", {"rules": [rule]}, {"rules": [wider]}))
     assert danger.text.endswith("gains rights: `get` on `secrets`.")
+
+
+def test_the_rules_of_a_manager_are_compared_too() -> None:
+    def values(*verbs: str) -> dict[str, Any]:
+        return {"values": {"rbac": {"rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": list(verbs)}]}}}
+
+    changed = step("update", RELEASE, "arm64", values("get"), values("get", "list"), details={"values": "update"})
+    rights = [danger.text for danger in found(changed) if danger.concern is Concern.RIGHTS]
+    assert rights == ["The runner manager `arm64` gains rights: `list` on `secrets`."]
+
+
+@pytest.mark.parametrize("rules", [UNKNOWN, SECRET, [7]])
+def test_rules_that_cannot_be_compared_are_told(rules: object) -> None:
+    danger = found(step("update", KUBERNETES_ROLE, "manager", {"rules": []}, {"rules": rules}))[0]
+    assert "cannot be compared" in danger.text
 
 
 def test_a_published_pipeline_comes_with_its_difference() -> None:

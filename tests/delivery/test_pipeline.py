@@ -4,7 +4,6 @@ The scripts run in gitlab-ci-local, with a `pulumi` that prints what the real on
 """
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.render import PipelineFile
+from tests.delivery.checkout import Checkout
 from tests.delivery.previews import DATA
 from tests.pipeline.conftest import GitLabCiLocal
 from tests.pipeline.events import Event, merge_request, push, selected, started_by
@@ -115,57 +115,21 @@ def test_no_key_is_stored() -> None:
             assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} & set(job["variables"])
 
 
-class Checkout:
-    """The repository as a job finds it, and a `pulumi` whose output a test chooses."""
-
-    def __init__(self, folder: Path, run: GitLabCiLocal, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder, self._run, self._monkeypatch = folder, run, monkeypatch
-        self._calls = folder.parent / "calls"
-        tools = folder.parent / "tools"
-        tools.mkdir()
-        for name, text in (("pulumi", PULUMI), ("python3", VENV.replace("%s", sys.executable, 1))):
-            (tools / name).write_text(text)
-            (tools / name).chmod(0o755)
-        self._set(PATH=f"{tools}{os.pathsep}{os.environ['PATH']}", CALLS=str(self._calls), PYTHONPATH=str(ROOT))
-        folder.mkdir()
-        (folder / ".gitlab-ci.yml").write_text(FILE.read_text(encoding="utf-8"))
-        (folder / "requirements.txt").touch()
-        for command in (
-            ["init", "--quiet", "--initial-branch=main"],
-            ["add", "--all"],
-            ["-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "--message=All"],
-            ["remote", "add", "origin", "https://gitlab.example.com/platform/buildyard.git"],
-            ["update-ref", "refs/remotes/origin/main", "HEAD"],
-            ["symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main"],
-        ):
-            subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
-
-    def job(self, name: str, preview: str = "empty", exit_code: int = 0, outputs: str = "{}") -> str:
-        """Run one job; fails as the job does."""
-        self._set(PREVIEW=str(DATA / f"{preview}.json"), PREVIEW_EXIT=str(exit_code), OUTPUTS=outputs)
-        variables = [f"CI_PROJECT_DIR={self.folder}", "AWS_ID_TOKEN=a-token"]
-        arguments = [argument for variable in variables for argument in ("--variable", variable)]
-        return self._run(self.folder, name, "--force-shell-executor", *arguments)
-
-    def text(self, name: str) -> str:
-        return (self.folder / name).read_text()
-
-    @property
-    def calls(self) -> list[str]:
-        return self._calls.read_text().splitlines()
-
-    def _set(self, **variables: str) -> None:
-        for name, value in variables.items():
-            self._monkeypatch.setenv(name, value)
-
-
 @pytest.fixture
 def checkout(tmp_path: Path, gitlab_ci_local: GitLabCiLocal, monkeypatch: pytest.MonkeyPatch) -> Checkout:
-    return Checkout(tmp_path / "buildyard", gitlab_ci_local, monkeypatch)
+    """This repository, with a `pulumi` that prints what `run` chooses."""
+    tools = {"pulumi": PULUMI, "python3": VENV.replace("%s", sys.executable, 1)}
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return Checkout(tmp_path, gitlab_ci_local, monkeypatch, pipeline=FILE.read_text(encoding="utf-8"), tools=tools)
+
+
+def run(checkout: Checkout, job: str, preview: str = "empty", exit_code: int = 0, outputs: str = "{}") -> str:
+    checkout.set(PREVIEW=str(DATA / f"{preview}.json"), PREVIEW_EXIT=str(exit_code), OUTPUTS=outputs)
+    return checkout.job(job)
 
 
 def test_a_preview_leaves_note_counts_and_plan(checkout: Checkout) -> None:
-    log = checkout.job("preview:dev", "changed")
+    log = run(checkout, "preview:dev", "changed")
     assert "## Preview of `dev`: 3 to create" in log, "without a merge request nobody can read the preview"
     assert json.loads(checkout.text("counts.json")) == {"create": 5, "update": 11, "delete": 4}
     assert checkout.text("plan.json") == "the plan\n"
@@ -178,19 +142,19 @@ def test_a_preview_leaves_note_counts_and_plan(checkout: Checkout) -> None:
 @pytest.mark.parametrize(("preview", "exit_code"), [("failed-program", 255), ("failed-program", 0), ("empty", 255)])
 def test_a_failed_preview_fails_its_job_after_the_note(checkout: Checkout, preview: str, exit_code: int) -> None:
     with pytest.raises(AssertionError):
-        checkout.job("preview:dev", preview, exit_code)
+        run(checkout, "preview:dev", preview, exit_code)
     assert "## Preview of `dev`" in checkout.text("note.md")
 
 
 def test_an_update_does_what_was_planned_and_passes_its_outputs_on(checkout: Checkout) -> None:
-    checkout.job("preview:prod")
+    run(checkout, "preview:prod")
     outputs = {
         "registry-host": "h",
         "builder-image": "h/b:1",
         "push-role-arn": "arn",
         "repository-urls": {"a/b": "h/a/b"},
     }
-    checkout.job("up:prod", outputs=json.dumps(outputs))
+    run(checkout, "up:prod", outputs=json.dumps(outputs))
     assert checkout.calls[1].startswith("up --stack prod --plan plan.json --skip-preview --yes")
     assert "role/buildyard-deploy" in checkout.calls[1]
     assert checkout.text("outputs.env").splitlines() == [
@@ -203,11 +167,11 @@ def test_an_update_does_what_was_planned_and_passes_its_outputs_on(checkout: Che
 
 def test_an_update_without_a_plan_does_nothing(checkout: Checkout) -> None:
     with pytest.raises(AssertionError):
-        checkout.job("up:dev")
-    assert not (checkout.folder.parent / "calls").exists(), "something is deployed that nobody has read"
+        run(checkout, "up:dev")
+    assert not checkout.calls, "something is deployed that nobody has read"
 
 
 def test_drift_fails_its_job_and_says_what_drifted(checkout: Checkout) -> None:
     with pytest.raises(AssertionError):
-        checkout.job("drift:dev", "drift", exit_code=7)
+        run(checkout, "drift:dev", "drift", exit_code=7)
     assert "`tagLists[2]`: `privileged` → none" in checkout.text("note.md")
