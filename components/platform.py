@@ -25,7 +25,6 @@ from stacks.mistakes import Mistake, SettingsError
 from stacks.settings import Project, Settings
 from stacks.versions import BUILDER_VERSION
 
-BUILDER_REPOSITORY = "buildyard/builder"
 BUILDER_VARIABLE = "BUILDYARD_BUILDER_IMAGE"
 SERVICE_ACCOUNT = "builds"
 
@@ -93,7 +92,7 @@ class Platform(pulumi.ComponentResource):
         self._namespace = args.settings.runners.namespace or name
         registry = self._create_registry()
         nodes = {architecture: self._create_nodes(architecture) for architecture in args.settings.architectures}
-        identity = self._create_identity(registry)
+        identity = self._create_identity()
         runners = self._create_runners(identity, nodes)
         pipelines = {project.path: self._publish_pipeline(project) for project in args.settings.projects}
         self.outputs = {
@@ -111,17 +110,9 @@ class Platform(pulumi.ComponentResource):
         self.register_outputs({})
 
     @property
-    def _builder_repository(self) -> str | None:
-        """The repository of the image that jobs run in; none where the settings name an image of their own."""
-        if self._settings.runners.builder_image:
-            return None
-        prefix = self._settings.registry.prefix
-        return f"{prefix}/{BUILDER_REPOSITORY}" if prefix else BUILDER_REPOSITORY
-
-    @property
     def _builder_image(self) -> str:
         host = self._args.surroundings.account.registry_host
-        return self._settings.runners.builder_image or f"{host}/{self._builder_repository}:{BUILDER_VERSION}"
+        return self._settings.runners.builder_image or f"{host}/{self._settings.builder_repository}:{BUILDER_VERSION}"
 
     @property
     def _images(self) -> dict[str, str]:
@@ -133,7 +124,7 @@ class Platform(pulumi.ComponentResource):
         }
 
     def _create_registry(self) -> ImageRegistry:
-        builder = {self._builder_repository: BUILDER_REPOSITORY} if self._builder_repository else {}
+        builder = {self._settings.builder_repository: "builder"} if self._settings.builder_repository else {}
         args = ImageRegistryArgs(
             repositories={**self._images, **builder},
             registry=self._settings.registry,
@@ -153,7 +144,7 @@ class Platform(pulumi.ComponentResource):
         )
         return BuildNodes(f"{self._name}-{architecture}", args, pulumi.ResourceOptions(parent=self))
 
-    def _create_identity(self, registry: ImageRegistry) -> PushIdentity:
+    def _create_identity(self) -> PushIdentity:
         cluster = self._args.surroundings.cluster
         args = PushIdentityArgs(
             identity=self._settings.identity,
@@ -163,7 +154,7 @@ class Platform(pulumi.ComponentResource):
             namespace=self._namespace,
             service_account=SERVICE_ACCOUNT,
             # Not the builder's: who builds an image must not be able to change what every other build runs in.
-            repository_arns=[registry.repositories[repository].arn for repository in self._images],
+            repository_arns=[self._args.surroundings.account.repository_arn(name) for name in self._images],
             tags=self._tags,
         )
         return PushIdentity(self._name, args, pulumi.ResourceOptions(parent=self))

@@ -1,5 +1,6 @@
 """IAM and ECR policies as plain dictionaries: pure, so that reviewers and tests read them without Pulumi."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,12 +60,31 @@ def irsa_trust(*, oidc_provider_arn: str, namespace: str, service_account: str) 
     )
 
 
-def push(repository_arns: Sequence[str]) -> Document:
-    """Lets builds pull from and push to these repositories, and no others.
+MAX_POLICY_CHARACTERS = 6144
+"""Of one managed policy, blanks not counted."""
 
-    A token for the registry cannot be limited to repositories; what it is good for is the second statement.
+MAX_ROLE_POLICIES = 10
+"""Managed policies of one role, unless AWS has raised the account's quota.
+
+Source of both: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+"""
+
+
+def push(repository_arns: Sequence[str]) -> list[Document]:
+    """Lets builds pull from and push to these repositories, and no others: as many policies as the names need.
+
+    A token for the registry cannot be limited to repositories; what it is good for is the other statement.
     Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
     """
+    groups: list[list[str]] = [[]]
+    for arn in sorted(repository_arns):
+        if _characters(_push([*groups[-1], arn])) > MAX_POLICY_CHARACTERS:
+            groups.append([])
+        groups[-1].append(arn)
+    return [_push(group) for group in groups]
+
+
+def _push(repository_arns: Sequence[str]) -> Document:
     return _document(
         {"Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
         {
@@ -79,9 +99,13 @@ def push(repository_arns: Sequence[str]) -> Document:
                 "ecr:PutImage",
                 "ecr:UploadLayerPart",
             ],
-            "Resource": sorted(repository_arns),
+            "Resource": list(repository_arns),
         },
     )
+
+
+def _characters(document: Document) -> int:
+    return len(json.dumps(document, separators=(",", ":")))
 
 
 def image_expiry(*, keep_untagged_days: int, keep_cache_days: int) -> Document:

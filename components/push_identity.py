@@ -20,7 +20,8 @@ class PushIdentityArgs:
     """IAM's provider for the cluster's issuer; needed for IRSA alone."""
     namespace: str
     service_account: str
-    repository_arns: Sequence[pulumi.Input[str]]
+    repository_arns: Sequence[str]
+    """Known before the repositories are, so that a preview says in full which rights are given."""
     tags: Mapping[str, str]
 
 
@@ -67,16 +68,27 @@ class PushIdentity(pulumi.ComponentResource):
             oidc_provider_arn=args.oidc_provider_arn, namespace=args.namespace, service_account=args.service_account
         )
 
-    def _grant_push(self, role: aws.iam.Role) -> aws.iam.RolePolicy:
-        return aws.iam.RolePolicy(
-            f"{self._name}-push",
-            name="push",
-            role=role.name,
-            policy=pulumi.Output.all(*self._args.repository_arns).apply(push_policy),
+    def _grant_push(self, role: aws.iam.Role) -> list[aws.iam.RolePolicyAttachment]:
+        """Managed policies, since the names of a few hundred repositories are more than an inline one may hold."""
+        documents = policy_documents.push(self._args.repository_arns)
+        return [self._attach(role, f"{self._name}-push-{number}", each) for number, each in enumerate(documents, 1)]
+
+    def _attach(
+        self, role: aws.iam.Role, name: str, document: policy_documents.Document
+    ) -> aws.iam.RolePolicyAttachment:
+        policy = aws.iam.Policy(
+            name,
+            name=name,
+            description="Image builds: push to repositories of this stack",
+            policy=json.dumps(document),
+            tags=self._args.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
+        return aws.iam.RolePolicyAttachment(
+            name, role=role.name, policy_arn=policy.arn, opts=pulumi.ResourceOptions(parent=self)
+        )
 
-    def _associate(self, role: aws.iam.Role, rights: aws.iam.RolePolicy) -> None:
+    def _associate(self, role: aws.iam.Role, rights: Sequence[pulumi.Resource]) -> None:
         aws.eks.PodIdentityAssociation(
             f"{self._name}-push",
             cluster_name=self._args.cluster_name,
@@ -84,10 +96,5 @@ class PushIdentity(pulumi.ComponentResource):
             service_account=self._args.service_account,
             role_arn=role.arn,
             tags=self._args.tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=rights),
         )
-
-
-def push_policy(repository_arns: Sequence[str]) -> str:
-    """The rights to push, as IAM takes them."""
-    return json.dumps(policy_documents.push(repository_arns))

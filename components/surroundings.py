@@ -13,6 +13,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_gitlab as gitlab
 
+from components.policy_documents import MAX_ROLE_POLICIES, push
 from pipeline.inputs import registry_host
 from stacks.mistakes import Mistake, SettingsError
 from stacks.settings import Identity, Settings
@@ -35,6 +36,10 @@ class Account:
     def registry_host(self) -> str:
         """The account's ECR registry."""
         return registry_host(self.id, self.region)
+
+    def repository_arn(self, name: str) -> str:
+        """The ARN that a repository of this name has."""
+        return f"arn:{self.partition}:ecr:{self.region}:{self.id}:repository/{name}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +81,7 @@ def survey(settings: Settings, *, source: str) -> Surroundings:
     cluster = inquiry.cluster()
     scope = inquiry.gitlab()
     inquiry.instance_types()
+    inquiry.rights(account)
     if inquiry.mistakes or not (cluster and scope):
         raise SettingsError(inquiry.mistakes, source=source)
     return Surroundings(account=account, cluster=cluster, gitlab=scope)
@@ -110,6 +116,21 @@ class _Inquiry:
                 )
             )
         return Account(id=caller.account_id, region=aws.get_region().region, partition=aws.get_partition().partition)
+
+    def rights(self, account: Account) -> None:
+        """More repositories than one role may be given."""
+        settings = self._settings
+        images = [(project, image) for project in settings.projects for image in project.images]
+        needed = len(push([account.repository_arn(settings.repository_of(*each)) for each in images]))
+        if needed > MAX_ROLE_POLICIES:
+            self.mistakes.append(
+                Mistake(
+                    path="buildyard:projects",
+                    wrong=f"to push {len(images)} images a role needs {needed} policies, of which AWS gives it "
+                    f"{MAX_ROLE_POLICIES}",
+                    right="Divide the projects among stacks.",
+                )
+            )
 
     def cluster(self) -> Cluster | None:
         wanted = self._settings.cluster

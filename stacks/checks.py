@@ -17,6 +17,9 @@ T = TypeVar("T")
 RESOURCES = {"cpu": "CPU", "memory": "memory", "ephemeral_storage": "ephemeral storage"}
 """The fields of `Resources` and `Ceilings`, each with its name in a sentence."""
 
+CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+"""Variables that AWS's clients prefer to a pod's role; the published jobs clear them."""
+
 _RUNNERS = "buildyard:runners"
 _PROJECTS = "buildyard:projects"
 
@@ -26,15 +29,7 @@ def check(settings: Settings) -> Iterator[Mistake]:
     yield from _runner_scope(settings)
     yield from _runner_resources(settings)
     yield from _duplicates("project", ((project.path, f"{path}.path") for path, project in _projects(settings)))
-    yield from _duplicates(
-        "repository",
-        (
-            (settings.repository_of(project, image), f"{image_path}.{'repository' if image.repository else 'name'}")
-            for path, project in _projects(settings)
-            for image_path, image in _images(path, project)
-            if image.repository or image is _named(project, image.name)  # two of one name are reported as such, below
-        ),
-    )
+    yield from _duplicates("repository", _repositories(settings))
     for path, project in _projects(settings):
         names = ((image.name, f"{image_path}.name") for image_path, image in _images(path, project))
         yield from _duplicates("image", names)
@@ -53,6 +48,17 @@ def _projects(settings: Settings) -> Iterator[tuple[str, Project]]:
 
 def _images(path: str, project: Project) -> Iterator[tuple[str, Image]]:
     return _located(f"{path}.images", project.images)
+
+
+def _repositories(settings: Settings) -> Iterator[tuple[str, str]]:
+    if settings.builder_repository:
+        yield settings.builder_repository, f"{_RUNNERS}.builder-image"
+    for path, project in _projects(settings):
+        for image_path, image in _images(path, project):
+            if image.repository:
+                yield settings.repository_of(project, image), f"{image_path}.repository"
+            elif image is _named(project, image.name):  # a second one of its name is reported as such
+                yield settings.repository_of(project, image), f"{image_path}.name"
 
 
 def _named(project: Project, name: str) -> Image:
@@ -130,6 +136,13 @@ def _image(settings: Settings, path: str, image: Image) -> Iterator[Mistake]:
             wrong=f"{image.dockerfile!r}, seen from {image.context}, is outside the repository",
             right="Give a path relative to the context that stays in the repository.",
         )
+    for identifier, variable in image.secrets.items():
+        if variable in CREDENTIALS:
+            yield Mistake(
+                path=f"{path}.secrets.{identifier}",
+                wrong=f"{variable} is taken from every build, so that it cannot act for the pod's role",
+                right="Keep these credentials in a variable of another name.",
+            )
     if image.timeout_minutes > settings.runners.maximum_timeout_minutes:
         yield Mistake(
             path=f"{path}.timeout-minutes",

@@ -300,8 +300,15 @@ class Settings(Model):
 
     def repository_of(self, project: Project, image: Image) -> str:
         """The full name of the image's ECR repository."""
-        name = project.repository(image)
-        return f"{self.registry.prefix}/{name}" if self.registry.prefix else name
+        return self._prefixed(project.repository(image))
+
+    @property
+    def builder_repository(self) -> str | None:
+        """The repository of the image that jobs run in; none where the runners are given an image of their own."""
+        return None if self.runners.builder_image else self._prefixed("buildyard/builder")
+
+    def _prefixed(self, repository: str) -> str:
+        return f"{self.registry.prefix}/{repository}" if self.registry.prefix else repository
 
     def resources_of(self, image: Image) -> Resources:
         """What the image's build jobs get."""

@@ -31,7 +31,7 @@ def test_repositories_say_which_image_they_hold() -> None:
     images = {
         each.inputs["name"]: each.inputs["tags"]["buildyard:image"] for each in declared.of("ecr:Repository").values()
     }
-    assert images == {"platform/images/toolbox": "platform/images/toolbox", "buildyard/builder": "buildyard/builder"}
+    assert images == {"platform/images/toolbox": "platform/images/toolbox", "buildyard/builder": "builder"}
 
 
 def test_every_kubernetes_object_says_whose_it_is() -> None:

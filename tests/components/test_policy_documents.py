@@ -1,5 +1,7 @@
 """IAM and ECR policies, read as dictionaries."""
 
+import json
+
 from components import policy_documents
 
 REPOSITORIES = [f"arn:aws:ecr:ap-east-1:123456789012:repository/platform/{name}" for name in ("web", "base")]
@@ -7,7 +9,8 @@ PROVIDER = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.ap-east-1.amazonaws
 
 
 def test_builds_push_to_the_given_repositories_and_no_others() -> None:
-    log_in, push = policy_documents.push(REPOSITORIES)["Statement"]
+    [document] = policy_documents.push(REPOSITORIES)
+    log_in, push = document["Statement"]
     assert push["Resource"] == sorted(REPOSITORIES), "a build could overwrite images that are not the stack's"
     assert log_in == {"Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"}, (
         "only the registry's token may be asked for without a repository"
@@ -15,9 +18,19 @@ def test_builds_push_to_the_given_repositories_and_no_others() -> None:
 
 
 def test_builds_cannot_delete_images_or_change_repositories() -> None:
-    _, push = policy_documents.push(REPOSITORIES)["Statement"]
+    [document] = policy_documents.push(REPOSITORIES)
+    _, push = document["Statement"]
     forbidden = [action for action in push["Action"] if "*" in action or "Delete" in action or "Policy" in action]
     assert not forbidden, "a build could destroy or open the repositories that it pushes to"
+
+
+def test_more_repositories_than_a_policy_holds_get_more_policies() -> None:
+    arns = [f"arn:aws:ecr:ap-east-1:123456789012:repository/platform/images/service-{n:04}" for n in range(500)]
+    documents = policy_documents.push(arns)
+    assert [arn for each in documents for arn in each["Statement"][1]["Resource"]] == arns, "each once"
+    for document in documents:
+        assert len(json.dumps(document, separators=(",", ":"))) <= 6144, "IAM would refuse it"
+    assert len(documents) <= policy_documents.MAX_ROLE_POLICIES
 
 
 def test_pod_identity_gives_the_role_to_one_service_account_of_one_cluster() -> None:

@@ -28,7 +28,7 @@ def test_irsa_ties_it_by_the_service_accounts_annotation() -> None:
 
 def test_builds_may_push_exactly_the_stacks_images() -> None:
     declared = declare(projects=[project({"name": "base"}, {"name": "web"})])
-    [_, push] = declared.only("iam:RolePolicy").document("policy")["Statement"]
+    [_, push] = declared.only("iam:Policy").document("policy")["Statement"]
     repositories = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository"
     assert push["Resource"] == [f"{repositories}/platform/images/base", f"{repositories}/platform/images/web"], (
         "the builder's repository must not be among them: a build could change what all others run in"

@@ -31,6 +31,11 @@ def test_the_accounts_own_credentials_are_not() -> None:
     assert declare(registry={"account": "123456789012"}).all
 
 
+def test_more_images_than_one_role_can_push() -> None:
+    images = [{"name": f"a-service-with-a-long-name-{number:04}"} for number in range(1000)]
+    assert "Divide the projects among stacks" in refused(projects=[project(*images)])
+
+
 def test_a_cluster_that_does_not_exist() -> None:
     message = refused({"getCluster": "No cluster found for name: ci."})
     assert "buildyard:cluster.name: No cluster found for name: ci." in message

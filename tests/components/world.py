@@ -221,6 +221,7 @@ _COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
         "arn": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{inputs['name']}",
         "repositoryUrl": f"{REGISTRY}/{inputs['name']}",
     },
+    "Policy": lambda name, inputs: {"arn": f"arn:aws:iam::{ACCOUNT}:policy/{inputs['name']}"},
     "Role": lambda name, inputs: {"arn": f"arn:aws:iam::{ACCOUNT}:role/{inputs['name']}"},
     "LaunchTemplate": lambda name, inputs: {"name": f"{name}-abc1234", "latestVersion": 1},
     "NodeGroup": lambda name, inputs: {

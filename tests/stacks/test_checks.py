@@ -103,3 +103,15 @@ def test_projects_without_a_common_group_need_the_group_named() -> None:
 
 def test_a_timeout_beyond_the_runners_is_refused() -> None:
     assert f"{IMAGE}.timeout-minutes" in mistakes(projects=[project({"name": "a", "timeout-minutes": 500})])
+
+
+def test_credentials_that_jobs_clear_cannot_be_secrets() -> None:
+    found = mistakes(projects=[project({"name": "a", "secrets": {"aws": "AWS_SECRET_ACCESS_KEY"}})])
+    assert f"{IMAGE}.secrets.aws" in found
+
+
+def test_an_image_cannot_take_the_builders_repository() -> None:
+    images = [{"name": "a", "repository": "buildyard/builder"}]
+    found = mistakes(projects=[project(*images)])
+    assert f"{IMAGE}.repository" in found, "its builds could change what all others run in"
+    settings(runners={"builder-image": "registry.example.com/builder:1"}, projects=[project(*images)])

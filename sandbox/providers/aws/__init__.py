@@ -8,7 +8,7 @@ from sandbox.providers.aws.autoscaling import ScalingGroupTag
 from sandbox.providers.aws.connection import CONFIGURATION, AwsConnection
 from sandbox.providers.aws.ecr import LifecyclePolicy, Repository
 from sandbox.providers.aws.functions import FUNCTIONS
-from sandbox.providers.aws.iam import Role, RolePolicy, RolePolicyAttachment
+from sandbox.providers.aws.iam import Policy, Role, RolePolicyAttachment
 from sandbox.providers.aws.launch_template import LaunchTemplate
 from sandbox.providers.aws.node_group import NodeGroup
 from sandbox.providers.aws.pod_identity import PodIdentityAssociation
@@ -27,7 +27,7 @@ def provider(endpoint: str) -> Provider[AwsConnection]:
             Repository(),
             LifecyclePolicy(),
             Role(),
-            RolePolicy(),
+            Policy(),
             RolePolicyAttachment(),
             LaunchTemplate(),
             NodeGroup(),

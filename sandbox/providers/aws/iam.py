@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (methods keep the framework's signatures)
-"""IAM: roles, their inline policies and their attached ones."""
+"""IAM: roles, managed policies, and which role has which."""
 
 import json
 from collections.abc import Iterable
@@ -103,15 +103,18 @@ class Role(AwsKind):
         }
 
 
-class RolePolicy(AwsKind):
-    """https://www.pulumi.com/registry/packages/aws/api-docs/iam/rolepolicy/. The id is `role:name`."""
+class Policy(AwsKind):
+    """https://www.pulumi.com/registry/packages/aws/api-docs/iam/policy/. The id is the ARN."""
 
-    type = "aws:iam/rolePolicy:RolePolicy"
+    type = "aws:iam/policy:Policy"
     inputs: ClassVar = {
         "name": Property(replaces=True),
+        "description": Property(replaces=True),
+        "path": Property(default="/", replaces=True),
         "policy": Property(required=True, equal=same_policy),
-        "role": Property(required=True, replaces=True),
+        **TAGS,
     }
+    computed = frozenset({"arn", "policyId", "attachmentCount"})
     autoname = Autoname(property="name", limit=128)
 
     def validate(self, inputs: Properties) -> Iterable[tuple[str, str]]:
@@ -119,23 +122,57 @@ class RolePolicy(AwsKind):
             yield "policy", "An IAM policy is a JSON object, as text."
 
     def create(self, connection: AwsConnection, inputs: Properties) -> tuple[str, Properties]:
-        role, name, policy = inputs["role"], inputs["name"], inputs["policy"]
-        connection.iam().put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=policy)
-        return f"{role}:{name}", inputs
+        request: dict[str, Any] = {
+            "PolicyName": inputs["name"],
+            "PolicyDocument": inputs["policy"],
+            "Description": inputs.get("description"),
+            "Path": inputs["path"],
+            "Tags": [{"Key": key, "Value": value} for key, value in inputs.get("tags", {}).items()],
+        }
+        made = connection.iam().create_policy(**{key: value for key, value in request.items() if value is not None})
+        return self.made(connection, made["Policy"]["Arn"], inputs)
 
     def read(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> Properties:
-        role, _, name = resource_id.partition(":")
-        found = connection.iam().get_role_policy(RoleName=role, PolicyName=name)
-        return {"name": name, "role": role, "policy": _as_recorded(found["PolicyDocument"], outputs.get("policy"))}
+        client = connection.iam()
+        policy = client.get_policy(PolicyArn=resource_id)["Policy"]
+        version = client.get_policy_version(PolicyArn=resource_id, VersionId=policy["DefaultVersionId"])
+        return {
+            "arn": policy["Arn"],
+            "name": policy["PolicyName"],
+            "description": policy.get("Description") or None,
+            "path": policy["Path"],
+            "policy": _as_recorded(version["PolicyVersion"]["Document"], outputs.get("policy")),
+            "policyId": policy["PolicyId"],
+            "attachmentCount": policy["AttachmentCount"],
+            **tag_outputs({tag["Key"]: tag["Value"] for tag in policy.get("Tags", [])}),
+        }
 
     def update(
         self, connection: AwsConnection, resource_id: str, outputs: Properties, inputs: Properties
     ) -> Properties:
-        return self.create(connection, inputs)[1]
+        client = connection.iam()
+        if not same_policy(outputs["policy"], inputs["policy"]):
+            self._drop_versions(connection, resource_id)  # IAM keeps five, and refuses a sixth
+            client.create_policy_version(PolicyArn=resource_id, PolicyDocument=inputs["policy"], SetAsDefault=True)
+        added, removed = tag_changes(outputs, inputs)
+        if removed:
+            client.untag_policy(PolicyArn=resource_id, TagKeys=removed)
+        if added:
+            tags: Any = [{"Key": key, "Value": value} for key, value in added.items()]
+            client.tag_policy(PolicyArn=resource_id, Tags=tags)
+        return self.read(connection, resource_id, {**outputs, "policy": inputs["policy"]})
 
     def delete(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> None:
-        role, _, name = resource_id.partition(":")
-        connection.iam().delete_role_policy(RoleName=role, PolicyName=name)
+        self._drop_versions(connection, resource_id)
+        connection.iam().delete_policy(PolicyArn=resource_id)
+
+    @staticmethod
+    def _drop_versions(connection: AwsConnection, resource_id: str) -> None:
+        """Delete all versions but the one in force."""
+        client = connection.iam()
+        for version in client.list_policy_versions(PolicyArn=resource_id)["Versions"]:
+            if not version["IsDefaultVersion"]:
+                client.delete_policy_version(PolicyArn=resource_id, VersionId=version["VersionId"])
 
 
 class RolePolicyAttachment(AwsKind):

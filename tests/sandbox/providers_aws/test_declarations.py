@@ -16,7 +16,7 @@ ARGUMENTS = {
     "aws:ecr/repository:Repository": pulumi_aws.ecr.RepositoryArgs,
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": pulumi_aws.ecr.LifecyclePolicyArgs,
     "aws:iam/role:Role": pulumi_aws.iam.RoleArgs,
-    "aws:iam/rolePolicy:RolePolicy": pulumi_aws.iam.RolePolicyArgs,
+    "aws:iam/policy:Policy": pulumi_aws.iam.PolicyArgs,
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": pulumi_aws.iam.RolePolicyAttachmentArgs,
     "aws:ec2/launchTemplate:LaunchTemplate": pulumi_aws.ec2.LaunchTemplateArgs,
     "aws:eks/nodeGroup:NodeGroup": pulumi_aws.eks.NodeGroupArgs,

@@ -15,7 +15,7 @@ from tests.sandbox.providers_aws.managed import Managed
 REPOSITORY = "aws:ecr/repository:Repository"
 LIFECYCLE = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
 ROLE = "aws:iam/role:Role"
-ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+POLICY = "aws:iam/policy:Policy"
 ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
@@ -135,20 +135,28 @@ def test_a_role_changes_in_place(client: ProviderClient, unique: Unique) -> None
 
 def test_a_role_with_policies_is_not_deleted(client: ProviderClient, unique: Unique) -> None:
     role = make_role(client, unique("role"))
-    document = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": ["a:b", "a:c"], "Resource": "*"}}
-    policy = Managed(client, ROLE_POLICY, "push").create({"role": role.id, "policy": json.dumps(document)})
     attachment = Managed(client, ATTACHMENT, "worker").create(
         {"role": role.id, "policyArn": "arn:aws:iam::aws:policy/AmazonEKSWorkerNodePolicy"}
     )
     with pytest.raises(grpc.RpcError, match="DeleteConflict"):
         role.delete()
-    document["Statement"] = {"Effect": "Allow", "Action": ["a:c", "a:b"], "Resource": ["*"]}
-    assert policy.diff({"role": role.id, "policy": json.dumps(document)}) == {}, "lists have no order in IAM"
-    document["Statement"] = {"Effect": "Deny", "Action": ["a:c", "a:b"], "Resource": ["*"]}
-    assert policy.update({"role": role.id, "policy": json.dumps(document)}) == {"policy": "UPDATE"}
     assert attachment.diff({**attachment.inputs, "role": "other"}) == {"role": "UPDATE_REPLACE"}
-    for each in (attachment, policy, role):
+    for each in (attachment, role):
         each.delete()
+
+
+def test_a_policy_changes_in_place_as_often_as_it_must(client: ProviderClient, unique: Unique) -> None:
+    def document(*actions: str, effect: str = "Allow") -> str:
+        statement = {"Effect": effect, "Action": actions, "Resource": ["*"]}
+        return json.dumps({"Version": "2012-10-17", "Statement": statement})
+
+    policy = Managed(client, POLICY, unique("push")).create({"policy": document("a:b", "a:c"), "tags": {"a": "1"}})
+    assert policy.diff({"policy": document("a:c", "a:b"), "tags": {"a": "1"}}) == {}, "lists have no order in IAM"
+    for number in range(7):
+        changed = {"policy": document(f"a:{number}"), "tags": {"a": "1"}}
+        assert policy.update(changed) == {"policy": "UPDATE"}, "IAM keeps five versions, and the sixth change must fit"
+    assert policy.update({"policy": document("a:6", effect="Deny")}) == {"policy": "UPDATE", "tags": "DELETE"}
+    policy.delete()
 
 
 def test_a_launch_template_gets_a_version_with_each_change_of_what_it_launches(
