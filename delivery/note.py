@@ -9,7 +9,6 @@ from delivery.dangers import Danger, dangers
 from delivery.graph import graph
 from delivery.markdown import code, count, details, fence, row, some, table_head
 from delivery.preview import Change, Operation, Preview, PropertyChange
-from delivery.values import redacted
 
 LIMIT = 1_000_000
 """Characters of a note. Source: https://docs.gitlab.com/administration/instance_limits/#size-of-comments-and-descriptions-of-issues-merge-requests-and-epics"""
@@ -17,6 +16,7 @@ LIMIT = 1_000_000
 _MOST_PROPERTIES = 12
 _MOST_DANGERS = 200
 _MOST_ROWS = 1_000
+_MOST_MESSAGES = 20
 _LONGEST_MESSAGE = 5_000
 
 _VERBS = {
@@ -66,25 +66,25 @@ class _Section:
     items: Sequence[str]
     what: str
     most: int
-    separator: str = "\n"
 
     def fitted(self, room: int) -> str:
         """The section in at most so many characters, and the number of items left out; empty where nothing fits."""
         room -= len(self.head) + len(self._left_out(len(self.items))) + 2
         shown: list[str] = []
         for item in self.items[: self.most]:
-            room -= len(item) + len(self.separator)
+            room -= len(item) + 1
             if room < 0:
                 break
             shown.append(item)
         if not shown:
             return ""
-        text = f"{self.head}\n{self.separator.join(shown)}"
+        text = f"{self.head}\n" + "\n".join(shown)
         left_out = len(self.items) - len(shown)
         return f"{text}\n\n{self._left_out(left_out)}" if left_out else text
 
     def _left_out(self, number: int) -> str:
-        return f"_{count(number, f'more {self.what} is', f'more {self.what}s are')} not shown here; see the job's log._"
+        more = count(number, f"more {self.what} is", f"more {self.what}s are")
+        return f"_{more} not shown here; `pulumi preview` shows all._"
 
 
 def _headline(preview: Preview) -> str:
@@ -106,13 +106,10 @@ def _messages(preview: Preview) -> Iterator[str]:
 
 
 def _quoted(messages: Sequence[str]) -> Iterator[str]:
-    for message in messages[:20]:
-        text = redacted(message)
-        yield fence(
-            text if len(text) <= _LONGEST_MESSAGE else f"{text[:_LONGEST_MESSAGE]}\n… (the rest is in the job's log)"
-        )
-    if len(messages) > 20:
-        yield f"_{count(len(messages) - 20, 'more message')}: see the job's log._"
+    for message in messages[:_MOST_MESSAGES]:
+        yield fence(message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}\n…")
+    if len(messages) > _MOST_MESSAGES:
+        yield f"_{count(len(messages) - _MOST_MESSAGES, 'more message is', 'more messages are')} not shown here._"
 
 
 def _sections(changes: Sequence[Change]) -> Iterator[_Section]:

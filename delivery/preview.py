@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from delivery.values import differing, find, is_confidential, is_secret, shown
+from delivery.values import differing, find, is_confidential, is_secret, redacted, shown
 
 
 class PreviewError(Exception):
@@ -90,10 +90,6 @@ class Change:
     @property
     def name(self) -> str:
         return name_of(self.urn)
-
-    @property
-    def package(self) -> str:
-        return self.type.partition(":")[0]
 
     def changes(self, *properties: str) -> bool:
         """Whether any of these top-level properties differs."""
@@ -192,13 +188,13 @@ def _properties(step: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[st
 
 
 def _gist(entry: Mapping[str, Any]) -> str:
-    """A diagnostic without what only the program's author can use: of a Python traceback the exception alone."""
+    """A diagnostic without credentials, and of a Python traceback the exception alone."""
     lines = str(entry.get("message", "")).strip().removeprefix("error: ").splitlines()
     frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
     if frames:
         exceptions = [number for number in range(frames[-1], len(lines)) if not lines[number].startswith(" ")]
         lines = lines[exceptions[0] :] if exceptions else lines
-    text = "\n".join(lines).strip()
+    text = redacted("\n".join(lines).strip())
     return f"{name_of(entry['urn'])} ({type_of(entry['urn'])}): {text}" if entry.get("urn") else text
 
 

@@ -90,8 +90,8 @@ def test_five_thousand_changes_fit_and_what_is_left_out_is_counted() -> None:
     text = note("dev", preview(*large(5_000)))
     assert len(text) <= LIMIT
     assert "5,000 to delete" in text
-    assert "_4,800 more dangers are not shown here; see the job's log._" in text
-    assert "_4,000 more changes are not shown here; see the job's log._" in text
+    assert "_4,800 more dangers are not shown here; `pulumi preview` shows all._" in text
+    assert "_4,000 more changes are not shown here; `pulumi preview` shows all._" in text
     assert len(table_of(read(text))) == 1_000
 
 

@@ -117,6 +117,12 @@ def test_a_failed_program_is_told_by_its_exception_alone() -> None:
     assert "Traceback" not in failure
 
 
+def test_a_credential_in_an_error_is_kept_back() -> None:
+    said = {"severity": "error", "message": "401 for https://me:hunter2@example.com with glpat-abcdefghijklmnopqrst"}
+    [failure] = parse(json.dumps({"diagnostics": [said]})).failures
+    assert failure == "401 for https://[secret]@example.com with [secret]"
+
+
 def test_a_failed_provider_is_told_with_the_resource() -> None:
     failures = parse(real("failed-provider")).failures
     assert [failure.partition(": ")[0] for failure in failures] == ["arm64 (kubernetes:helm.sh/v3:Release)"]
