@@ -15,7 +15,7 @@ from rich.text import Text
 
 from sandbox import server
 from sandbox.engine import operation
-from sandbox.engine.display import Display, print_details, print_outputs, print_summary
+from sandbox.engine.display import Display, Terminal, print_details, print_outputs, print_summary
 from sandbox.engine.errors import EngineError
 from sandbox.engine.interrupt import INTERRUPTED
 from sandbox.engine.journal import Silence
@@ -30,11 +30,11 @@ _PIPELINE_TYPE = "gitlab:index/repositoryFile:RepositoryFile"
 
 def main() -> int:
     arguments = _parser().parse_args()
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     try:
         code: int = arguments.command(console, arguments)
     except (EngineError, server.ServerError) as error:
-        Console(stderr=True, highlight=False).print(Text(f"error: {error}", style="bold red"), soft_wrap=True)
+        Terminal(stderr=True, highlight=False).print(Text(f"error: {error}", style="bold red"), soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -151,8 +151,14 @@ def _open_stack(arguments: argparse.Namespace, world: World | None) -> Stack:
         project_root=_PROJECT_ROOT,
         data=data_directory(),
         ports=world.providers if world else {},
-        environment=os.environ | (world.environment() if world else {}),
+        environment=_program_environment(world),
     )
+
+
+def _program_environment(world: World | None) -> dict[str, str]:
+    """What the program inherits: nothing of the user's AWS settings, so that nothing can reach a real account."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return kept | (world.environment() if world else {})
 
 
 def _print_world(console: Console, world: World) -> None:

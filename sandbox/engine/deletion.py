@@ -18,7 +18,7 @@ def delete_leftovers(deployment: Deployment) -> None:
     protected = [state for state in leftovers if state.protect and not state.delete]
     for state in protected:
         deployment.fail(
-            state.urn,
+            state,
             "the program no longer has it, but it is protected; bring it back, or deploy it without `protect` first",
         )
     if protected and not deployment.preview:
@@ -54,6 +54,6 @@ def _delete(deployment: Deployment, state: ResourceState) -> bool:
     except CancelledError:
         return False
     except EngineError as error:
-        deployment.fail(state.urn, str(error), step)
+        deployment.fail(state, str(error))
         return False
     return True

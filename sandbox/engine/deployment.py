@@ -42,7 +42,7 @@ class Observer(Protocol):
     def ends(self, step: Step, state: ResourceState | None) -> None:
         """The step is done; `state` is the resource now, or None when it is gone."""
 
-    def fails(self, step: Step | None, urn: str, cause: str) -> None: ...
+    def fails(self, resource: ResourceState, cause: str) -> None: ...
 
     def says(self, severity: str, message: str, urn: str = "") -> None:
         """A message from the program or the engine; severity is debug, info, warning or error."""
@@ -98,20 +98,20 @@ class Deployment:
         for _ in range(PARALLEL_STEPS):
             self._slots.release()
 
-    def fail(self, urn: str, cause: str, step: Step | None = None) -> None:
+    def fail(self, resource: ResourceState, cause: str) -> None:
+        """Give a resource up. What depends on it is skipped, the rest goes on."""
         with self._lock:
             self.failures += 1
-            if urn:
-                self._failed.add(urn)
-        self._observer.fails(step, urn, cause)
+            self._failed.add(resource.urn)
+        self._observer.fails(resource, cause)
 
-    def refuse(self, urn: str, cause: str) -> None:
+    def refuse(self, resource: ResourceState, cause: str) -> None:
         """Fail a step that must not be done. A preview goes on, to show what would have been done."""
         if not self.preview:
             raise StepError(cause)
         with self._lock:
             self.failures += 1
-        self._observer.fails(None, urn, cause)
+        self._observer.fails(resource, cause)
 
     def register(self, goal: Goal) -> tuple[Result, ResourceState]:
         """Bring one resource to its goal. Raises CancelledError, and nothing else, if it was not tried."""
@@ -136,7 +136,7 @@ class Deployment:
                     raise StepError("the program registers this name twice; give one of the two another name")
                 return Result.DONE, self._advance(goal)
             except EngineError as error:
-                self.fail(new.urn, str(error))
+                self.fail(new, str(error))
                 return Result.FAILED, new
 
     def read(self, wanted: ResourceState) -> ResourceState:
@@ -197,7 +197,7 @@ class Deployment:
             return self._update(old, checked, diff)
         if old.protect and new.protect:
             self.refuse(
-                new.urn,
+                new,
                 f"a change of {', '.join(diff.replace_keys)} replaces it, but it is protected; "
                 "take `protect` off it and deploy that first",
             )
@@ -311,7 +311,7 @@ class Deployment:
         for dependent in reversed(self._replaced_with(old)):
             if dependent.protect:
                 self.refuse(
-                    old.urn,
+                    old,
                     f"its replacement needs {urns.describe(dependent.urn)} deleted, which is protected; "
                     "take `protect` off it and deploy that first",
                 )

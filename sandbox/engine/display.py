@@ -1,9 +1,10 @@
 """What a person sees of an operation: a live tree of resources on a terminal, plain lines anywhere else."""
 
-import json
+import os
+import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -13,11 +14,11 @@ from rich.text import Text
 from rich.tree import Tree
 
 from sandbox.engine import urn as urns
-from sandbox.engine.difference import changed_properties, property_lines
+from sandbox.engine.difference import changed_properties, property_lines, show_value
 from sandbox.engine.operation import Report
 from sandbox.engine.resource import ResourceState
 from sandbox.engine.steps import Operation, Step
-from sandbox.values import UNKNOWN_SENTINEL, Properties, mask, reveal
+from sandbox.values import Properties, PropertyValue, reveal
 
 _STYLES = {
     Operation.SAME: (" ", "dim", "unchanged"),
@@ -58,6 +59,13 @@ class _Row:
         return self.running or self.failed or (self.step is not None and self.step.operation not in _QUIET)
 
 
+class Terminal(Console):
+    """Where things are shown. Its reader may leave, as `head` does after its last line: what runs goes on unseen."""
+
+    def on_broken_pipe(self) -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class Display:
     """Shows an operation while it runs. Use it as a context manager around the operation."""
 
@@ -82,7 +90,9 @@ class Display:
     def begins(self, step: Step) -> None:
         with self._lock:
             row = self._rows.setdefault(step.urn, _Row(step.urn, step.resource.parent))
-            # The parts of a replacement keep the row of the whole.
+            # A replacement is announced when its first part is done, and later parts keep its row.
+            if step.operation is not Operation.REPLACE:
+                row.began = time.monotonic()
             if not (row.step and row.step.operation is Operation.REPLACE and step.operation.is_part):
                 row.step = step
             row.seconds = None
@@ -96,15 +106,13 @@ class Display:
         if self._live is None and step.operation not in _QUIET and not urns.is_default_provider(step.urn):
             self._console.print(_line(row), soft_wrap=True)
 
-    def fails(self, step: Step | None, urn: str, cause: str) -> None:
-        subject = ""
-        if urn:
-            subject = f"{urns.describe(urn)}: "
-            with self._lock:
-                row = self._rows.setdefault(urn, _Row(urn, step.resource.parent if step else ""))
-                row.failed = True
-                row.seconds = time.monotonic() - row.began
-        self._console.print(Text(f"error: {subject}{cause}", style="bold red"), soft_wrap=True)
+    def fails(self, resource: ResourceState, cause: str) -> None:
+        with self._lock:
+            row = self._rows.setdefault(resource.urn, _Row(resource.urn, resource.parent))
+            row.failed = True
+            row.seconds = time.monotonic() - row.began
+        message = f"error: {urns.describe(resource.urn)}: {cause}"
+        self._console.print(Text(message, style="bold red"), soft_wrap=True)
 
     def says(self, severity: str, message: str, urn: str = "") -> None:  # noqa: ARG002 (an observer's signature)
         prefix = f"{severity}: " if severity in _MESSAGE_STYLES else ""
@@ -117,7 +125,7 @@ class Display:
             return
         self.says("warning", f"{what} has drifted:")
         for line in property_lines(Step(operation=Operation.UPDATE, old=step.old, new=state)):
-            self.says("info", f"    {line}")
+            self.says("info", f"    {line.text}")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The tree as it is now, cut to what runs when it would not fit on the screen."""
@@ -174,17 +182,24 @@ def print_details(console: Console, report: Report) -> None:
             symbol, style, word = _STYLES[step.operation]
             console.print(Text(f"\n{symbol} {word} {urns.describe(step.urn)}", style=style))
         for line in lines:
-            console.print(Text(f"    {line}", style=colours.get(line.strip()[:1], "")), soft_wrap=True)
+            console.print(Text(f"    {line.text}", style=colours.get(line.mark, "")), soft_wrap=True)
 
 
 def print_outputs(console: Console, outputs: Properties, *, show_secrets: bool = False) -> None:
-    """What the program exports, as a table."""
+    """What the program exports, as a table with a row for every leaf of a mapping."""
     table = Table("output", "value", box=None, header_style="bold", pad_edge=False)
     table.columns[1].overflow = "fold"
-    for name, value in sorted((reveal(outputs) if show_secrets else mask(outputs)).items()):
-        shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        table.add_row(name, Text("(known once deployed)" if shown == UNKNOWN_SENTINEL else shown))
+    for name, value in _leaves("", reveal(outputs) if show_secrets else outputs):
+        table.add_row(Text(name), Text(value if isinstance(value, str) else show_value(value)))
     console.print(table)
+
+
+def _leaves(name: str, value: PropertyValue) -> Iterator[tuple[str, PropertyValue]]:
+    if not isinstance(value, dict):
+        yield name, value
+        return
+    for key in sorted(value):
+        yield from _leaves(f"{name}.{key}" if name else key, value[key])
 
 
 def _line(row: _Row) -> Text:

@@ -36,10 +36,10 @@ class Journal:
     def ends(self, step: Step, state: ResourceState | None) -> None:
         self._display.ends(step, state)
 
-    def fails(self, step: Step | None, urn: str, cause: str) -> None:
+    def fails(self, resource: ResourceState, cause: str) -> None:
         with self._lock:
-            self.messages.append(Message("error", f"{urns.describe(urn)}: {cause}" if urn else cause, urn))
-        self._display.fails(step, urn, cause)
+            self.messages.append(Message("error", f"{urns.describe(resource.urn)}: {cause}", resource.urn))
+        self._display.fails(resource, cause)
 
     def says(self, severity: str, message: str, urn: str = "") -> None:
         if severity == "debug":
@@ -71,6 +71,6 @@ class Silence:
 
     def ends(self, step: Step, state: ResourceState | None) -> None: ...
 
-    def fails(self, step: Step | None, urn: str, cause: str) -> None: ...
+    def fails(self, resource: ResourceState, cause: str) -> None: ...
 
     def says(self, severity: str, message: str, urn: str = "") -> None: ...

@@ -96,7 +96,8 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             except CancelledError:
                 raise
             except EngineError as error:
-                self._deployment.fail(urn, str(error))
+                resource = ResourceState(urn=urn, type=request.type, custom=request.custom, parent=request.parent)
+                self._deployment.fail(resource, str(error))
                 return resource_pb2.RegisterResourceResponse(urn=urn, result=resource_pb2.FAIL)
             return resource_pb2.RegisterResourceResponse(
                 urn=state.urn, id=state.id, object=to_struct(state.outputs), result=_RESULTS[result]

@@ -25,7 +25,7 @@ def refresh(deployment: Deployment, observer: Observer) -> None:
         except CancelledError:
             return None
         except EngineError as error:
-            deployment.fail(state.urn, f"reading it: {error}", Step(operation=Operation.REFRESH, old=state))
+            deployment.fail(state, f"reading it: {error}")
             return None
 
     with ThreadPoolExecutor(PARALLEL_STEPS, thread_name_prefix="refresh") as pool:

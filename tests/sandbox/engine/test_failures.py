@@ -168,6 +168,15 @@ def test_a_second_update_is_refused_and_told_who_holds_the_stack(bench: Bench) -
     assert first.wait(60) == 0, "the first one is not disturbed"
 
 
+def test_an_update_goes_on_when_nobody_reads_its_output_any_more(bench: Bench) -> None:
+    bench.program('first = Thing("first")\nThing("second", of=first.arn)')
+    process = bench.start_update()
+    assert process.stdout is not None
+    process.stdout.close()  # as in `python -m sandbox up | head -1`
+    assert process.wait(60) == 0
+    assert {"first", "second"} < set(bench.resources())
+
+
 def _wait_for_call(bench: Bench, method: str, name: str, process: "subprocess.Popen[str]") -> None:
     deadline = time.monotonic() + 60
     while (method, name) not in bench.provider.calls:

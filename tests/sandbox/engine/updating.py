@@ -3,17 +3,15 @@
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 from sandbox.engine import operation
-from sandbox.engine.display import Display
+from sandbox.engine.display import Display, Terminal
 from sandbox.engine.errors import EngineError
 from tests.sandbox.engine.bench import Bench
 from tests.sandbox.engine.fake_provider import FakeProvider
 
 if __name__ == "__main__":
     stack = Bench(Path(sys.argv[1]), FakeProvider(), int(sys.argv[2])).stack()
-    with Display(Console(), "Update") as display:
+    with Display(Terminal(), "Update") as display:
         try:
             report = operation.update(stack, display)
         except EngineError as error:
