@@ -114,7 +114,7 @@ class Ecr:
             return _error(404, "NAME_UNKNOWN", message)
         if action == "ecr:PutImage" and ":" not in reference:
             with self._moving_tags:
-                if _immutable(settings, reference) and self._images.has_tag(repository, reference):
+                if is_immutable(settings, reference) and self._images.has_tag(repository, reference):
                     message = (
                         f"The image tag '{reference}' already exists in the '{repository}' repository and cannot be "
                         "overwritten because the tag is immutable."
@@ -165,7 +165,7 @@ class Ecr:
             )
 
 
-def _immutable(repository: Mapping[str, Any], tag: str) -> bool:
+def is_immutable(repository: Mapping[str, Any], tag: str) -> bool:
     """Whether a tag stays once it is there.
 
     Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html

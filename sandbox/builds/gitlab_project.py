@@ -34,7 +34,7 @@ class GitLabProject:
         branch = project["default_branch"]
         git = _Git(worker, directory)
         git.clone(f"{self.url}/{self.path}.git")
-        git("checkout", "--quiet", *(["--detach"] if event.trigger is Trigger.TAG else []), event.ref)
+        git("checkout", "--quiet", f"tags/{event.ref}" if event.trigger is Trigger.TAG else event.ref)
         git("config", "user.name", "Sandbox")
         git("config", "user.email", "sandbox@example.com")
         git("update-ref", f"refs/remotes/origin/{branch}", _base(git, event, branch))

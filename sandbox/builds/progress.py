@@ -72,6 +72,10 @@ class Progress:
             if step["number"] not in job.steps:
                 job.steps[step["number"]] = Step(instruction=step["instruction"])
                 self._say(job.name, step["instruction"])
-        elif (outcome := _OUTCOME.fullmatch(text)) and (known := job.steps.get(outcome["number"])):
+            return
+        outcome = _OUTCOME.fullmatch(text)
+        known = job.steps.get(outcome["number"]) if outcome else None
+        # What comes from the cache may still be fetched for a later step, and is then "done" as well.
+        if outcome and known and not known.cached:
             known.cached = outcome["outcome"] == "CACHED"
             self._say(job.name, f"{known.instruction}: {outcome['outcome'].lower()}")

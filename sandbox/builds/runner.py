@@ -4,12 +4,14 @@ Its shell executor runs them on this machine. A job finds what the builder image
 it by its environment.
 """
 
+import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -33,11 +35,17 @@ class Runner:
     ) -> int:
         """Run the pipeline in `file`, and the jobs `by_hand` that wait for somebody to start them.
 
-        `report` gets each line that the runner says. Returns its exit status: 0 if all jobs succeeded.
+        `report` gets each line that the runner says. Returns its exit status: 0 if all jobs succeeded. Raises
+        RuntimeError with the runner's words when it cannot read the pipeline.
         """
         self._write_variables(checkout)
         with self.worker.scratch() as home:
-            command = [*self._command(checkout, file, home), *(word for job in by_hand for word in ("--manual", job))]
+            command = self._command(checkout, file, home)
+            jobs = due(self._list(checkout, command, home), by_hand)
+            if not jobs:
+                return 0
+            # Named one by one: a pipeline as a whole is refused that has a job by hand which others need.
+            command += [*jobs, *(word for job in by_hand for word in ("--manual", job))]
             process = self.worker.start(
                 command,
                 cwd=checkout.directory,
@@ -69,6 +77,15 @@ class Runner:
             *unset,
         ]
 
+    def _list(self, checkout: Checkout, command: Sequence[str], home: Path) -> Any:
+        """All jobs of the pipeline, as the runner reads them."""
+        done = self.worker.run(
+            [*command, "--list-json"], cwd=checkout.directory, env=self._full_environment(home), capture_output=True
+        )
+        if done.returncode:
+            raise RuntimeError(f"The runner cannot read the pipeline: {done.stderr.strip() or done.stdout.strip()}")
+        return json.loads(done.stdout)
+
     def _write_variables(self, checkout: Checkout) -> None:
         """As a file, since the arguments of a process are there for everybody to read."""
         content = {key: {"type": "variable", "values": {"*": value}} for key, value in checkout.variables.items()}
@@ -86,6 +103,23 @@ class Runner:
             "TMPDIR": str(temporary),
             "NO_COLOR": "1",
         }
+
+
+def due(jobs: Iterable[Mapping[str, Any]], by_hand: Iterable[str]) -> list[str]:
+    """The jobs that run: those that start by themselves or `by_hand`, but none that waits for one which does not."""
+    started = set(by_hand)
+    running = {job["name"]: job for job in jobs if job["when"] != "manual" or job["name"] in started}
+    waiting = {job["name"] for job in jobs if job["when"] == "manual"} - started
+    absent = {job["name"] for job in jobs if job["when"] == "never"}
+    while True:
+        stuck = {
+            name
+            for name, job in running.items()
+            if name not in waiting | absent and any(need["job"] in waiting for need in job.get("needs") or [])
+        }
+        if not stuck:
+            return [name for name in running if name not in waiting | absent]
+        waiting |= stuck
 
 
 def _follow(process: subprocess.Popen[bytes], report: Callable[[str], None]) -> int:

@@ -1,0 +1,116 @@
+"""A company whose image projects are really built, and what a test asks about a build."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from sandbox.builds.environment import BuildEnvironment, build_environment
+from sandbox.builds.events import Event, Trigger
+from sandbox.builds.gitlab_project import Checkout, GitLabProject
+from sandbox.builds.parts import MissingPartsError, require
+from sandbox.builds.progress import Job
+from sandbox.builds.run import Result, run
+from sandbox.builds.worker import Worker
+from sandbox.world import REGION
+from tests.sandbox.builds.company import BRANCH, BUILDS, Company, ImageProject, company
+
+DOCKERFILE = """\
+FROM busybox:1.37
+COPY dependencies /dependencies
+RUN cat /dependencies > /installed
+COPY source /source
+"""
+FILES = {"app/Dockerfile": DOCKERFILE, "app/dependencies": "one\n", "app/source": "print 1\n"}
+"""An image whose second step depends on `dependencies` alone, and whose third on `source`."""
+
+
+@dataclass(kw_only=True)
+class Yard:
+    """Runs pipelines, each in a fresh clone with fresh BuildKit state."""
+
+    company: Company
+    around: BuildEnvironment
+    directory: Path
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def project(
+        self, images: Sequence[Mapping[str, Any]] | None = None, files: Mapping[str, str] | None = None
+    ) -> ImageProject:
+        """A project of its own for a test; by default with the one image `app` for amd64."""
+        default = [{"name": "app", "context": "app", "architectures": ["amd64"]}]
+        return self.company.project(f"{self.directory.name}-{next(self._numbers)}", images or default, files or FILES)
+
+    def check_out(self, project: ImageProject, event: Event | None = None) -> Checkout:
+        """What an event's pipeline runs in; by default a schedule's, which builds everything."""
+        worker = self.around.runner.worker
+        source = GitLabProject(url=self.company.gitlab, path=project.path, token=self.company.token)
+        directory = worker.own(self.directory / f"run-{next(self._numbers)}") / "checkout"
+        return source.check_out(event or Event.on_schedule(BRANCH), directory, worker)
+
+    def run(self, checkout: Checkout, by_hand: Sequence[str] = ()) -> Result:
+        """Run a pipeline's jobs, or run them all again as retries do."""
+        return run(self.around, checkout, ".gitlab-ci.yml", by_hand, Console(quiet=True))
+
+    def build(self, project: ImageProject, event: Event | None = None, by_hand: Sequence[str] = ()) -> Result:
+        """Run an event's pipeline, from a clone of its own."""
+        return self.run(self.check_out(project, event), by_hand)
+
+    def tags(self, project: ImageProject, image: str = "app") -> set[str]:
+        """The tags of an image's repository."""
+        try:
+            return set(self.around.images.read(f"{project.path}/{image}/tags/list")["tags"] or [])
+        except LookupError:
+            return set()
+
+
+def on_branch(branch: str, trigger: Trigger = Trigger.SCHEDULE) -> Event:
+    return Event(trigger=trigger, ref=branch)
+
+
+def job(result: Result, name: str) -> Job:
+    """The job of this name, which must have run."""
+    return next(each for each in result.jobs if each.name == name)
+
+
+def words(job: Job) -> str:
+    """What the job said last, for a failing assertion to show."""
+    return "\n".join(job.tail)
+
+
+@pytest.fixture(scope="session")
+def worker() -> Worker:
+    try:
+        return require(Path(tempfile.gettempdir()))
+    except MissingPartsError as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+
+
+@pytest.fixture(scope="session")
+def built_company(worker: Worker) -> Iterator[tuple[Company, Path]]:
+    with tempfile.TemporaryDirectory(prefix="buildyard-test-", ignore_cleanup_errors=True) as folder:
+        directory = Path(folder)
+        directory.chmod(0o755)  # the worker runs in it
+        with company(directory) as made:
+            yield made, directory
+
+
+@pytest.fixture(scope="session")
+def yard(built_company: tuple[Company, Path], worker: Worker) -> Iterator[Yard]:
+    with open_yard(built_company, worker) as opened:
+        yield opened
+
+
+@contextmanager
+def open_yard(built_company: tuple[Company, Path], worker: Worker, name: str = "builds") -> Iterator[Yard]:
+    made, directory = built_company
+    place = worker.own(directory / name)
+    with build_environment(aws=made.aws, region=REGION, account=BUILDS, directory=place, worker=worker) as around:
+        yield Yard(company=made, around=around, directory=place)

@@ -1,0 +1,109 @@
+"""What is read without building anything: the runner's words, policies, which jobs are due, immutable tags."""
+
+from typing import Any
+
+import pytest
+
+from sandbox.builds.ecr import is_immutable
+from sandbox.builds.events import Event, Trigger
+from sandbox.builds.progress import Progress
+from sandbox.builds.rights import allows
+from sandbox.builds.runner import due
+
+REPOSITORY = "arn:aws:ecr:ap-east-1:123456789012:repository/platform/images/web"
+
+
+def _statement(effect: str = "Allow", action: Any = "ecr:PutImage", resource: Any = REPOSITORY) -> dict[str, Any]:
+    return {"Effect": effect, "Action": action, "Resource": resource}
+
+
+@pytest.mark.parametrize(
+    ("statements", "allowed"),
+    [
+        ([_statement()], True),
+        ([_statement(action=["ecr:putimage", "s3:GetObject"])], True),
+        ([_statement(resource="arn:aws:ecr:*:123456789012:repository/platform/*")], True),
+        ([_statement(resource=f"{REPOSITORY}2")], False),
+        ([_statement(action="ecr:BatchGetImage")], False),
+        ([_statement(action="ecr:*"), _statement("Deny")], False),
+        ([], False),
+    ],
+)
+def test_rights_are_what_policies_say(statements: list[dict[str, Any]], allowed: bool) -> None:
+    assert allows([{"Statement": statements}], "ecr:PutImage", REPOSITORY) is allowed
+
+
+def test_a_condition_is_refused_rather_than_overlooked() -> None:
+    policy = {"Statement": [{**_statement(), "Condition": {"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}}]}
+    with pytest.raises(ValueError, match="cannot judge Condition"):
+        allows([policy], "ecr:PutImage", REPOSITORY)
+
+
+@pytest.mark.parametrize(
+    ("mutability", "tag", "stays"),
+    [
+        ("MUTABLE", "v1", False),
+        ("IMMUTABLE", "latest", True),
+        ("IMMUTABLE_WITH_EXCLUSION", "v1", True),
+        ("IMMUTABLE_WITH_EXCLUSION", "latest", False),
+        ("IMMUTABLE_WITH_EXCLUSION", "buildcache-master-amd64", False),
+        ("MUTABLE_WITH_EXCLUSION", "latest", True),
+        ("MUTABLE_WITH_EXCLUSION", "v1", False),
+    ],
+)
+def test_exclusions_turn_a_repositorys_mutability_around(mutability: str, tag: str, stays: bool) -> None:
+    filters = [{"filterType": "WILDCARD", "filter": each} for each in ("latest", "buildcache-*")]
+    repository = {"imageTagMutability": mutability, "imageTagMutabilityExclusionFilters": filters}
+    assert is_immutable(repository, tag) is stays
+
+
+def _job(name: str, when: str = "on_success", needs: tuple[str, ...] = ()) -> dict[str, Any]:
+    return {"name": name, "when": when, "needs": [{"job": need} for need in needs]}
+
+
+JOBS = [
+    _job("manifest", needs=("build", "tag")),
+    _job("build", "manual"),
+    _job("tag"),
+    _job("other", needs=("absent",)),
+    _job("absent", "never"),
+    _job("last", needs=("manifest",)),
+]
+
+
+def test_jobs_behind_one_that_nobody_started_wait_for_it() -> None:
+    assert due(JOBS, []) == ["tag", "other"]
+
+
+def test_a_job_started_by_hand_brings_those_behind_it() -> None:
+    assert due(JOBS, ["build"]) == ["manifest", "build", "tag", "other", "last"]
+
+
+def test_a_step_from_the_cache_stays_so_when_its_layers_are_fetched() -> None:
+    said: list[str] = []
+    progress = Progress(lambda job, words: said.append(f"{job} {words}"))
+    for line in [
+        "build-app:amd64  starting shell (build)",
+        "build-app:amd64  > #4 [1/3] FROM docker.io/library/busybox:1.37",
+        "build-app:amd64  > #4 DONE 0.1s",
+        "build-app:amd64  > #5 [stage-1 2/3] RUN make",
+        "build-app:amd64  > #5 CACHED",
+        "build-app:amd64  > #5 DONE 0.2s",
+        "build-app:amd64  > #6 [stage-1 3/3] COPY . .",
+        "build-app:amd64  > #6 DONE 0.0s",
+        "build-app:amd64  finished in 1.2 s",
+        "other:amd64      starting shell (build)",
+        "other:amd64      finished in 1.2 s  FAIL 1",
+    ]:
+        progress.take(line)
+    built, other = progress.jobs.values()
+    assert (len(built.steps), built.cached) == (2, 1), "FROM runs nothing that could be cached"
+    assert (built.passed, other.passed) == (True, False)
+    assert "build-app:amd64 RUN make: cached" in said
+
+
+def test_only_branches_have_the_branchs_variable() -> None:
+    """GitLab leaves it out of the pipelines of tags and merge requests; rules and scripts tell these apart by that."""
+    for trigger in Trigger:
+        variables = Event(trigger=trigger, ref="x").variables("master", 1)
+        assert ("CI_COMMIT_BRANCH" in variables) == (trigger not in (Trigger.TAG, Trigger.MERGE_REQUEST))
