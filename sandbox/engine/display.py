@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
@@ -119,13 +118,14 @@ class Display:
         self._console.print(Text(prefix + message, style=_MESSAGE_STYLES.get(severity, "")), soft_wrap=True)
 
     def _show_drift(self, step: Step, state: ResourceState | None) -> None:
+        """Say what somebody changed or deleted. What the cloud itself keeps changing, such as counters, is no drift."""
         what = urns.describe(step.urn)
         if state is None:
             self.says("warning", f"{what} is gone: somebody deleted it.")
-            return
-        self.says("warning", f"{what} has drifted:")
-        for line in property_lines(Step(operation=Operation.UPDATE, old=step.old, new=state)):
-            self.says("info", f"    {line.text}")
+        elif lines := list(property_lines(Step(operation=Operation.UPDATE, old=step.old, new=state))):
+            self.says("warning", f"{what} has drifted:")
+            for line in lines:
+                self.says("info", f"    {line.text}")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The tree as it is now, cut to what runs when it would not fit on the screen."""
@@ -186,12 +186,12 @@ def print_details(console: Console, report: Report) -> None:
 
 
 def print_outputs(console: Console, outputs: Properties, *, show_secrets: bool = False) -> None:
-    """What the program exports, as a table with a row for every leaf of a mapping."""
-    table = Table("output", "value", box=None, header_style="bold", pad_edge=False)
-    table.columns[1].overflow = "fold"
-    for name, value in _leaves("", reveal(outputs) if show_secrets else outputs):
-        table.add_row(Text(name), Text(value if isinstance(value, str) else show_value(value)))
-    console.print(table)
+    """What the program exports, as a table with a row for every leaf of a mapping; values stay whole, to be copied."""
+    rows = list(_leaves("", reveal(outputs) if show_secrets else outputs))
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, value in rows:
+        shown = value if isinstance(value, str) else show_value(value)
+        console.print(Text.assemble((f"{name:{width}}  ", "bold"), shown), soft_wrap=True)
 
 
 def _leaves(name: str, value: PropertyValue) -> Iterator[tuple[str, PropertyValue]]:

@@ -1,7 +1,7 @@
 """What a person sees: the tree, plain lines without a terminal, differences, outputs."""
 
 import io
-import textwrap
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -55,19 +55,33 @@ def test_on_a_terminal_resources_hang_under_their_parents() -> None:
     assert any("Thing b" in line and "failed" in line for line in tree)
 
 
+def test_drift_is_what_a_program_could_say_and_not_a_counter_of_the_clouds() -> None:
+    old = ResourceState(urn=_urn("a"), type="t", custom=True, inputs={"size": 1}, outputs={"size": 1, "users": 0})
+    counted = replace(old, outputs={"size": 1, "users": 7})
+    edited = replace(old, inputs={"size": 9})
+    step = Step(operation=Operation.REFRESH, old=old, new=old)
+    shown = []
+    for state in (counted, edited, None):
+        display = Display(Console(file=(text := io.StringIO()), width=100), "Preview")
+        display.begins(step)
+        display.ends(step, state)
+        shown.append(text.getvalue())
+    assert shown[0] == ""
+    assert "has drifted" in shown[1]
+    assert "~ size: 1 => 9" in shown[1]
+    assert "somebody deleted it" in shown[2]
+
+
 def test_outputs_are_a_table_of_leaves_with_secrets_masked() -> None:
     values: Properties = {"urls": {"b": "https://b", "a": ["x", 1]}, "token": Secret("hunter2"), "later": UNKNOWN}
     console = Console(file=(text := io.StringIO()), width=100)
     print_outputs(console, values)
-    assert text.getvalue().replace(" ", "") == textwrap.dedent(
-        """\
-        outputvalue
-        later(knownoncedeployed)
-        token[secret]
-        urls.a["x",1]
-        urls.bhttps://b
-        """
-    )
+    assert text.getvalue().splitlines() == [
+        "later   (known once deployed)",
+        "token   [secret]",
+        'urls.a  ["x", 1]',
+        "urls.b  https://b",
+    ]
     print_outputs(Console(file=(clear := io.StringIO()), width=100), values, show_secrets=True)
     assert "hunter2" in clear.getvalue(), "when asked for, and only then"
 
