@@ -104,7 +104,10 @@ class Role(AwsKind):
 
 
 class Policy(AwsKind):
-    """https://www.pulumi.com/registry/packages/aws/api-docs/iam/policy/. The id is the ARN."""
+    """https://www.pulumi.com/registry/packages/aws/api-docs/iam/policy/. The id is the ARN.
+
+    Without `attachmentCount`, which changes whenever somebody attaches the policy, and which nobody here reads.
+    """
 
     type = "aws:iam/policy:Policy"
     inputs: ClassVar = {
@@ -114,7 +117,7 @@ class Policy(AwsKind):
         "policy": Property(required=True, equal=same_policy),
         **TAGS,
     }
-    computed = frozenset({"arn", "policyId", "attachmentCount"})
+    computed = frozenset({"arn", "policyId"})
     autoname = Autoname(property="name", limit=128)
 
     def validate(self, inputs: Properties) -> Iterable[tuple[str, str]]:
@@ -143,7 +146,6 @@ class Policy(AwsKind):
             "path": policy["Path"],
             "policy": _as_recorded(version["PolicyVersion"]["Document"], outputs.get("policy")),
             "policyId": policy["PolicyId"],
-            "attachmentCount": policy["AttachmentCount"],
             **tag_outputs({tag["Key"]: tag["Value"] for tag in policy.get("Tags", [])}),
         }
 
