@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview down status test check format bench lock clean
+.PHONY: help up preview build down status test check format bench lock clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ up: $(VENV)/installed ## Start the sandbox, preview and deploy the program to it
 
 preview: $(VENV)/installed ## Show what `make up` would change.
 	@$(BIN)/python -m sandbox preview --stack $(STACK)
+
+build: $(VENV)/installed ## Run the published pipeline here, with real BuildKit for both architectures.
+	@$(BIN)/python -m sandbox build --stack $(STACK)
 
 down: $(VENV)/installed ## Destroy all that was deployed to the sandbox, then stop it.
 	@$(BIN)/python -m sandbox down --stack $(STACK)

@@ -98,6 +98,13 @@ def preview(console: Console, arguments: argparse.Namespace) -> int:
     return _exit_code(report)
 
 
+def build(console: Console, arguments: argparse.Namespace) -> int:
+    """Run a published pipeline's jobs here: real BuildKit, a real registry, QEMU for other processors."""
+    from sandbox.builds import command  # here, since no other command needs what it takes
+
+    return command.build(console, arguments, server.start(data_directory()), data_directory())
+
+
 def outputs(console: Console, arguments: argparse.Namespace) -> int:
     """Print what the program exported when it was last deployed."""
     stack = _open_stack(arguments, world=None)
@@ -207,6 +214,11 @@ def _parser() -> argparse.ArgumentParser:
     previewing.add_argument("--refresh", action="store_true", help=refresh_help)
     previewing.add_argument("--json", action="store_true", help="print the form of `pulumi preview --json`")
     previewing.add_argument("--diff", action="store_true", help="show every property that changes")
+    building = add(build)
+    building.add_argument("--event", default="schedule", help="push, merge-request, tag, schedule or web (%(default)s)")
+    building.add_argument("--ref", help="the branch, or for `tag` the Git tag; default: the default branch")
+    building.add_argument("--project", help="the GitLab project's path; default: the stack's first")
+    building.add_argument("--manual", action="append", default=[], metavar="JOB", help="also start this job by hand")
     printing = add(outputs)
     printing.add_argument("--json", action="store_true", help="print JSON")
     printing.add_argument("--show-secrets", action="store_true", help="print secrets in clear text")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sandbox.builds import docker_hub, tools
 from sandbox.builds.distribution import Distribution
+from sandbox.builds.errors import BuildError
 from stacks.architecture import Architecture
 
 IMAGES = {"library/busybox": "1.37"}
@@ -68,4 +69,4 @@ def _applets() -> list[str]:
 def _crane(*arguments: str) -> None:
     done = subprocess.run([tools.program("crane"), *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"crane {arguments[0]} failed: {done.stderr.strip()}")
+        raise BuildError(f"crane {arguments[0]} failed: {done.stderr.strip()}")

@@ -14,6 +14,7 @@ import yaml
 from werkzeug.wrappers import Request, Response
 
 from sandbox.builds import tools
+from sandbox.builds.errors import BuildError
 from sandbox.builds.worker import Worker
 
 _START_SECONDS = 20
@@ -76,7 +77,7 @@ class Distribution:
 def distribution(directory: Path, worker: Worker) -> Iterator[Distribution]:
     """Run the registry with its data in `directory`, for as long as the context is open.
 
-    Raises RuntimeError with the registry's own words when it does not start.
+    Raises BuildError with the registry's own words when it does not start.
     """
     worker.own(directory)
     port = _free_port()
@@ -112,4 +113,4 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise RuntimeError(f"The registry does not start: {log.read_text(errors='replace').strip() or 'it says nothing'}")
+    raise BuildError(f"The registry does not start: {log.read_text(errors='replace').strip() or 'it says nothing'}")

@@ -8,6 +8,7 @@ from typing import Any
 
 import requests
 
+from sandbox.builds.errors import BuildError
 from sandbox.builds.events import Event, Trigger
 from sandbox.builds.worker import Worker
 
@@ -29,7 +30,7 @@ class GitLabProject:
     token: str
 
     def check_out(self, event: Event, directory: Path, worker: Worker) -> Checkout:
-        """Clone the project for the jobs of one pipeline. Raises RuntimeError with git's own words."""
+        """Clone the project for the jobs of one pipeline. Raises BuildError with git's own words."""
         project = self._get("")
         branch = project["default_branch"]
         git = _Git(worker, directory)
@@ -61,7 +62,7 @@ class GitLabProject:
             f"{self.url}/api/v4/projects/{project}{path}", headers={"PRIVATE-TOKEN": self.token}, timeout=60
         )
         if answer.status_code == requests.codes.not_found:
-            raise RuntimeError(f"The sandbox's GitLab has no project {self.path}.")
+            raise BuildError(f"The sandbox's GitLab has no project {self.path}.")
         answer.raise_for_status()
         return answer.json()
 
@@ -92,5 +93,5 @@ class _Git:
         environment = {"PATH": os.environ.get("PATH", os.defpath), "GIT_CONFIG_GLOBAL": os.devnull, "LC_ALL": "C.UTF-8"}
         done = self.worker.run(["git", *arguments], env=environment, umask=0o022, capture_output=True)
         if done.returncode:
-            raise RuntimeError(f"git {' '.join(arguments)} failed: {done.stderr.strip()}")
+            raise BuildError(f"git {' '.join(arguments)} failed: {done.stderr.strip()}")
         return done.stdout.strip()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.builds import tools
+from sandbox.builds.errors import BuildError
 from sandbox.builds.install import COMMAND, up_to_date
 from sandbox.builds.worker import USER, Worker, find_worker
 from stacks.architecture import Architecture
@@ -16,7 +17,7 @@ _NAMESPACES = (
 )
 
 
-class MissingPartsError(Exception):
+class MissingPartsError(BuildError):
     """The machine cannot run builds; the message names what it lacks, and the commands that bring it."""
 
 
@@ -108,7 +109,7 @@ def _of_worker(worker: Worker, directory: Path) -> Iterator[Part]:
             name=f"access to {path}",
             purpose=f"{worker.name} has to read it",
             remedy="chmod o+x its parent folders, or move the clone to where everybody may go",
-            present=lambda path=path: worker.succeeds(["test", "-r", str(path)]),  # type: ignore[misc]
+            present=lambda path=path: not path.exists() or worker.succeeds(["test", "-r", str(path)]),  # type: ignore[misc]
         )
 
 

@@ -30,6 +30,13 @@ class ServiceAccount:
     name: str
 
 
+def find_service_account(cluster: str, namespace: str, *, aws: str, region: str) -> ServiceAccount | None:
+    """The service account of the namespace whose pods get a role, if there is one."""
+    eks = boto3.Session("sandbox", "sandbox", region_name=region).client("eks", endpoint_url=aws)
+    found = eks.list_pod_identity_associations(clusterName=cluster, namespace=namespace)["associations"]
+    return ServiceAccount(cluster=cluster, namespace=namespace, name=found[0]["serviceAccount"]) if found else None
+
+
 @contextmanager
 def pod_identity(account: ServiceAccount, *, aws: str, region: str) -> Iterator[dict[str, str]]:
     """Run the agent for the pods of one service account. The value is what EKS puts into their environment."""

@@ -11,21 +11,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from components.platform import SERVICE_ACCOUNT
 from sandbox.builds.environment import BuildEnvironment, build_environment
+from sandbox.builds.errors import BuildError
 from sandbox.builds.events import Event
 from sandbox.builds.gitlab_project import Checkout, GitLabProject
 from sandbox.builds.images import REPORT_KEYS, PublishedImage, look_up, reports
 from sandbox.builds.parts import require
-from sandbox.builds.pod_identity import ServiceAccount
+from sandbox.builds.pod_identity import ServiceAccount, find_service_account
 from sandbox.builds.progress import Job, Progress
 from sandbox.world import REGION, World
 from stacks import config
 from stacks.settings import Identity, Project, Settings
-
-
-class BuildError(Exception):
-    """The pipeline could not be run, for a reason that is not in its jobs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +46,14 @@ def build(
     """Run a pipeline of a deployed stack in the sandbox, show it as it goes on, and what came of it.
 
     By default that is a schedule on the default branch, which builds every image of the stack's first project. Returns
-    whether all jobs passed. Raises `MissingPartsError`, `BuildError`, and `SettingsError` for a stack with mistakes.
+    whether all jobs passed. Raises `BuildError`, and `SettingsError` for a stack with mistakes.
     """
     worker = require(directory)
     settings = config.read_file(stack)
     wanted = _project(settings, project)
-    account = _service_account(settings, stack)
+    account = _service_account(world, settings, stack)
     with (
-        _alone(directory / "builds") as place,
+        _alone(worker.own(directory / "builds")) as place,
         build_environment(aws=world.aws, region=REGION, account=account, directory=place, worker=worker) as around,
     ):
         gitlab = GitLabProject(url=world.gitlab, path=wanted.path, token=world.gitlab_token)
@@ -93,17 +89,20 @@ def _project(settings: Settings, path: str | None) -> Project:
     raise BuildError(f"The stack has no project {path}, only {', '.join(each.path for each in settings.projects)}.")
 
 
-def _service_account(settings: Settings, stack: str) -> ServiceAccount:
+def _service_account(world: World, settings: Settings, stack: str) -> ServiceAccount:
+    """Whom the stack's build pods are run as."""
     if settings.identity is not Identity.POD_IDENTITY:
         raise BuildError("Builds here need EKS Pod Identity: set buildyard:identity to pod-identity.")
     namespace = settings.runners.namespace or f"buildyard-{stack}"
-    return ServiceAccount(cluster=settings.cluster.name, namespace=namespace, name=SERVICE_ACCOUNT)
+    account = find_service_account(settings.cluster.name, namespace, aws=world.aws, region=REGION)
+    if account is None:
+        raise BuildError("The stack's build pods have no role yet: deploy the stack first, with `make up`.")
+    return account
 
 
 @contextmanager
 def _alone(place: Path) -> Iterator[Path]:
     """A folder for builds, for one command at a time, without the last one's checkout."""
-    place.mkdir(parents=True, exist_ok=True)
     with (place / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from sandbox.builds import tools
+from sandbox.builds.errors import BuildError
 from sandbox.builds.gitlab_project import Checkout
 from sandbox.builds.worker import Worker
 
@@ -36,7 +37,7 @@ class Runner:
         """Run the pipeline in `file`, and the jobs `by_hand` that wait for somebody to start them.
 
         `report` gets each line that the runner says. Returns its exit status: 0 if all jobs succeeded. Raises
-        RuntimeError with the runner's words when it cannot read the pipeline.
+        BuildError with the runner's words when it cannot read the pipeline.
         """
         self._write_variables(checkout)
         with self.worker.scratch() as home:
@@ -83,7 +84,7 @@ class Runner:
             [*command, "--list-json"], cwd=checkout.directory, env=self._full_environment(home), capture_output=True
         )
         if done.returncode:
-            raise RuntimeError(f"The runner cannot read the pipeline: {done.stderr.strip() or done.stdout.strip()}")
+            raise BuildError(f"The runner cannot read the pipeline: {done.stderr.strip() or done.stdout.strip()}")
         return json.loads(done.stdout)
 
     def _write_variables(self, checkout: Checkout) -> None:

@@ -12,7 +12,9 @@ from stacks.architecture import Architecture
 SOURCES = Path(__file__).parent / "tools"
 """What is installed in which version: `go.mod` and `gitlab-ci-local/package.json`, each with its checksums."""
 
-DIRECTORY = Path(__file__).parents[2] / ".sandbox" / "tools"
+DIRECTORY = Path(__file__).parents[2] / ".tools"
+"""Apart from the sandbox's data, which people delete to start anew."""
+
 GO_PROGRAMS = ("buildctl", "buildkitd", "crane", "docker-credential-ecr-login", "registry")
 NODE = Path(executable.ROOT_DIR, "bin", "node")
 NPM = Path(executable.ROOT_DIR, "lib", "node_modules", "npm", "bin", "npm-cli.js")

@@ -1,0 +1,43 @@
+"""`python -m sandbox build`: from its arguments to a pipeline, and from what stops it to a message."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from sandbox.builds.errors import BuildError
+from sandbox.builds.events import Event, Trigger
+from sandbox.builds.run import build as run_build
+from sandbox.world import World
+from stacks.mistakes import SettingsError
+
+
+def build(console: Console, arguments: argparse.Namespace, world: World, directory: Path) -> int:
+    """Run a pipeline of the stack; returns the exit status."""
+    try:
+        passed = run_build(
+            world,
+            directory,
+            console,
+            stack=arguments.stack,
+            event=_event(arguments.event, arguments.ref),
+            by_hand=arguments.manual,
+            project=arguments.project,
+        )
+    except (BuildError, SettingsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0 if passed else 1
+
+
+def _event(trigger: str, ref: str | None) -> Event | None:
+    """The event that the arguments name; none for the default, a schedule on the default branch."""
+    known = [str(each) for each in Trigger]
+    if trigger not in known:
+        raise BuildError(f"There is no event {trigger}; known are {', '.join(known)}.")
+    if ref is None and trigger == Trigger.SCHEDULE:
+        return None
+    if ref is None:
+        raise BuildError(f"Say which ref the {trigger} is of: --ref NAME.")
+    return Event(trigger=Trigger(trigger), ref=ref)
