@@ -35,7 +35,10 @@ class GitLabProject:
         branch = project["default_branch"]
         git = _Git(worker, directory)
         git.clone(f"{self.url}/{self.path}.git")
-        git("checkout", "--quiet", f"tags/{event.ref}" if event.trigger is Trigger.TAG else event.ref)
+        kind, ref = ("tag", f"tags/{event.ref}") if event.trigger is Trigger.TAG else ("branch", event.ref)
+        if not git.succeeds("rev-parse", "--verify", ref if kind == "tag" else f"origin/{ref}"):
+            raise BuildError(f"{self.path} has no {kind} {event.ref}.")
+        git("checkout", "--quiet", ref)
         git("config", "user.name", "Sandbox")
         git("config", "user.email", "sandbox@example.com")
         git("update-ref", f"refs/remotes/origin/{branch}", _base(git, event, branch))
@@ -84,6 +87,13 @@ class _Git:
 
     def __call__(self, *arguments: str) -> str:
         return self._run("-C", str(self.directory), *arguments)
+
+    def succeeds(self, *arguments: str) -> bool:
+        try:
+            self(*arguments)
+        except BuildError:
+            return False
+        return True
 
     def clone(self, url: str) -> None:
         # Modes of files are part of BuildKit's cache keys: a clone must not differ by whoever makes it.

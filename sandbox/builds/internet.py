@@ -5,7 +5,7 @@ the real hosts' names, no DNS and no port below 1024 is touched, and what would 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -64,6 +64,15 @@ def _nothing(environ: Any, start_response: Any) -> Any:
 
 class QuietHandler(WSGIRequestHandler):
     """Requests of a build, which says itself what it asked for and what it got."""
+
+    def handle(self) -> None:
+        # A build that is stopped hangs up wherever it is.
+        with suppress(OSError):
+            super().handle()
+
+    def finish(self) -> None:
+        with suppress(OSError):
+            super().finish()
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - named by werkzeug
         """Say nothing."""

@@ -1,14 +1,20 @@
 """What is read without building anything: the runner's words, policies, which jobs are due, immutable tags."""
 
+import argparse
+from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from sandbox.builds import command, tools
 from sandbox.builds.ecr import is_immutable
 from sandbox.builds.events import Event, Trigger
+from sandbox.builds.parts import MissingPartsError, require
 from sandbox.builds.progress import Progress
 from sandbox.builds.rights import allows
 from sandbox.builds.runner import due
+from sandbox.world import World
 
 REPOSITORY = "arn:aws:ecr:ap-east-1:123456789012:repository/platform/images/web"
 
@@ -107,3 +113,22 @@ def test_only_branches_have_the_branchs_variable() -> None:
     for trigger in Trigger:
         variables = Event(trigger=trigger, ref="x").variables("master", 1)
         assert ("CI_COMMIT_BRANCH" in variables) == (trigger not in (Trigger.TAG, Trigger.MERGE_REQUEST))
+
+
+def test_a_machine_without_a_part_is_told_which_and_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tools, "SEARCH_PATH", str(tmp_path))
+    with pytest.raises(MissingPartsError) as raised:
+        require(tmp_path)
+    message = str(raised.value)
+    assert "newuidmap" in message
+    assert "apt-get install uidmap" in message
+    assert "python -m sandbox.builds.install" in message
+
+
+def test_an_unknown_event_is_refused_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = argparse.Namespace(event="merge", ref="x", stack="sandbox", manual=[], project=None)
+    world = World(pid=0, aws="", gitlab="", kubernetes="", providers={}, gitlab_token="")
+    assert command.build(Console(), arguments, world, Path()) == 1
+    assert "There is no event merge; known are push, merge-request" in capsys.readouterr().err

@@ -1,0 +1,30 @@
+"""The sandbox builds with what the builder image holds."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from sandbox.builds import tools
+from stacks.versions import BUILDKIT_VERSION
+
+DOCKERFILE = (Path(__file__).parents[3] / "images" / "builder" / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize(
+    ("module", "argument"),
+    [
+        ("github.com/moby/buildkit", "BUILDKIT_VERSION"),
+        ("github.com/google/go-containerregistry", "CRANE_VERSION"),
+        ("github.com/awslabs/amazon-ecr-credential-helper/ecr-login", "ECR_LOGIN_VERSION"),
+    ],
+)
+def test_tools_are_of_the_builder_images_versions(module: str, argument: str) -> None:
+    here = re.search(rf"^\t{re.escape(module)} v(\S+)", (tools.SOURCES / "go.mod").read_text(), re.MULTILINE)
+    there = re.search(rf"^ARG {argument}=(\S+)", DOCKERFILE, re.MULTILINE)
+    assert here and there
+    assert here[1] == there[1], f"builds here would prove nothing about production's {module}"
+
+
+def test_buildkit_is_the_one_that_the_stack_names() -> None:
+    assert f"github.com/moby/buildkit v{BUILDKIT_VERSION} " in (tools.SOURCES / "go.mod").read_text()
