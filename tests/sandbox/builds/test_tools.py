@@ -22,7 +22,8 @@ DOCKERFILE = (Path(__file__).parents[3] / "images" / "builder" / "Dockerfile").r
 def test_tools_are_of_the_builder_images_versions(module: str, argument: str) -> None:
     here = re.search(rf"^\t{re.escape(module)} v(\S+)", (tools.SOURCES / "go.mod").read_text(), re.MULTILINE)
     there = re.search(rf"^ARG {argument}=(\S+)", DOCKERFILE, re.MULTILINE)
-    assert here and there
+    assert here
+    assert there
     assert here[1] == there[1], f"builds here would prove nothing about production's {module}"
 
 
