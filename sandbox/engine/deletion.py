@@ -44,8 +44,8 @@ def _delete(deployment: Deployment, state: ResourceState) -> bool:
         return True
 
     def work() -> None:
-        if state.custom and not state.retain_on_delete and not deployment.preview:
-            deployment.providers.of(state).delete(state)
+        if not deployment.preview:
+            deployment.delete(state)
         deployment.snapshot.swap(state, None)
 
     try:

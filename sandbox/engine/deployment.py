@@ -12,6 +12,7 @@ from typing import Protocol, TypeVar
 
 from sandbox.engine import urn as urns
 from sandbox.engine.errors import CancelledError, EngineError, StepError
+from sandbox.engine.hooks import Hooks
 from sandbox.engine.lifecycle import NO_DIFF, Diff
 from sandbox.engine.properties import mark_secret_keys, reset_ignored
 from sandbox.engine.providers import ProviderRegistry
@@ -60,10 +61,21 @@ class Goal:
 class Deployment:
     """One run over a stack's resources, in a preview or for real."""
 
-    def __init__(self, *, snapshot: Snapshot, providers: ProviderRegistry, observer: Observer, preview: bool) -> None:
+    def __init__(
+        self,
+        *,
+        snapshot: Snapshot,
+        providers: ProviderRegistry,
+        observer: Observer,
+        preview: bool,
+        destroying: bool = False,
+    ) -> None:
+        """While `destroying`, the program runs for its hooks alone: what it registers is what there is."""
         self.snapshot = snapshot
         self.providers = providers
         self.preview = preview
+        self.hooks = Hooks()
+        self._destroying = destroying
         self._observer = observer
         self._slots = threading.BoundedSemaphore(PARALLEL_STEPS)
         self._lock = threading.Lock()
@@ -117,6 +129,9 @@ class Deployment:
         """Bring one resource to its goal. Raises CancelledError, and nothing else, if it was not tried."""
         self.check_running()
         new = goal.state
+        if self._destroying:
+            old = self._find_old(goal)
+            return (Result.DONE, old) if old else (Result.SKIPPED, new)
         with self._lock:
             if new.urn in self._registered:
                 duplicate = True
@@ -151,13 +166,16 @@ class Deployment:
             if found is None:
                 raise StepError(f"there is no {urns.describe(wanted.urn)} with the id {wanted.id!r}")
             state = replace(wanted, id=found.id, outputs=found.outputs)
-            self.snapshot.put(state, instead_of=step.old)
+            if not self._destroying:
+                self.snapshot.put(state, instead_of=step.old)
             self._observer.ends(step, state)
             return state
 
     def set_outputs(self, urn: str, outputs: Properties) -> None:
         """Record the outputs that a component declares."""
         self.check_running()
+        if self._destroying:
+            return
         state = self.snapshot.ready(urn)
         if state is None:
             raise EngineError(f"Outputs were declared for {urn}, which is not registered.")
@@ -176,6 +194,16 @@ class Deployment:
         self.snapshot.commit()
         self._observer.ends(step, state)
         return state
+
+    def delete(self, state: ResourceState) -> None:
+        """Delete a resource from the cloud, when its hooks have let it go."""
+        try:
+            self.hooks.before_delete(state)
+        except StepError:
+            self.check_running()  # an interrupted program answers no more, which is not the hook's failure
+            raise
+        if state.custom and not state.retain_on_delete:
+            self.providers.of(state).delete(state)
 
     def _advance(self, goal: Goal) -> ResourceState:
         old = self._find_old(goal)
@@ -328,7 +356,7 @@ class Deployment:
 
         def work() -> None:
             if not self.preview:
-                self.providers.of(old).delete(old)
+                self.delete(old)
             self.snapshot.swap(old, gone)
 
         self.perform(Step(operation=Operation.DELETE_REPLACED, old=old), work, pending=("deleting", old))

@@ -27,6 +27,7 @@ from sandbox.engine import urn as urns
 from sandbox.engine.config import Project, StackConfig
 from sandbox.engine.deployment import Deployment, Goal, Observer, Result
 from sandbox.engine.errors import CancelledError, EngineError, StepError
+from sandbox.engine.hooks import read_binding
 from sandbox.engine.providers import INTERNAL_KEY, MESSAGE_OPTIONS, Provider
 from sandbox.engine.resource import ResourceState
 from sandbox.engine.urn import ProviderReference
@@ -37,7 +38,10 @@ _WORKERS = 64
 
 # Features of the protocol, by the names that SDKs ask for. For what is missing the SDK itself fails by name, except
 # that without alias specs it works out the aliases' URNs, and without resource references it sends ids.
-_FEATURES = {"secrets": resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS}
+_FEATURES = {
+    "secrets": resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
+    "resourceHooks": resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_HOOKS,
+}
 
 # Fields of a registration that ask for what this engine does not do.
 _UNSUPPORTED_FIELDS = {
@@ -47,7 +51,6 @@ _UNSUPPORTED_FIELDS = {
     "replace_with": "the option `replace_with`",
     "replacement_trigger": "the option `replacement_trigger`",
     "transforms": "transforms",
-    "hooks": "resource hooks",
     "packageRef": "parameterized packages",
     "envVarMappings": "the option `env_var_mappings`",
     "state_migrations": "state migrations",
@@ -77,6 +80,12 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
         self._config = config
         self._default_providers: dict[tuple[str, str, str], ProviderReference] = {}
         self._default_providers_lock = threading.Lock()
+        self.program_done = threading.Event()
+        self._shutdown = threading.Event()
+
+    def release_program(self) -> None:
+        """Let a program go that is done: none of its hooks is needed any more."""
+        self._shutdown.set()
 
     def GetDeploymentInfo(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> resource_pb2.DeploymentInfo:
         return resource_pb2.DeploymentInfo(supportedFeatures=list(_FEATURES.values()))
@@ -158,7 +167,16 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             raise EngineError(f"{request.name}: the sandbox's engine does not support parameterized packages.")
 
     def SignalAndWaitForShutdown(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
-        """The program is done; it may go, since nothing here calls back into it."""
+        """The program is done, but stays to answer hooks until the deletions are over."""
+        self.program_done.set()
+        self._shutdown.wait()
+        return empty_pb2.Empty()
+
+    def RegisterResourceHook(
+        self, request: resource_pb2.RegisterResourceHookRequest, context: grpc.ServicerContext
+    ) -> empty_pb2.Empty:
+        with self._answering(context):
+            self._deployment.hooks.register(request)
         return empty_pb2.Empty()
 
     def _urn(self, request: Any) -> str:
@@ -197,6 +215,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             retain_on_delete=request.retainOnDelete,
             ignore_changes=tuple(request.ignoreChanges),
             replace_on_changes=tuple(request.replaceOnChanges),
+            resource_hooks=read_binding(request),
             source_position=self._position(request.sourcePosition),
         )
         return Goal(
@@ -296,7 +315,7 @@ def serving(monitor: Monitor, engine: Engine) -> Iterator[str]:
 
 def _is_set(request: Any, field: str) -> bool:
     value = getattr(request, field)
-    if field in ("replacement_trigger", "hooks"):
+    if field == "replacement_trigger":
         return bool(request.HasField(field)) and bool(value.ListFields())
     return bool(value)
 

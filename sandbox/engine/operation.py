@@ -104,16 +104,16 @@ def update(stack: Stack, display: Observer, *, with_refresh: bool = False) -> Re
 
 
 def destroy(stack: Stack, display: Observer) -> Report:
-    """Delete everything in the stack. The program is not needed for it."""
-    with _locked(stack, display), _opened(stack, display, preview=False) as run:
-        run.delete_leftovers()
+    """Delete everything in the stack. The program runs only if it has hooks on what is deleted."""
+    with _locked(stack, display), _opened(stack, display, preview=False, destroying=True) as run:
+        run.destroy()
     return run.report()
 
 
 class _Run:
     """One operation under way."""
 
-    def __init__(self, stack: Stack, journal: Journal, *, preview: bool) -> None:
+    def __init__(self, stack: Stack, journal: Journal, *, preview: bool, destroying: bool) -> None:
         self._stack = stack
         self._journal = journal
         self._started = time.monotonic()
@@ -121,7 +121,11 @@ class _Run:
         self._snapshot = Snapshot(None if preview else stack.file, self._before, self._pending)
         self._providers = ProviderRegistry(stack.ports, self._before)
         self._deployment = Deployment(
-            snapshot=self._snapshot, providers=self._providers, observer=journal, preview=preview
+            snapshot=self._snapshot,
+            providers=self._providers,
+            observer=journal,
+            preview=preview,
+            destroying=destroying,
         )
         self._program: Program | None = None
         self._ok = True
@@ -136,6 +140,13 @@ class _Run:
 
     def refresh(self) -> None:
         refresh(self._deployment, self._journal)
+
+    def destroy(self) -> None:
+        """Delete everything, with the program beside it if a resource has one of its hooks."""
+        if any(state.resource_hooks for state in self._before):
+            self.deploy()
+        else:
+            self.delete_leftovers()
 
     def deploy(self) -> None:
         """Run the program, then delete what it no longer has, unless something failed."""
@@ -152,18 +163,24 @@ class _Run:
                 says=lambda line: self._journal.says("info", line),
             )
             try:
-                code = self._program.wait()
-                self._deployment.drain()
+                self._hear(self._program.wait_until(monitor.program_done), engine)
+                if skipped := self._deployment.skipped:
+                    self._journal.says("warning", f"{skipped} more were left alone, since they depend on what failed.")
+                self.delete_leftovers()  # the program is still there, since what is deleted may have hooks
+                monitor.release_program()
+                self._hear(self._program.wait(), engine)
             finally:
+                monitor.release_program()
                 self._program.stop()
+
+    def _hear(self, code: int | None, engine: Engine) -> None:
+        """Take note of how the program did; without an exit code it is done, and waits."""
+        self._deployment.drain()
         self._deployment.check_running()
-        if skipped := self._deployment.skipped:
-            self._journal.says("warning", f"{skipped} more were left alone, since they depend on what failed.")
-        if code != 0:
+        if code and self._ok:
             self._ok = False
             if not engine.reported_errors:
                 self._journal.says("error", f"The program ended with exit code {code}; what it printed says why.")
-        self.delete_leftovers()
 
     def delete_leftovers(self) -> None:
         if self._ok and not self._deployment.failures:
@@ -195,8 +212,8 @@ class _Run:
 
 
 @contextmanager
-def _opened(stack: Stack, display: Observer, *, preview: bool) -> Iterator[_Run]:
-    run = _Run(stack, Journal(display), preview=preview)
+def _opened(stack: Stack, display: Observer, *, preview: bool, destroying: bool = False) -> Iterator[_Run]:
+    run = _Run(stack, Journal(display), preview=preview, destroying=destroying)
     with on_interrupt(run.interrupt):
         try:
             yield run

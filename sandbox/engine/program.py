@@ -13,6 +13,7 @@ from sandbox.engine.deployment import PARALLEL_STEPS
 
 _LANGUAGE_HOST = Path(__file__).with_name("language_host")
 _PATIENCE_SECONDS = 5.0
+_PAUSE_SECONDS = 0.05
 
 
 class Program:
@@ -68,6 +69,12 @@ class Program:
         except subprocess.TimeoutExpired:
             return None
         self._reader.join(_PATIENCE_SECONDS)
+        return code
+
+    def wait_until(self, done: threading.Event) -> int | None:
+        """Its exit code once it ends, or None as soon as it says that it is done and waits."""
+        while (code := self.wait(_PAUSE_SECONDS)) is None and not done.is_set():
+            pass
         return code
 
     def terminate(self) -> None:

@@ -10,6 +10,9 @@ from sandbox.values import SECRET_SIGNATURE, SIGNATURE, Properties, PropertyValu
 Seal = Callable[[PropertyValue], str]
 Unseal = Callable[[str], PropertyValue]
 
+BEFORE_DELETE = "BeforeDelete"
+"""When a resource hook runs; Pulumi's word in the state."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ResourceState:
@@ -39,6 +42,7 @@ class ResourceState:
     retain_on_delete: bool = False
     ignore_changes: tuple[str, ...] = ()
     replace_on_changes: tuple[str, ...] = ()
+    resource_hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     created: str = ""
     modified: str = ""
     source_position: str = ""
@@ -79,9 +83,10 @@ _FIELDS = {
     "source_position": "sourcePosition",
     "ignore_changes": "ignoreChanges",
     "replace_on_changes": "replaceOnChanges",
+    "resource_hooks": "resourceHooks",
 }
 # Keys that Pulumi may write and that change what an operation must do: a state with one is refused, not misread.
-_UNSUPPORTED_KEYS = ("taint", "initErrors", "deletedWith", "replaceWith", "viewOf", "resourceHooks", "extensionRef")
+_UNSUPPORTED_KEYS = ("taint", "initErrors", "deletedWith", "replaceWith", "viewOf", "extensionRef")
 
 
 def to_json(state: ResourceState, seal: Seal) -> dict[str, Any]:
@@ -115,8 +120,8 @@ def from_json(data: Mapping[str, Any], unseal: Unseal) -> ResourceState:
     for attribute, value in values.items():
         if attribute in ("inputs", "outputs"):
             values[attribute] = _read_properties(value, unseal)
-        elif attribute == "property_dependencies":
-            values[attribute] = {name: tuple(urns or ()) for name, urns in value.items()}
+        elif attribute in ("property_dependencies", "resource_hooks"):
+            values[attribute] = {name: tuple(items or ()) for name, items in value.items()}
         elif isinstance(value, list):
             values[attribute] = tuple(value)
     return ResourceState(urn=data["urn"], custom=data["custom"], **values)
