@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from sandbox.engine import urn as urns
 from sandbox.engine.errors import CancelledError, EngineError, StepError
 from sandbox.engine.hooks import Hooks
-from sandbox.engine.lifecycle import NO_DIFF, Diff
+from sandbox.engine.lifecycle import NO_DIFF, Diff, Found
 from sandbox.engine.properties import mark_secret_keys, reset_ignored
 from sandbox.engine.providers import ProviderRegistry
 from sandbox.engine.resource import ResourceState, now
@@ -165,9 +165,10 @@ class Deployment:
             found = self.providers.of(wanted).read(wanted)
             if found is None:
                 raise StepError(f"there is no {urns.describe(wanted.urn)} with the id {wanted.id!r}")
-            state = replace(wanted, id=found.id, outputs=found.outputs)
+            state = replace(wanted, id=found.id, outputs=found.outputs, init_errors=found.init_errors)
             if not self._destroying:
                 self.snapshot.put(state, instead_of=step.old)
+            _check_whole(state)
             self._observer.ends(step, state)
             return state
 
@@ -183,7 +184,10 @@ class Deployment:
         self.snapshot.put(replace(state, outputs=known))
 
     def perform(self, step: Step, work: Callable[[], _Outcome], pending: tuple[str, ResourceState]) -> _Outcome:
-        """Do a step's work between its announcement and its record; `pending` is what a crash in between leaves."""
+        """Do a step's work between its announcement and its record; `pending` is what a crash in between leaves.
+
+        Raises StepError, after the record, if the resource exists now but is not as it should be.
+        """
         self._observer.begins(step)
         operation = None if self.preview else self.snapshot.begin(*pending)
         try:
@@ -192,6 +196,8 @@ class Deployment:
             if operation is not None:
                 self.snapshot.end(operation)
         self.snapshot.commit()
+        if state is not None:
+            _check_whole(state)
         self._observer.ends(step, state)
         return state
 
@@ -219,7 +225,7 @@ class Deployment:
         wanted = replace(new, inputs=reset_ignored(new.inputs, old.inputs, new.ignore_changes))
         checked = self._checked(wanted, old.inputs)
         diff = self.diff(old, checked)
-        if not diff.changed:
+        if not diff.changed and not old.init_errors:
             return self._keep(old, checked)
         if not diff.replaces:
             return self._update(old, checked, diff)
@@ -255,7 +261,7 @@ class Deployment:
         if self._provider_changed(old, new):
             return Diff(changed=True, replace_keys=("provider",))
         diff = self.providers.of(new).diff(old, new)
-        return with_replace_on_changes(diff, new.replace_on_changes)
+        return with_replace_on_changes(diff, new.replace_on_changes, incomplete=bool(old.init_errors))
 
     def _provider_changed(self, old: ResourceState, new: ResourceState) -> bool:
         """Whether another provider takes over that cannot go on with the old one's resources, by its own word."""
@@ -296,9 +302,8 @@ class Deployment:
 
     def _update(self, old: ResourceState, new: ResourceState, diff: Diff) -> ResourceState:
         def work() -> ResourceState:
-            outputs = self.providers.of(new).update(old, new, preview=self.preview)
-            outputs = mark_secret_keys(outputs, new.additional_secret_outputs)
-            updated = replace(new, id=old.id, outputs=outputs, modified=now())
+            found = self.providers.of(new).update(old, new, preview=self.preview)
+            updated = replace(_as_found(new, found), modified=now())
             self.snapshot.put(updated, instead_of=old)
             return updated
 
@@ -316,9 +321,8 @@ class Deployment:
         """Create a resource. It takes the place of one that is gone, or leaves one behind that is to be deleted."""
 
         def work() -> ResourceState:
-            resource_id, outputs = self.providers.of(new).create(new, preview=self.preview)
-            outputs = mark_secret_keys(outputs, new.additional_secret_outputs)
-            created = replace(new, id=resource_id, outputs=outputs, created=(time := now()), modified=time)
+            found = self.providers.of(new).create(new, preview=self.preview)
+            created = replace(_as_found(new, found), created=(time := now()), modified=time)
             self.snapshot.put(created, instead_of=instead_of)
             if supersedes is not None:
                 marked = replace(supersedes, delete=True)
@@ -384,3 +388,13 @@ class Deployment:
         step = Step(operation=Operation.REPLACE, old=old, new=new, diff=diff)
         self._observer.begins(step)
         self._observer.ends(step, new)
+
+
+def _as_found(new: ResourceState, found: Found) -> ResourceState:
+    outputs = mark_secret_keys(found.outputs, new.additional_secret_outputs)
+    return replace(new, id=found.id, outputs=outputs, init_errors=found.init_errors)
+
+
+def _check_whole(state: ResourceState) -> None:
+    if state.init_errors:
+        raise StepError("; ".join(state.init_errors))

@@ -49,12 +49,16 @@ NO_DIFF = Diff(changed=False)
 
 
 @dataclass(frozen=True)
-class ReadResult:
-    """What the cloud says of a resource now. `inputs` is what a program would have to say to get it."""
+class Found:
+    """What a resource is like in the cloud. `init_errors` are the reasons why it is not as it should be, if it isn't.
+
+    `inputs` is what a program would have to say to get it; only a read tells.
+    """
 
     id: str
+    outputs: Properties
     inputs: Properties = field(default_factory=dict)
-    outputs: Properties = field(default_factory=dict)
+    init_errors: tuple[str, ...] = ()
 
 
 class Lifecycle(Protocol):
@@ -66,14 +70,14 @@ class Lifecycle(Protocol):
     def diff(self, old: ResourceState, new: ResourceState) -> Diff:
         """Compare an existing resource with what the program wants; an alias may give the two different names."""
 
-    def create(self, new: ResourceState, *, preview: bool) -> tuple[str, Properties]:
-        """Make the resource: its id and outputs. In a preview the id is empty and outputs may be unknown."""
+    def create(self, new: ResourceState, *, preview: bool) -> Found:
+        """Make the resource. In a preview the id is empty and outputs may be unknown."""
 
-    def update(self, old: ResourceState, new: ResourceState, *, preview: bool) -> Properties:
-        """Change the resource in place: its outputs."""
+    def update(self, old: ResourceState, new: ResourceState, *, preview: bool) -> Found:
+        """Change the resource in place."""
 
     def delete(self, old: ResourceState) -> None:
         """Remove the resource; one that is gone already is a success."""
 
-    def read(self, state: ResourceState) -> ReadResult | None:
+    def read(self, state: ResourceState) -> Found | None:
         """Look the resource up, or None when it is gone."""

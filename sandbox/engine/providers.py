@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import grpc
-from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
 from sandbox.engine import urn as urns
 from sandbox.engine.errors import StepError
-from sandbox.engine.lifecycle import NO_DIFF, CheckFailure, Diff, Lifecycle, PropertyDiff, ReadResult
+from sandbox.engine.lifecycle import NO_DIFF, CheckFailure, Diff, Found, Lifecycle, PropertyDiff
 from sandbox.engine.properties import diff_inputs, keep_secrets
 from sandbox.engine.resource import ResourceState
 from sandbox.engine.urn import ProviderReference
@@ -122,12 +122,12 @@ class Provider:
         )
         return _read_diff(self._call(self._stub.Diff, request), old.inputs, new.inputs)
 
-    def create(self, new: ResourceState, *, preview: bool) -> tuple[str, Properties]:
+    def create(self, new: ResourceState, *, preview: bool) -> Found:
         if preview and not self._configured:
-            return "", {}
+            return Found("", {})
         if preview and not self._supports_preview:
-            return "", new.inputs
-        response = self._call(
+            return Found("", new.inputs)
+        response, init_errors = self._make(
             self._stub.Create,
             provider_pb2.CreateRequest(
                 urn=new.urn,
@@ -139,14 +139,14 @@ class Provider:
         )
         if not response.id and not preview:
             raise StepError("the provider created it but did not say its id")
-        return response.id, self._read_outputs(response.properties, new)
+        return Found(response.id, self._read_outputs(response.properties, new), init_errors=init_errors)
 
-    def update(self, old: ResourceState, new: ResourceState, *, preview: bool) -> Properties:
+    def update(self, old: ResourceState, new: ResourceState, *, preview: bool) -> Found:
         if preview and not self._configured:
-            return {}
+            return Found(old.id, {})
         if preview and not self._supports_preview:
-            return new.inputs
-        response = self._call(
+            return Found(old.id, new.inputs)
+        response, init_errors = self._make(
             self._stub.Update,
             provider_pb2.UpdateRequest(
                 urn=new.urn,
@@ -160,7 +160,7 @@ class Provider:
                 **_name_and_type(new.urn),
             ),
         )
-        return self._read_outputs(response.properties, new)
+        return Found(old.id, self._read_outputs(response.properties, new), init_errors=init_errors)
 
     def delete(self, old: ResourceState) -> None:
         self._call(
@@ -175,8 +175,8 @@ class Provider:
             ),
         )
 
-    def read(self, state: ResourceState) -> ReadResult | None:
-        response = self._call(
+    def read(self, state: ResourceState) -> Found | None:
+        response, init_errors = self._make(
             self._stub.Read,
             provider_pb2.ReadRequest(
                 urn=state.urn,
@@ -191,7 +191,7 @@ class Provider:
             return None
         inputs = keep_secrets(from_struct(response.inputs), state.inputs)
         outputs = keep_secrets(self._read_outputs(response.properties, state), state.outputs)
-        return ReadResult(response.id, inputs, outputs)
+        return Found(response.id, outputs, inputs, init_errors)
 
     def invoke(self, token: str, args: Properties, *, preview: bool) -> tuple[Properties, list[CheckFailure]]:
         """Call one of the provider's functions, such as `aws:index/getRegion:getRegion`."""
@@ -209,6 +209,16 @@ class Provider:
         """Read what the provider answered; what was secret going in stays so, even if the provider lost the mark."""
         outputs: Properties = keep_secrets(from_struct(struct), state.inputs)
         return outputs
+
+    def _make(self, method: Callable[[Any], Any], request: Any) -> tuple[Any, tuple[str, ...]]:
+        """Call a method that answers with a resource. One that exists, but not as it should, comes with the reasons."""
+        try:
+            return self._call(method, request), ()
+        except StepError as error:
+            failure = _init_failure(error.__cause__)
+            if failure is None:
+                raise
+            return failure, tuple(failure.reasons) or (str(error),)
 
     def _call(self, method: Callable[[Any], _T], request: Any) -> _T:
         try:
@@ -264,20 +274,20 @@ class ProviderRegistry:
         finally:
             provider.close()
 
-    def create(self, new: ResourceState, *, preview: bool) -> tuple[str, Properties]:
+    def create(self, new: ResourceState, *, preview: bool) -> Found:
         resource_id = UNKNOWN_SENTINEL if preview else str(uuid.uuid4())
         self.use(ProviderReference(new.urn, resource_id), new.inputs)
-        return resource_id, _provider_inputs(new.inputs)
+        return Found(resource_id, _provider_inputs(new.inputs))
 
-    def update(self, old: ResourceState, new: ResourceState, *, preview: bool) -> Properties:  # noqa: ARG002
+    def update(self, old: ResourceState, new: ResourceState, *, preview: bool) -> Found:  # noqa: ARG002
         self.use(ProviderReference(new.urn, old.id), new.inputs)
-        return _provider_inputs(new.inputs)
+        return Found(old.id, _provider_inputs(new.inputs))
 
     def delete(self, old: ResourceState) -> None:
         """A provider holds nothing in the cloud."""
 
-    def read(self, state: ResourceState) -> ReadResult:
-        return ReadResult(state.id, state.inputs, state.outputs)
+    def read(self, state: ResourceState) -> Found:
+        return Found(state.id, state.outputs, state.inputs)
 
     def use(self, reference: ProviderReference, inputs: Properties) -> None:
         """Have an instance with these settings ready, whether or not there was one."""
@@ -307,6 +317,18 @@ def _name_and_type(urn: str) -> dict[str, Any]:
 
 def _provider_inputs(inputs: Properties) -> Properties:
     return {key: value for key, value in inputs.items() if key != INTERNAL_KEY}
+
+
+def _init_failure(error: BaseException | None) -> provider_pb2.ErrorResourceInitFailed | None:
+    """The resource in an error that still tells of one, by gRPC's richer error model."""
+    metadata: Iterable[tuple[str, Any]] = (error.trailing_metadata() or ()) if isinstance(error, grpc.Call) else ()
+    for key, value in metadata:
+        if key == "grpc-status-details-bin":
+            for detail in status_pb2.Status.FromString(value).details:
+                failure = provider_pb2.ErrorResourceInitFailed()
+                if detail.Unpack(failure):
+                    return failure
+    return None
 
 
 def _read_check(response: Any) -> tuple[Properties, list[CheckFailure]]:

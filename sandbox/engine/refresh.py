@@ -3,11 +3,12 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from sandbox.engine import urn as urns
 from sandbox.engine.deployment import PARALLEL_STEPS, Deployment, Observer
 from sandbox.engine.errors import CancelledError, EngineError
 from sandbox.engine.resource import ResourceState, now
 from sandbox.engine.steps import Operation, Step
-from sandbox.values import reveal
+from sandbox.values import PropertyValue, reveal
 
 
 def refresh(deployment: Deployment, observer: Observer) -> None:
@@ -49,14 +50,28 @@ def _refresh(deployment: Deployment, observer: Observer, old: ResourceState) -> 
         deployment.snapshot.swap(old, None)
         observer.ends(step, None)
         return old.urn
-    new = replace(old, id=found.id, inputs=found.inputs or old.inputs, outputs=found.outputs)
-    if reveal([new.id, new.inputs, new.outputs]) == reveal([old.id, old.inputs, old.outputs]):
+    new = replace(
+        old,
+        id=found.id,
+        inputs=found.inputs or old.inputs,
+        outputs=found.outputs,
+        init_errors=found.init_errors,
+    )
+    if new.init_errors:
+        observer.says(
+            "warning", f"{urns.describe(old.urn)} is not as it should be: {'; '.join(new.init_errors)}", old.urn
+        )
+    if _facts(new) == _facts(old):
         new = old
     else:
         new = replace(new, modified=now())
         deployment.snapshot.swap(old, new)
     observer.ends(step, new)
     return None
+
+
+def _facts(state: ResourceState) -> PropertyValue:
+    return reveal([state.id, state.inputs, state.outputs, list(state.init_errors)])
 
 
 def _forget(deployment: Deployment, gone: set[str]) -> None:

@@ -28,6 +28,7 @@ class ResourceState:
     id: str = ""
     inputs: Properties = field(default_factory=dict)
     outputs: Properties = field(default_factory=dict)
+    init_errors: tuple[str, ...] = ()  # why it is not as it should be, although it exists
     parent: str = ""
     protect: bool = False
     external: bool = False
@@ -71,6 +72,7 @@ _FIELDS = {
     "protect": "protect",
     "external": "external",
     "dependencies": "dependencies",
+    "init_errors": "initErrors",
     "provider": "provider",
     "property_dependencies": "propertyDependencies",
     "pending_replacement": "pendingReplacement",
@@ -86,7 +88,7 @@ _FIELDS = {
     "resource_hooks": "resourceHooks",
 }
 # Keys that Pulumi may write and that change what an operation must do: a state with one is refused, not misread.
-_UNSUPPORTED_KEYS = ("taint", "initErrors", "deletedWith", "replaceWith", "viewOf", "extensionRef")
+_UNSUPPORTED_KEYS = ("taint", "deletedWith", "replaceWith", "viewOf", "extensionRef")
 
 
 def to_json(state: ResourceState, seal: Seal) -> dict[str, Any]:

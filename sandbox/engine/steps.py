@@ -8,6 +8,8 @@ from sandbox.engine.lifecycle import Diff, PropertyDiff
 from sandbox.engine.properties import parse_path, path_covers
 from sandbox.engine.resource import ResourceState
 
+_INIT_ERROR = "#initerror"
+
 
 class Operation(str, Enum):
     """What a step does, in Pulumi's words."""
@@ -54,12 +56,17 @@ class Step:
         return self.resource.urn
 
 
-def with_replace_on_changes(diff: Diff, paths: Sequence[str]) -> Diff:
-    """Apply the option `replace_on_changes`: a change at one of the paths (`*` is all) makes it a replacement."""
-    if not diff.changed or not paths:
+def with_replace_on_changes(diff: Diff, paths: Sequence[str], *, incomplete: bool = False) -> Diff:
+    """Apply the option `replace_on_changes`: a change at one of the paths (`*` is all) makes it a replacement.
+
+    That the resource is `incomplete` counts as a change of `#initerror`, which is Pulumi's word for it.
+    """
+    if not paths or not (diff.changed or incomplete):
         return diff
-    changes = dict(diff.detailed or {key: PropertyDiff("update") for key in diff.changed_keys})
     patterns = [parse_path(path) for path in paths]
+    changes = dict(diff.detailed or {key: PropertyDiff("update") for key in diff.changed_keys})
+    if incomplete and any(path_covers(pattern, parse_path(_INIT_ERROR)) for pattern in patterns):
+        changes[_INIT_ERROR] = PropertyDiff("update")
     forced = []
     for path, change in changes.items():
         keys = parse_path(path)
@@ -71,6 +78,7 @@ def with_replace_on_changes(diff: Diff, paths: Sequence[str]) -> Diff:
         return diff
     return replace(
         diff,
+        changed=True,
         replace_keys=tuple(dict.fromkeys([*diff.replace_keys, *forced])),
         detailed=changes if diff.detailed else diff.detailed,
     )

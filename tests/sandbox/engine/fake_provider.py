@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc, status_pb2
 
 from sandbox.values import Properties, from_struct, reveal, to_struct
 
@@ -25,6 +25,7 @@ class FakeProvider(provider_pb2_grpc.ResourceProviderServicer):
         self.calls: list[tuple[str, str]] = []
         self.configurations: list[Properties] = []
         self.failing: dict[tuple[str, str], str] = {}
+        self.halfway: dict[tuple[str, str], str] = {}  # what is done, but not as it should be, and why
         self.seconds: dict[tuple[str, str], float] = {}
         self.on_call: Callable[[str, str], None] = lambda method, name: None
         self.busiest = 0
@@ -56,6 +57,21 @@ class FakeProvider(provider_pb2_grpc.ResourceProviderServicer):
                 self._busy -= 1
         if (method, name) in self.failing:
             context.abort(grpc.StatusCode.UNKNOWN, self.failing[method, name])
+
+    def _fail_halfway(
+        self, method: str, request: Any, identity: str, outputs: Properties, context: grpc.ServicerContext
+    ) -> None:
+        """Report a resource that exists, but is not as it should be, if a test wants that."""
+        reason = self.halfway.get((method, request.name))
+        if reason is None:
+            return
+        failure = provider_pb2.ErrorResourceInitFailed(id=identity, properties=to_struct(outputs), reasons=[reason])
+        if method == "read":
+            failure.inputs.CopyFrom(to_struct({key: value for key, value in outputs.items() if key != "arn"}))
+        status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message="failed halfway")
+        status.details.add().Pack(failure)
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+        context.abort(grpc.StatusCode.UNKNOWN, "failed halfway")
 
     def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
@@ -123,6 +139,7 @@ class FakeProvider(provider_pb2_grpc.ResourceProviderServicer):
             identity = f"{request.name}-id{self._serial}"
             outputs = {**inputs, "arn": f"arn:{identity}"}
             self.objects[identity] = reveal(outputs)
+        self._fail_halfway("create", request, identity, outputs, context)
         return provider_pb2.CreateResponse(id=identity, properties=to_struct(outputs))
 
     def Update(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -131,6 +148,7 @@ class FakeProvider(provider_pb2_grpc.ResourceProviderServicer):
             self._enter("update", request.name, context)
             with self._lock:
                 self.objects[request.id] = reveal(outputs)
+            self._fail_halfway("update", request, request.id, outputs, context)
         return provider_pb2.UpdateResponse(properties=to_struct(outputs))
 
     def Read(self, request: Any, context: grpc.ServicerContext) -> Any:
@@ -139,6 +157,7 @@ class FakeProvider(provider_pb2_grpc.ResourceProviderServicer):
         if found is None:
             return provider_pb2.ReadResponse()
         inputs = {key: value for key, value in found.items() if key != "arn"}
+        self._fail_halfway("read", request, request.id, found, context)
         return provider_pb2.ReadResponse(id=request.id, properties=to_struct(found), inputs=to_struct(inputs))
 
     def Delete(self, request: Any, context: grpc.ServicerContext) -> Any:

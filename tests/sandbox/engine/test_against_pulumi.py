@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ class Cli:
         self._project = project
         (home / "backend").mkdir(parents=True)
         self._environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # the CLI runs the program on PATH's python
             "PULUMI_HOME": str(home),
             "PULUMI_BACKEND_URL": f"file://{home / 'backend'}",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
@@ -58,7 +60,7 @@ class Cli:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
         }
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str, fails: bool = False) -> str:
         done = subprocess.run(
             ["pulumi", *arguments, "--non-interactive"],
             cwd=self._project,
@@ -67,7 +69,7 @@ class Cli:
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, done.stdout + done.stderr
         return done.stdout
 
     def export(self) -> Any:
@@ -109,6 +111,23 @@ def test_previews_calls_and_states_are_those_of_the_pulumi_cli(bench: Bench, cli
         )
         states = [_by_urn(json.loads(bench.state_text())), _by_urn(cli.export())]
         assert states[0] == states[1], f"{stage}: the states differ"
+
+
+@pytest.mark.timeout(600)
+def test_what_is_made_halfway_is_recorded_and_completed_as_by_the_pulumi_cli(bench: Bench, cli: Cli) -> None:
+    bench.program('half = Thing("half", secret=pulumi.Output.secret("hunter2"))\nThing("after", of=half.arn)')
+    for halfway in ({("create", "half"): "no answer"}, {("update", "half"): "still none"}, {}):
+        bench.provider.halfway = cli.provider.halfway = halfway
+        ours = preview_digest((report := bench.preview()).journal, bench.stack().config, report.duration)
+        theirs = json.loads(cli.run("preview", "--json", "-s", "sandbox"))
+        for digest in (ours, theirs):
+            digest["steps"].sort(key=lambda step: step["urn"])
+        assert _comparable(ours) == _comparable(theirs), f"{halfway}: the previews differ"
+
+        assert bench.update().ok == (not halfway)
+        cli.run("up", "--yes", "--skip-preview", "-s", "sandbox", fails=bool(halfway))
+        assert _by_urn(json.loads(bench.state_text())) == _by_urn(cli.export()), f"{halfway}: the states differ"
+    assert sorted(bench.provider.calls) == sorted(cli.provider.calls)
 
 
 @pytest.mark.timeout(600)
