@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 _LINE = re.compile(r"(?P<job>\S+) +(?P<said>starting |finished in |[>$] ?)(?P<text>.*)")
 # Steps of a Dockerfile, `[stage 2/4] RUN ...`, but for FROM: that runs nothing which could have been cached.
 _STEP = re.compile(r"#(?P<number>\d+) \[(?:\S+ )?\d+/\d+\] (?!FROM )(?P<instruction>.*)")
-_OUTCOME = re.compile(r"#(?P<number>\d+) (?P<outcome>CACHED|DONE .*|ERROR.*)")
+# A cached step whose files a later one needs is fetched, and may end as DONE; one that runs fetches nothing of its own.
+_OUTCOME = re.compile(r"#(?P<number>\d+) (?P<outcome>CACHED|(?:extracting )?sha256:.*|DONE .*|ERROR.*)")
 _TAIL_LINES = 25
 
 
@@ -75,7 +76,6 @@ class Progress:
             return
         outcome = _OUTCOME.fullmatch(text)
         known = job.steps.get(outcome["number"]) if outcome else None
-        # What comes from the cache may still be fetched for a later step, and is then "done" as well.
         if outcome and known and not known.cached:
-            known.cached = outcome["outcome"] == "CACHED"
-            self._say(job.name, f"{known.instruction}: {outcome['outcome'].lower()}")
+            known.cached = not outcome["outcome"].startswith(("DONE", "ERROR"))
+            self._say(job.name, f"{known.instruction}: {'cached' if known.cached else outcome['outcome'].lower()}")

@@ -132,3 +132,19 @@ def test_an_unknown_event_is_refused_with_those_that_there_are(capsys: pytest.Ca
     world = World(pid=0, aws="", gitlab="", kubernetes="", providers={}, gitlab_token="")
     assert command.build(Console(), arguments, world, Path()) == 1
     assert "There is no event merge; known are push, merge-request" in capsys.readouterr().err
+
+
+def test_a_cached_step_that_is_fetched_for_a_later_one_counts_as_cached() -> None:
+    progress = Progress(lambda job, words: None)
+    for line in (
+        "build-app:amd64  starting shell (test)",
+        "build-app:amd64  > #9 [3/4] RUN make",
+        "build-app:amd64  > #9 sha256:86b9a015 1.15MB / 1.15MB 0.0s done",
+        "build-app:amd64  > #9 extracting sha256:86b9a015 0.1s done",
+        "build-app:amd64  > #9 DONE 0.2s",
+        "build-app:amd64  > #10 [4/4] COPY source /source",
+        "build-app:amd64  > #10 DONE 0.0s",
+    ):
+        progress.take(line)
+    steps = progress.jobs["build-app:amd64"].steps
+    assert [step.cached for step in steps.values()] == [True, False]
