@@ -47,7 +47,7 @@ format: $(VENV)/installed ## Format the code and mend what ruff can mend.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/installed ## Measure previews and rendering, print the tables.
+bench: $(VENV)/installed ## Measure rendering, previews and builds, print the tables, draw docs/benchmarks.svg.
 	@$(BIN)/python -m benchmarks
 
 lock: $(VENV)/installed ## Resolve pyproject.toml into the two requirements files anew.

@@ -1,0 +1,68 @@
+"""What is built: an image whose dependencies cost most, as in most images, and which needs nothing from a network.
+
+`install.sh` stands for a package manager. It computes packages from the numbers in a lock file, hashes them compressed,
+and leaves them in the image. That takes this processor's time and no waiting, so that it is the same in every run. The
+source is a small layer above, with a step after it that reads both, as a compiler would.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGES = 110
+"""1.2 MiB each, half of that compressed."""
+
+_DOCKERFILE = """\
+FROM busybox:1.37
+COPY install.sh packages.lock /build/
+RUN sh /build/install.sh /packages </build/packages.lock
+COPY source /app/source
+RUN cat /packages/checksums /app/source | sha256sum >/app/program
+"""
+
+# Words of less than 32 bits: awks differ in what they make of larger ones.
+_INSTALL = """\
+set -eu
+mkdir -p "$1"
+while read -r package; do
+  awk -v seed="$package" 'BEGIN {
+    srand(seed)
+    for (line = 0; line < 20000; line++) {
+      text = ""
+      for (word = 0; word < 10; word++) text = text sprintf("%06x", int(rand() * 16777216))
+      print text
+    }
+  }' >"$1/$package"
+  gzip -9 -c "$1/$package" | sha256sum >>"$1/checksums"
+done
+"""
+
+
+@dataclass(frozen=True)
+class Context:
+    """A build context in a directory. Each change is one that no cache has seen."""
+
+    directory: Path
+
+    def write(self, packages: int = PACKAGES) -> None:
+        """Lay the context down as it is at first."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._put("Dockerfile", _DOCKERFILE)
+        self._put("install.sh", _INSTALL)
+        self._put("packages.lock", "".join(f"{number}\n" for number in range(1, packages + 1)))
+        self._put("source", "print 1\n")
+
+    def change_source(self) -> None:
+        """What most commits are."""
+        self._append("source", "print 2\n")
+
+    def change_dependencies(self) -> None:
+        """One more package; the step that installs them cannot know that the others stay."""
+        self._append("packages.lock", f"{PACKAGES + 1}\n")
+
+    def _append(self, name: str, text: str) -> None:
+        self._put(name, (self.directory / name).read_text() + text)
+
+    def _put(self, name: str, text: str) -> None:
+        file = self.directory / name
+        file.write_text(text)
+        file.chmod(0o644)  # modes are part of the cache's keys

@@ -1,0 +1,166 @@
+"""Where builds are measured: a sandbox of its own with a deployed stack, and jobs that each run as in a new pod."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT
+from typing import Any
+
+from benchmarks.builds.context import Context
+from pipeline.generate import generate
+from pipeline.inputs import PipelineInputs
+from pipeline.model import Job, Pipeline
+from sandbox.builds import tools
+from sandbox.builds.environment import BuildEnvironment, build_environment
+from sandbox.builds.events import Event
+from sandbox.builds.gitlab_project import Checkout, GitLabProject
+from sandbox.builds.parts import require
+from sandbox.builds.pod_identity import find_service_account
+from sandbox.builds.worker import Worker
+from sandbox.scratch import ScratchProject, scratch_project
+from sandbox.world import REGION, read_world
+from stacks.parsing import parse
+
+_PROJECT, _BRANCH, _CONTEXT = "platform/images", "master", "measured"
+_SOURCE = "the benchmark's stack"
+_JOBS = Path(__file__).parent / "jobs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pod:
+    """What a job is: its script, and variables beside those that every job has."""
+
+    script: str
+    variables: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A job that succeeded: how long it took, and what it said."""
+
+    seconds: float
+    output: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Yard:
+    """Images with a repository each, the jobs that build them, and one context for all."""
+
+    context: Context
+    around: BuildEnvironment
+    worker: Worker
+    checkout: Checkout
+    pipeline: Pipeline
+
+    def published(self, image: str) -> Pod:
+        """The job of the published pipeline that builds an image for this machine's processor."""
+        jobs = {job.name: job for job in self.pipeline.jobs}
+        job = resolve(jobs[f"build-{image}:{tools.machine()}"], jobs)
+        return Pod(script="\n".join(str(line) for line in (*job.before_script, *job.script)), variables=job.variables)
+
+    def written(self, name: str, image: str) -> Pod:
+        """A job that somebody wrote by hand, from `jobs/`."""
+        variables = {
+            "BUILDKITD_FLAGS": "--oci-worker-no-process-sandbox",
+            "CONTEXT_PATH": _CONTEXT,
+            "IMAGE_URL": f"{self.around.registry_host}/{_PROJECT}/{image}",
+            # As in pipelines of branches, a tag of its own: repositories here keep tags where they are.
+            "IMAGE_TAG": f"{time.time_ns()}",
+        }
+        return Pod(script=(_JOBS / f"{name}.sh").read_text(), variables=variables)
+
+    def run(self, pod: Pod) -> Run:
+        """Run a job with nothing left of any other. Raises RuntimeError with its output when it fails."""
+        with self.worker.scratch() as home:
+            environment = {
+                **self.worker.environment,
+                **self.around.runner.environment,
+                **self.checkout.variables,
+                "HOME": str(home),
+                "TMPDIR": str(self.worker.own(home / "tmp")),
+                **pod.variables,
+            }
+            started = time.perf_counter()
+            process = self.worker.start(
+                ["sh", "-ec", pod.script],
+                cwd=self.checkout.directory,
+                env=environment,
+                umask=0o022,
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=STDOUT,
+            )
+            output = process.communicate()[0].decode(errors="replace")
+            seconds = time.perf_counter() - started
+        if process.returncode:
+            raise RuntimeError(f"a build failed:\n{output}")
+        return Run(seconds=seconds, output=output)
+
+
+@contextmanager
+def build_yard(images: Sequence[str]) -> Iterator[Yard]:
+    """Deploy a stack with these images, and start what builds need, for as long as the context is open."""
+    config = stack_config(images)
+    with scratch_project() as project, tempfile.TemporaryDirectory(prefix="buildyard-bench-") as folder:
+        directory = Path(folder)
+        directory.chmod(0o755)  # the worker goes through it
+        worker = require(directory)
+        world = _deploy(project, config)
+        account = find_service_account("ci", "buildyard-sandbox", aws=world.aws, region=REGION)
+        if account is None:
+            raise RuntimeError("the deployed stack gives its build pods no role")
+        with build_environment(
+            aws=world.aws, region=REGION, account=account, directory=worker.own(directory / "builds"), worker=worker
+        ) as around:
+            source = GitLabProject(url=world.gitlab, path=_PROJECT, token=world.gitlab_token)
+            checkout = source.check_out(Event.on_schedule(_BRANCH), worker.own(directory / "run") / "checkout", worker)
+            context = Context(checkout.directory / _CONTEXT)
+            context.write()
+            yield Yard(
+                context=context,
+                around=around,
+                worker=worker,
+                checkout=checkout,
+                pipeline=published_pipeline(config, around.registry_host),
+            )
+
+
+def stack_config(images: Sequence[str]) -> dict[str, Any]:
+    """The `config` of a stack with these images, all of one context and for this machine's processor."""
+    declared = [{"name": name, "context": _CONTEXT, "architectures": [str(tools.machine())]} for name in images]
+    return {
+        "aws:region": REGION,
+        "buildyard:cluster": {"name": "ci"},
+        "buildyard:projects": [{"path": _PROJECT, "default-branch": _BRANCH, "images": declared}],
+    }
+
+
+def _deploy(project: ScratchProject, config: Mapping[str, Any]) -> Any:
+    project.write_config(config)
+    done = project.sandbox("up")
+    if done.returncode:
+        raise RuntimeError(f"the benchmark's stack was not deployed:\n{done.stdout}{done.stderr}")
+    return read_world(project.data)
+
+
+def published_pipeline(config: Mapping[str, Any], registry_host: str) -> Pipeline:
+    """The pipeline that a stack publishes to its one project."""
+    prefix = "buildyard:"
+    values = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
+    settings = parse(values, source=_SOURCE)
+    return generate(
+        PipelineInputs(settings=settings, project=settings.projects[0], registry_host=registry_host, source=_SOURCE)
+    )
+
+
+def resolve(job: Job, jobs: Mapping[str, Job]) -> Job:
+    """A job with what it extends put into it, as far as a runner's shell sees it."""
+    script, before, variables = job.script, job.before_script, dict(job.variables)
+    for name in reversed(job.extends):
+        parent = resolve(jobs[name], jobs)
+        script, before = script or parent.script, before or parent.before_script
+        variables = {**parent.variables, **variables}
+    return replace(job, script=script, before_script=before, variables=variables)

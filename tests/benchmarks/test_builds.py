@@ -1,0 +1,70 @@
+"""The benchmark of builds compares what it says it compares. Times themselves are no test's business."""
+
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from benchmarks.builds import chart, yard
+from benchmarks.builds.comparison import Change, Contender, Measurement, figure
+from benchmarks.builds.context import Context
+from sandbox.builds import tools
+
+
+def _measured(contender: Contender, *seconds: float) -> list[Measurement]:
+    return [
+        Measurement(run=run, contender=contender, change=Change.COLD, seconds=each) for run, each in enumerate(seconds)
+    ]
+
+
+def test_a_ratio_is_of_builds_of_one_run() -> None:
+    measured = [*_measured(Contender.HAND_WRITTEN, 10, 40, 10), *_measured(Contender.BUILDYARD, 5, 20, 6)]
+    found = figure(measured, Contender.BUILDYARD, Change.COLD)
+    assert (found.seconds, found.ratio) == (6, 0.5), "a slow spell of the machine would count as a slow contender"
+
+
+def test_the_published_job_is_measured_as_it_is_published() -> None:
+    pipeline = yard.published_pipeline(yard.stack_config(["app"]), "registry.example.com")
+    jobs = {job.name: job for job in pipeline.jobs}
+    job = yard.resolve(jobs[f"build-app:{tools.machine()}"], jobs)
+    assert str(job.script[-1]).startswith("build_image app registry.example.com/platform/images/app")
+    assert any("buildctl-daemonless.sh build" in str(line) for line in job.before_script)
+    assert job.variables["BUILDYARD_ARCHITECTURE"] == str(tools.machine())
+    assert "BUILDKITD_FLAGS" in job.variables
+
+
+def test_every_other_contender_has_a_job_that_somebody_wrote() -> None:
+    written = {path.stem for path in (Path(yard.__file__).parent / "jobs").iterdir()}
+    assert written == {str(each) for each in Contender} - {Contender.BUILDYARD.value}
+
+
+def test_each_change_touches_only_what_it_is_named_after(tmp_path: Path) -> None:
+    context = Context(tmp_path)
+    context.write()
+
+    def files() -> dict[str, str]:
+        return {path.name: path.read_text() for path in tmp_path.iterdir()}
+
+    first = files()
+    context.change_source()
+    second = files()
+    assert {name for name in first if first[name] != second[name]} == {"source"}
+    context.change_dependencies()
+    third = files()
+    assert {name for name in second if second[name] != third[name]} == {"packages.lock"}
+
+
+@pytest.mark.parametrize("note", ["plain", "<b> & 'c'"])
+def test_the_chart_is_an_image_with_every_figure(note: str) -> None:
+    measured = [
+        Measurement(run=0, contender=contender, change=change, seconds=1 + number)
+        for number, contender in enumerate(Contender)
+        for change in Change
+    ]
+    figures = {(change, contender): figure(measured, contender, change) for change in Change for contender in Contender}
+    drawn = ElementTree.fromstring(  # noqa: S314 - ours
+        chart.draw(figures, {each: str(each) for each in Contender}, [note])
+    )
+    texts = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts.count("2.0 s · 200.0%") == len(Change)
+    assert note in texts
