@@ -8,7 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import policy_documents
-from components.labels import BUILDS, TAINT_VALUE, node_labels
+from components.labels import BUILDS, NODE_GROUP, TAINT_VALUE, node_labels
 from stacks.architecture import Architecture
 from stacks.quantities import GIBIBYTE
 from stacks.settings import Capacity, Nodes
@@ -37,6 +37,8 @@ class BuildNodesArgs:
     architecture: Architecture
     nodes: Nodes
     cluster_name: pulumi.Input[str]
+    kubernetes_version: pulumi.Input[str]
+    """The cluster's, such as `1.34`."""
     subnet_ids: Sequence[pulumi.Input[str]]
     partition: str
     """AWS's name for the set of regions, as it stands in ARNs: `aws`, `aws-cn`, `aws-us-gov`."""
@@ -121,6 +123,7 @@ class BuildNodes(pulumi.ComponentResource):
             cluster_name=args.cluster_name,
             node_role_arn=role.arn,
             subnet_ids=args.subnet_ids,
+            version=args.kubernetes_version,
             ami_type=args.architecture.ami_type,
             capacity_type=_CAPACITY[args.nodes.capacity],
             instance_types=list(args.nodes.instance_types),
@@ -136,6 +139,10 @@ class BuildNodes(pulumi.ComponentResource):
                 depends_on=rights,
                 # The autoscaler's to decide; a deployment must not stop nodes that builds run on.
                 ignore_changes=["scalingConfig.desiredSize"],
+                # EKS would give the nodes 15 minutes each to end their builds, then give up half-way. A new group takes
+                # the next builds at once, and the old one goes when its last has ended: see draining.py.
+                # https://docs.aws.amazon.com/eks/latest/userguide/managed-node-update-behavior.html
+                replace_on_changes=["launchTemplate", "version"],
             ),
         )
 
@@ -146,8 +153,9 @@ class BuildNodes(pulumi.ComponentResource):
         Source: https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/cloudprovider/aws/README.md
         """
         labels = {f"label/{key}": value for key, value in node_labels(self._args.stack).items()}
-        hints = {
+        hints: dict[str, pulumi.Input[str]] = {
             **labels,
+            f"label/{NODE_GROUP}": group.node_group_name,
             f"taint/{BUILDS}": f"{TAINT_VALUE}:NoSchedule",
             "resources/ephemeral-storage": str(self._args.nodes.disk),
         }
@@ -156,7 +164,8 @@ class BuildNodes(pulumi.ComponentResource):
                 f"{self._name}-{hint}",
                 autoscaling_group_name=group.resources.apply(autoscaling_group_name),
                 tag={"key": f"{_TEMPLATE}/{hint}", "value": value, "propagate_at_launch": False},
-                opts=pulumi.ResourceOptions(parent=self),
+                # It goes with its scaling group: until then, accepted jobs may still need a node there.
+                opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
             )
 
 

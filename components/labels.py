@@ -9,6 +9,9 @@ BUILDS = "buildyard.dev/builds"
 
 TAINT_VALUE = "true"
 
+NODE_GROUP = "eks.amazonaws.com/nodegroup"
+"""The label by which EKS says of every node what group it is of."""
+
 DO_NOT_EVICT = {
     "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
     "karpenter.sh/do-not-disrupt": "true",
@@ -40,6 +43,9 @@ def node_labels(stack: str) -> dict[str, str]:
     return {BUILDS: stack}
 
 
-def node_selector(stack: str, architecture: Architecture) -> dict[str, str]:
-    """What chooses the build nodes of one architecture, and of this stack where several share a cluster."""
-    return {**architecture.node_selector, **node_labels(stack)}
+def node_selector(stack: str, architecture: Architecture, node_group: str) -> dict[str, str]:
+    """What chooses the build nodes of one architecture, and of this stack where several share a cluster.
+
+    By name, so that a group which is being replaced gets no build of the new one's runner.
+    """
+    return {**architecture.node_selector, **node_labels(stack), NODE_GROUP: node_group}

@@ -138,6 +138,7 @@ class Platform(pulumi.ComponentResource):
             architecture=architecture,
             nodes=self._settings.nodes[architecture],
             cluster_name=self._args.surroundings.cluster.name,
+            kubernetes_version=self._args.surroundings.cluster.version,
             subnet_ids=self._args.surroundings.cluster.subnet_ids,
             partition=self._args.surroundings.account.partition,
             tags=self._tags,
@@ -172,6 +173,8 @@ class Platform(pulumi.ComponentResource):
             service_account=SERVICE_ACCOUNT,
             service_account_annotations=identity.service_account_annotations,
             builder_image=self._builder_image,
+            cluster_name=self._args.surroundings.cluster.name,
+            node_groups={architecture: group.node_group_name for architecture, group in nodes.items()},
             before=[identity, *nodes.values()],
         )
         opts = pulumi.ResourceOptions(parent=self, providers=[self._connect_cluster()])

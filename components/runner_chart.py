@@ -11,6 +11,9 @@ from components.labels import DO_NOT_EVICT
 CHART = "gitlab-runner"
 REPOSITORY = "https://charts.gitlab.io"
 
+RUNNER_ANNOTATION = "buildyard.dev/runner"
+"""On a manager's pod: the runner in GitLab that it takes jobs for."""
+
 RULES = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "delete", "get", "list", "watch"]},
     {"apiGroups": [""], "resources": ["pods/attach", "pods/exec"], "verbs": ["create", "delete", "get", "patch"]},
@@ -35,7 +38,8 @@ class Manager:
     gitlab_url: str
     token_secret: Any
     runner: Any
-    config: str
+    config: Any
+    """`config.toml`, escaped by `escape_template`."""
     concurrent: int
     longest_job_seconds: int
 
@@ -53,11 +57,12 @@ def chart_values(manager: Manager) -> dict[str, Any]:
         "checkInterval": 3,
         # The image stops by SIGQUIT: a manager that is replaced takes no more jobs, and goes when its last one has.
         "terminationGracePeriodSeconds": manager.longest_job_seconds,
-        "unregisterRunners": True,
+        # It would be done before the pod is asked to stop, while jobs still run; the runner goes with the stack anyway.
+        "unregisterRunners": False,
         "runners": {
             "executor": "kubernetes",
             "secret": manager.token_secret,
-            "config": escape_template(manager.config),
+            "config": manager.config,
         },
         "rbac": {"create": True, "clusterWideAccess": False, "rules": RULES},
         "serviceAccount": {"create": True, "name": manager.name},
@@ -75,7 +80,7 @@ def chart_values(manager: Manager) -> dict[str, Any]:
         },
         # Helm rolls the manager when the config changes, but cannot see into a Secret that is not its own. A runner and
         # its token are made together, so a new token comes with a new runner.
-        "podAnnotations": {**DO_NOT_EVICT, "buildyard.dev/runner": manager.runner},
+        "podAnnotations": {**DO_NOT_EVICT, RUNNER_ANNOTATION: manager.runner},
     }
 
 

@@ -37,6 +37,7 @@ class RunnerConfig:
     stack: str
     architecture: Architecture
     runners: Runners
+    node_group: str
     namespace: str
     service_account: str
     image: str
@@ -74,7 +75,7 @@ def _kubernetes(config: RunnerConfig) -> dict[str, Any]:
         **_containers("", config.runners.defaults),
         **_overwrites(config.runners.ceilings),
         **_containers("helper_", config.runners.helper),
-        "node_selector": node_selector(config.stack, config.architecture),
+        "node_selector": node_selector(config.stack, config.architecture, config.node_group),
         "node_tolerations": {f"{BUILDS}={TAINT_VALUE}": "NoSchedule"},
         "pod_annotations": DO_NOT_EVICT,
         "volumes": {"empty_dir": [{"name": "buildkit", "mount_path": BUILDKIT_STATE}]},

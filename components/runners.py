@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pulumi
 import pulumi_gitlab as gitlab
 import pulumi_kubernetes as kubernetes
 
+from components.draining import drained_first
 from components.labels import kubernetes_labels
-from components.runner_chart import CHART, REPOSITORY, Manager, chart_values
+from components.runner_chart import CHART, REPOSITORY, Manager, chart_values, escape_template
 from components.runner_config import RunnerConfig, config_toml
 from stacks.architecture import Architecture
 from stacks.settings import Runners as RunnerSettings
@@ -30,6 +32,9 @@ class RunnersArgs:
     service_account_annotations: Mapping[str, pulumi.Input[str]]
     builder_image: str
     """What a job runs in that names no image."""
+    cluster_name: str
+    node_groups: Mapping[Architecture, pulumi.Input[str]]
+    """The EKS node groups that the jobs of each architecture run on."""
     before: Sequence[pulumi.Resource] = ()
     """What must be there before the first job is taken: nodes to run it, and the identity to push with."""
 
@@ -43,6 +48,7 @@ class Runners(pulumi.ComponentResource):
         super().__init__("buildyard:components:Runners", name, {}, opts)
         self._name = name
         self._args = args
+        self._drained_first = drained_first(f"{name}-drain", gitlab_url=args.gitlab_url)
         namespace = self._create_namespace()
         pods = self._create_service_account(namespace)
         runners = {architecture: self._create_runner(architecture) for architecture in args.architectures}
@@ -85,12 +91,25 @@ class Runners(pulumi.ComponentResource):
             project_id=args.project_id,
             locked=args.project_id is not None,
             description=f"{self._name}-{architecture}",
+            maintenance_note=pulumi.Output.format(
+                "Jobs run on the node group {0} of the EKS cluster {1}, in the namespace {2}.",
+                args.node_groups[architecture],
+                args.cluster_name,
+                args.namespace,
+            ),
+            # Also ends the pause that a deletion begins, should it have been interrupted.
+            paused=False,
             tag_lists=list(architecture.runner_tags),
             untagged=False,
             # Merge requests build on refs that are not protected.
             access_level="not_protected",
             maximum_timeout=args.runners.maximum_timeout_minutes * 60,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                # One runner for each place where jobs run, so that an old place is empty when its runner has no job.
+                replace_on_changes=["maintenanceNote"],
+                hooks=self._drained_first,
+            ),
         )
 
     def _create_token_secret(
@@ -117,20 +136,12 @@ class Runners(pulumi.ComponentResource):
     ) -> kubernetes.helm.v3.Release:
         args = self._args
         name = f"{self._name}-{architecture}"
-        config = RunnerConfig(
-            stack=args.stack,
-            architecture=architecture,
-            runners=args.runners,
-            namespace=args.namespace,
-            service_account=args.service_account,
-            image=args.builder_image,
-        )
         manager = Manager(
             name=name,
             gitlab_url=args.gitlab_url,
             token_secret=secret.metadata.name,
             runner=runner.id,
-            config=config_toml(config),
+            config=pulumi.Output.from_input(args.node_groups[architecture]).apply(partial(self._config, architecture)),
             concurrent=args.runners.concurrent,
             longest_job_seconds=args.runners.maximum_timeout_minutes * 60,
         )
@@ -144,5 +155,18 @@ class Runners(pulumi.ComponentResource):
             values=chart_values(manager),
             # A manager that cannot register never becomes ready; then the one before it stays.
             atomic=True,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[secret, *before]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[secret, *before], hooks=self._drained_first),
         )
+
+    def _config(self, architecture: Architecture, node_group: str) -> str:
+        args = self._args
+        config = RunnerConfig(
+            stack=args.stack,
+            architecture=architecture,
+            runners=args.runners,
+            node_group=node_group,
+            namespace=args.namespace,
+            service_account=args.service_account,
+            image=args.builder_image,
+        )
+        return escape_template(config_toml(config))

@@ -44,10 +44,14 @@ class Account:
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """The EKS cluster; `certificate_authority` is base64, `oidc_provider_arn` known where the settings want IRSA."""
+    """The EKS cluster; `certificate_authority` is base64, `oidc_provider_arn` known where the settings want IRSA.
+
+    `version` is Kubernetes's, such as `1.34`.
+    """
 
     name: str
     arn: str
+    version: str
     endpoint: str
     certificate_authority: str
     subnet_ids: tuple[str, ...]
@@ -144,6 +148,7 @@ class _Inquiry:
         return Cluster(
             name=found.name,
             arn=found.arn,
+            version=found.version,
             endpoint=found.endpoint,
             certificate_authority=found.certificate_authorities[0].data,
             subnet_ids=wanted.subnet_ids or tuple(found.vpc_config.subnet_ids),

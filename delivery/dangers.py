@@ -85,8 +85,8 @@ def _node_group(change: Change) -> Iterator[Danger]:
     if _goes(change):
         yield Danger(
             concern=Concern.INTERRUPTION,
-            text=f"The node group {name} {_will_be(change)}{_reasons(change)}. Jobs that still run on its nodes when "
-            "the old group goes are cut off.",
+            text=f"The node group {name} {_will_be(change)}{_reasons(change)}. Its runner takes no more jobs, and the "
+            "update waits for those that run, for as long as the runner's timeout allows.",
         )
     elif change.operation is Operation.UPDATE and change.changes("launchTemplate", "version", "releaseVersion"):
         yield Danger(
@@ -101,8 +101,8 @@ def _runner(change: Change) -> Iterator[Danger]:
     if _goes(change):
         yield Danger(
             concern=Concern.INTERRUPTION,
-            text=f"The runner {code(change.name)} {_will_be(change)}{_reasons(change)}. Its token ends with it: jobs "
-            "that run on it then can no longer report, and fail.",
+            text=f"The runner {code(change.name)} {_will_be(change)}{_reasons(change)}. It is paused first, and the "
+            "update waits for its jobs, for as long as its timeout allows.",
         )
 
 

@@ -21,6 +21,7 @@ from sandbox.services import gitlab, kubernetes
 from sandbox.services.aws.app import create_app as create_aws
 from sandbox.services.aws.first_world import make_first_world
 from sandbox.services.document import write_private
+from sandbox.services.request_log import RequestLog
 from sandbox.world import World
 
 logger = logging.getLogger(__name__)
@@ -54,9 +55,11 @@ class Hosting:
             (self._directory / "aws" / "journal.jsonl").unlink(missing_ok=True)
         sockets = {name: _listening(self._last_ports.get(name, 0)) for name in ("aws", "gitlab", "kubernetes")}
         urls = {name: f"http://{_HOST}:{bound.getsockname()[1]}" for name, bound in sockets.items()}
-        self._serve_http(sockets["kubernetes"], kubernetes.create_app(self._directory, urls["kubernetes"]))
-        self._serve_http(sockets["gitlab"], gitlab.create_app(self._directory, urls["gitlab"]))
-        self._serve_http(sockets["aws"], create_aws(self._directory, urls["kubernetes"]), MotoRequestHandler)
+        self._serve_http(
+            "kubernetes", sockets["kubernetes"], kubernetes.create_app(self._directory, urls["kubernetes"])
+        )
+        self._serve_http("gitlab", sockets["gitlab"], gitlab.create_app(self._directory, urls["gitlab"]))
+        self._serve_http("aws", sockets["aws"], create_aws(self._directory, urls["kubernetes"]), MotoRequestHandler)
         if not (self._directory / _AWS_IS_MADE).exists():
             make_first_world(urls["aws"])
             (self._directory / _AWS_IS_MADE).touch()
@@ -71,8 +74,13 @@ class Hosting:
         return world
 
     def _serve_http(
-        self, bound: socket.socket, app: Callable[..., Any], handler: type[WSGIRequestHandler] = WSGIRequestHandler
+        self,
+        name: str,
+        bound: socket.socket,
+        app: Callable[..., Any],
+        handler: type[WSGIRequestHandler] = WSGIRequestHandler,
     ) -> None:
+        app = RequestLog(app, service=name, path=self._directory / "log" / "requests.log")
         server = make_server(
             _HOST, bound.getsockname()[1], app, threaded=True, fd=bound.fileno(), request_handler=handler
         )

@@ -80,6 +80,7 @@ def test_the_autoscaler_knows_an_empty_group() -> None:
     prefix = "k8s.io/cluster-autoscaler/node-template"
     assert {each["tag"]["key"]: each["tag"]["value"] for each in tags} == {
         f"{prefix}/label/{BUILDS}": STACK,
+        f"{prefix}/label/eks.amazonaws.com/nodegroup": f"{NAME}-arm64-abc1234",
         f"{prefix}/taint/{BUILDS}": "true:NoSchedule",
         f"{prefix}/resources/ephemeral-storage": "300Gi",
     }, "no node would ever start for a waiting build"
@@ -91,3 +92,18 @@ def test_instances_and_volumes_carry_the_stacks_tags() -> None:
         specified = {each["resourceType"]: each["tags"] for each in template.inputs["tagSpecifications"]}
         assert specified.keys() == {"instance", "volume", "network-interface"}
         assert all(tags["cost-center"] == "ci" and tags["buildyard:stack"] == STACK for tags in specified.values())
+
+
+def test_new_nodes_come_with_a_new_group_so_that_nobody_evicts_builds() -> None:
+    group = declare().of("eks:NodeGroup")[f"{NAME}-arm64"]
+    assert group.replaced_by == ("launchTemplate", "version"), "EKS gives a build 15 minutes, then fails the update"
+    assert group.inputs["version"] == "1.34", "an upgraded cluster would keep nodes of its old version"
+    assert "nodeGroupName" not in group.inputs, "a group of the same name cannot be there before the old one goes"
+    assert "name" not in declare().of("ec2:LaunchTemplate")[f"{NAME}-arm64"].inputs
+    assert not group.inputs.get("forceUpdateVersion"), "disruption budgets would be overruled"
+
+
+def test_the_autoscaler_knows_a_group_for_as_long_as_it_is_there() -> None:
+    tags = declare().of("autoscaling:Tag").values()
+    assert tags
+    assert all(tag.retained for tag in tags), "jobs accepted by the old runner would find no node"

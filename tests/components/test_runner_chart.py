@@ -71,3 +71,9 @@ def test_a_new_runner_rolls_its_manager() -> None:
 @pytest.mark.parametrize("written", ['a = "{{ .Values }}"', "{{{{", "plain", 'x = "{ {"'])
 def test_helm_gives_the_config_back_as_it_was(written: str) -> None:
     assert rendered_config(escape_template(written)) == written
+
+
+def test_a_manager_stays_registered_until_its_last_job_has_ended() -> None:
+    assert chart_values(MANAGER)["unregisterRunners"] is False, (
+        "the chart unregisters it first, then lets it end its jobs"
+    )

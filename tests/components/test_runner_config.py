@@ -25,6 +25,7 @@ def text(architecture: Architecture = Architecture.ARM64, /, **runners: Any) -> 
             stack="test",
             architecture=architecture,
             runners=Runners.model_validate(runners),
+            node_group="nodes-1",
             namespace="builds-here",
             service_account="builds",
             image="registry.example.com/builder:1",
@@ -58,9 +59,11 @@ def test_the_template_holds_one_runner_and_nothing_global() -> None:
 @EACH
 def test_builds_run_on_build_nodes_of_their_architecture_and_stack(architecture: Architecture) -> None:
     config = kubernetes(architecture)
-    assert config["node_selector"] == {"kubernetes.io/arch": architecture.value, BUILDS: "test"}, (
-        "an image would be built on the wrong processor"
-    )
+    assert config["node_selector"] == {
+        "kubernetes.io/arch": architecture.value,
+        BUILDS: "test",
+        "eks.amazonaws.com/nodegroup": "nodes-1",
+    }, "an image would be built on the wrong processor"
     assert config["node_tolerations"] == {f"{BUILDS}=true": "NoSchedule"}, "no build would ever be scheduled"
 
 

@@ -93,3 +93,31 @@ def test_no_job_is_taken_before_its_nodes_are_there() -> None:
     for architecture in Architecture:
         group = declared.of("eks:NodeGroup")[f"{NAME}-{architecture}"].id
         assert group in declared.of("helm.sh:Release")[f"{NAME}-{architecture}"].depends_on
+
+
+def test_neither_runners_nor_managers_go_before_they_are_drained() -> None:
+    declared = declare()
+    going = [*declared.of("index:UserRunner").values(), *declared.of("helm.sh:Release").values()]
+    assert len(going) == 4
+    assert {each.drained_by for each in going} == {(f"{NAME}-drain",)}, "deleting it would kill its jobs"
+
+
+@EACH
+def test_another_place_for_the_jobs_comes_with_another_runner(architecture: Architecture) -> None:
+    declared = declare(runners={"namespace": "image-builds"})
+    runner = declared.of("index:UserRunner")[f"{NAME}-{architecture}"]
+    assert runner.replaced_by == ("maintenanceNote",)
+    for place in (f"{NAME}-{architecture}-abc1234", "cluster ci", "namespace image-builds"):
+        assert place in runner.inputs["maintenanceNote"], "whether the old place is in use could not be told"
+    node_group = declared.of("eks:NodeGroup")[f"{NAME}-{architecture}"].id
+    assert node_group in runner.depends_on, "the group would be deleted before its runner is drained"
+
+
+@EACH
+def test_jobs_run_on_their_runners_own_node_group(architecture: Architecture) -> None:
+    release = declare().of("helm.sh:Release")[f"{NAME}-{architecture}"].inputs
+    assert f'"eks.amazonaws.com/nodegroup" = "{NAME}-{architecture}-abc1234"' in release["values"]["runners"]["config"]
+
+
+def test_a_runner_that_was_left_paused_is_drift() -> None:
+    assert all(each.inputs["paused"] is False for each in declare().of("index:UserRunner").values())

@@ -48,6 +48,12 @@ class Resource:
     depends_on: frozenset[str]
     """Types and names of what must be there before, children of components included."""
     ignored: tuple[str, ...]
+    replaced_by: tuple[str, ...]
+    """The properties of which any change replaces the resource."""
+    retained: bool
+    """Whether it is left to somebody else to delete it."""
+    drained_by: tuple[str, ...]
+    """The names of the hooks that run before it is deleted."""
     provider: str
 
     @property
@@ -95,6 +101,9 @@ class Declared(mocks.MockMonitor):
                     parent=request.parent,
                     depends_on=frozenset(_id(urn) for urn in request.dependencies),
                     ignored=tuple(request.ignoreChanges),
+                    replaced_by=tuple(request.replaceOnChanges),
+                    retained=request.retainOnDelete,
+                    drained_by=tuple(request.hooks.before_delete),
                     provider=request.provider or request.providers.get("kubernetes", ""),
                 )
             )
@@ -183,6 +192,7 @@ def _cluster(args: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": args["name"],
         "arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{args['name']}",
+        "version": "1.34",
         "endpoint": "https://cluster.example.com",
         "certificateAuthorities": [{"data": "Y2VydGlmaWNhdGU="}],
         "vpcConfig": {"subnetIds": ["subnet-a", "subnet-b", "subnet-c"]},

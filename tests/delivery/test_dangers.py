@@ -55,7 +55,7 @@ def test_turning_force_delete_on_while_replacing_does_not_count_yet() -> None:
 
 
 @pytest.mark.parametrize("operation", ["delete", "replace"])
-@pytest.mark.parametrize(("kind", "word"), [(NODE_GROUP, "cut off"), (RUNNER, "fail"), (RELEASE, "cut off")])
+@pytest.mark.parametrize(("kind", "word"), [(NODE_GROUP, "waits"), (RUNNER, "waits"), (RELEASE, "cut off")])
 def test_what_interrupts_running_jobs_is_told(operation: str, kind: str, word: str) -> None:
     danger = only(step(operation, kind, "arm64", old={"values": {}}, new={"values": {}}))
     assert danger.concern is Concern.INTERRUPTION

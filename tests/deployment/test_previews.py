@@ -52,15 +52,19 @@ def test_another_image_brings_its_repository_its_rights_and_its_jobs(deployed: S
     assert changes, "builds of the new image could not push it"
 
 
-def test_a_bigger_disk_gives_new_nodes_without_replacing_the_group(deployed: ScratchProject) -> None:
+def test_a_bigger_disk_comes_with_new_nodes_and_leaves_the_old_ones_to_their_builds(deployed: ScratchProject) -> None:
     def enlarge(config: Config) -> None:
         config["buildyard:nodes"]["arm64"]["disk"] = "300Gi"
 
     changes = previewed(deployed, enlarge)
     assert changes.pop(("aws:ec2/launchTemplate:LaunchTemplate", "buildyard-sandbox-arm64")) == "update"
-    assert changes.pop(("aws:eks/nodeGroup:NodeGroup", "buildyard-sandbox-arm64")) == "update"
-    (tag,) = changes
-    assert tag == ("aws:autoscaling/tag:Tag", "buildyard-sandbox-arm64-resources/ephemeral-storage")
+    assert changes.pop(("aws:eks/nodeGroup:NodeGroup", "buildyard-sandbox-arm64")) == "replace", (
+        "EKS updates nodes in place within 15 minutes, or gives up"
+    )
+    assert changes.pop(("gitlab:index/userRunner:UserRunner", "buildyard-sandbox-arm64")) == "replace"
+    assert changes.pop(ARM64_RELEASE) == "update"
+    assert {kind for kind, _ in changes} == {"aws:autoscaling/tag:Tag", "kubernetes:core/v1:Secret"}
+    assert all("arm64" in name for _, name in changes), changes
 
 
 def test_a_new_ceiling_reaches_the_runners_alone(deployed: ScratchProject) -> None:

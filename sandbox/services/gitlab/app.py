@@ -11,7 +11,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
-from sandbox.services.gitlab import files, git_http, merge_requests, projects, runners, seed, variables
+from sandbox.services.gitlab import files, git_http, jobs, merge_requests, projects, runners, seed, variables
 from sandbox.services.gitlab.errors import ApiError, unauthorized
 from sandbox.services.gitlab.store import Store
 
@@ -38,6 +38,7 @@ def create_app(directory: Path, base_url: str) -> Flask:
         merge_requests.blueprint(store),
     ):
         app.register_blueprint(blueprint, url_prefix=API)
+    app.register_blueprint(jobs.blueprint(store))
     app.register_blueprint(git_http.blueprint(store))
 
     @app.before_request

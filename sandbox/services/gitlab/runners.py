@@ -110,12 +110,6 @@ def blueprint(store: Store) -> Blueprint:
             del state["runners"][str(runner_id)]
         return "", 204
 
-    @routes.get("/runners/<int:runner_id>/jobs")
-    def jobs(runner_id: int) -> Response:
-        with store.state.read() as state:
-            _runner(state, runner_id)
-        return paged([])
-
     return routes
 
 

@@ -1,0 +1,191 @@
+"""No change kills a running job: seen in the order of the calls that the services received."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import requests
+
+from sandbox.scratch import ScratchProject
+from tests.deployment.conftest import Cloud
+
+Config = dict[str, Any]
+DEPLOYMENTS = "kubernetes {} /apis/apps/v1/namespaces/buildyard-sandbox/deployments/buildyard-sandbox-{}"
+SECRET = "kubernetes POST /api/v1/namespaces/buildyard-sandbox/secrets"
+
+
+class Company:
+    """A deployed stack whose runners are at work."""
+
+    def __init__(self, project: ScratchProject) -> None:
+        done = project.sandbox("up")
+        assert done.returncode == 0, done.stdout + done.stderr
+        self.project = project
+        self.cloud = Cloud(project)
+        self.runners = {each["description"].rpartition("-")[2]: each["id"] for each in self._runners()}
+        self.groups = {name.rsplit("-", 2)[1]: name for name in self._groups()}
+        self._seen = len(self._log())
+
+    def take_job(self, runner: int) -> requests.Response:
+        """What GitLab answers when a runner asks for work, of which there is always some."""
+        return requests.post(f"{self.project.world()['gitlab']}/-/sandbox/runners/{runner}/jobs", timeout=10)
+
+    def end_job(self, job: requests.Response) -> None:
+        address = f"{self.project.world()['gitlab']}/-/sandbox/jobs/{job.json()['id']}"
+        requests.put(address, timeout=10).raise_for_status()
+
+    def edit(self, change: Callable[[Config], object]) -> None:
+        config = self.project.read_config()
+        change(config)
+        self.project.write_config(config)
+
+    def start(self, command: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            self.project.command(command),
+            cwd=self.project.root,
+            env=self.project.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def wait_for(self, call: str, process: "subprocess.Popen[str]") -> None:
+        """Return when a service has received a call."""
+        deadline = time.monotonic() + 120
+        while call not in self.calls():
+            assert process.poll() is None, f"it did not wait for the job:\n{process.communicate()[0]}"
+            assert time.monotonic() < deadline, f"no {call} in {self.calls()}"
+            time.sleep(0.1)
+
+    def calls(self) -> list[str]:
+        """The changes asked for since the beginning, as `SERVICE METHOD PATH`."""
+        return [line.split(" ", 1)[1].rpartition(" ")[0] for line in self._log()[self._seen :]]
+
+    def position(self, call: str) -> int:
+        assert self.calls().count(call) == 1, f"{call} once in {self.calls()}"
+        return self.calls().index(call)
+
+    def _log(self) -> list[str]:
+        return (self.project.data / "log" / "requests.log").read_text().splitlines()
+
+    def _runners(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.cloud.gitlab("/runners/all").json()
+        return found
+
+    def _groups(self) -> list[str]:
+        names: list[str] = self.cloud.aws("eks").list_nodegroups(clusterName="ci")["nodegroups"]
+        return names
+
+
+def pausing(runner: int) -> str:
+    return f"gitlab PUT /api/v4/runners/{runner}"
+
+
+def deleting(runner: int) -> str:
+    return f"gitlab DELETE /api/v4/runners/{runner}"
+
+
+def deleting_group(name: str) -> str:
+    return f"aws DELETE /clusters/ci/node-groups/{name}"
+
+
+def test_a_replaced_node_group_goes_when_its_last_build_has_ended(scratch: ScratchProject) -> None:
+    company = Company(scratch)
+    runner, group = company.runners["arm64"], company.groups["arm64"]
+    job = company.take_job(runner)
+    company.edit(lambda config: config["buildyard:nodes"]["arm64"].update({"instance-types": ["m6g.4xlarge"]}))
+    up = company.start("up")
+    company.wait_for(pausing(runner), up)
+
+    described = company.cloud.aws("eks").list_nodegroups(clusterName="ci")["nodegroups"]
+    [new] = set(described) - set(company.groups.values())
+    assert company.cloud.aws("eks").describe_nodegroup(clusterName="ci", nodegroupName=new)["nodegroup"]["status"] == (
+        "ACTIVE"
+    )
+    [config] = [
+        each["data"]["config.template.toml"]
+        for each in company.cloud.kubernetes("/api/v1/namespaces/buildyard-sandbox/configmaps")
+        if each["metadata"]["name"] == "buildyard-sandbox-arm64"
+    ]
+    assert new in config, "the next builds would still start on the old nodes"
+    assert group not in config
+    assert company.take_job(runner).status_code == 409, "the old runner would never be without a job"
+    assert deleting_group(group) not in company.calls(), "EKS ends the build with its node after five minutes"
+
+    company.end_job(job)
+    output, _ = up.communicate(timeout=120)
+    assert up.returncode == 0, output
+    assert job.json()["web_url"] in output, "people are told what the deployment waits for"
+    order = [
+        "aws POST /clusters/ci/node-groups",
+        "gitlab POST /api/v4/user/runners",
+        SECRET,
+        DEPLOYMENTS.format("PUT", "arm64"),
+        pausing(runner),
+        deleting(runner),
+        deleting_group(group),
+    ]
+    positions = [company.calls().index(call) for call in order]
+    assert positions == sorted(positions), company.calls()
+    assert not [call for call in company.calls() if "amd64" in call], "the other architecture is left alone"
+
+
+def test_a_dropped_architecture_keeps_its_manager_until_its_jobs_have_ended(scratch: ScratchProject) -> None:
+    company = Company(scratch)
+    runner, group = company.runners["amd64"], company.groups["amd64"]
+    job = company.take_job(runner)
+    company.edit(lambda config: config["buildyard:nodes"].pop("amd64"))
+    up = company.start("up")
+    company.wait_for(pausing(runner), up)
+    manager = "buildyard-sandbox-amd64"
+    rights = company.cloud.kubernetes("/apis/rbac.authorization.k8s.io/v1/namespaces/buildyard-sandbox/roles")
+    assert manager in {each["metadata"]["name"] for each in rights}, "without rights the manager loses its jobs' pods"
+
+    company.end_job(job)
+    output, _ = up.communicate(timeout=120)
+    assert up.returncode == 0, output
+    order = [DEPLOYMENTS.format("DELETE", "amd64"), deleting(runner), deleting_group(group)]
+    positions = [company.calls().index(pausing(runner)), *map(company.position, order)]
+    assert positions == sorted(positions), company.calls()
+
+
+def test_runners_of_another_scope_take_over_before_the_old_ones_are_paused(scratch: ScratchProject) -> None:
+    company = Company(scratch)
+    job = company.take_job(company.runners["arm64"])
+
+    def narrow(config: Config) -> None:
+        del config["buildyard:runners"]["group"]
+        config["buildyard:runners"]["project"] = "platform/images"
+
+    company.edit(narrow)
+    up = company.start("up")
+    company.wait_for(pausing(company.runners["arm64"]), up)
+    company.end_job(job)
+    output, _ = up.communicate(timeout=120)
+    assert up.returncode == 0, output
+    calls = company.calls()
+    for architecture, runner in company.runners.items():
+        rolled = company.position(DEPLOYMENTS.format("PUT", architecture))
+        assert calls.index("gitlab POST /api/v4/user/runners") < calls.index(SECRET) < rolled
+        assert rolled < calls.index(pausing(runner)) < company.position(deleting(runner)), calls
+    assert not [call for call in calls if call.startswith("aws")], "the nodes stay"
+
+
+def test_an_interrupted_wait_changes_nothing_and_the_next_update_ends_the_pause(scratch: ScratchProject) -> None:
+    company = Company(scratch)
+    runner = company.runners["arm64"]
+    job = company.take_job(runner)
+    destroy = company.start("destroy")
+    company.wait_for(pausing(runner), destroy)
+    destroy.send_signal(signal.SIGINT)
+    output, _ = destroy.communicate(timeout=60)
+    assert destroy.returncode == 130, output
+    assert deleting(runner) not in company.calls()
+    assert DEPLOYMENTS.format("DELETE", "arm64") not in company.calls()
+
+    up = scratch.sandbox("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    assert company.take_job(runner).status_code == 201, "nobody would build any more"
+    company.end_job(job)
