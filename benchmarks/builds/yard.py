@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from subprocess import DEVNULL, PIPE, STDOUT
 from typing import Any
 
@@ -39,9 +40,13 @@ class Pod:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A job that succeeded: how long it took, and what it said."""
+    """A job that succeeded: how long it took, how long processors worked for it, and what it said.
+
+    The second is of all its processes, but not of the registry; other work on the machine hardly changes it.
+    """
 
     seconds: float
+    processor_seconds: float
     output: str
 
 
@@ -83,7 +88,7 @@ class Yard:
                 "TMPDIR": str(self.worker.own(home / "tmp")),
                 **pod.variables,
             }
-            started = time.perf_counter()
+            started, worked = time.perf_counter(), _processor_seconds()
             process = self.worker.start(
                 ["sh", "-ec", pod.script],
                 cwd=self.checkout.directory,
@@ -94,10 +99,16 @@ class Yard:
                 stderr=STDOUT,
             )
             output = process.communicate()[0].decode(errors="replace")
-            seconds = time.perf_counter() - started
+            seconds, processor_seconds = time.perf_counter() - started, _processor_seconds() - worked
         if process.returncode:
             raise RuntimeError(f"a build failed:\n{output}")
-        return Run(seconds=seconds, output=output)
+        return Run(seconds=seconds, processor_seconds=processor_seconds, output=output)
+
+
+def _processor_seconds() -> float:
+    """Of all processes that this one has started and seen end, with those that they have."""
+    used = getrusage(RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @contextmanager

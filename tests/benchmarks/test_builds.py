@@ -13,14 +13,22 @@ from sandbox.builds import tools
 
 def _measured(contender: Contender, *seconds: float) -> list[Measurement]:
     return [
-        Measurement(run=run, contender=contender, change=Change.COLD, seconds=each) for run, each in enumerate(seconds)
+        Measurement(run=run, contender=contender, change=Change.COLD, seconds=each, processor_seconds=each / 2)
+        for run, each in enumerate(seconds)
     ]
 
 
 def test_a_ratio_is_of_builds_of_one_run() -> None:
     measured = [*_measured(Contender.HAND_WRITTEN, 10, 40, 10), *_measured(Contender.BUILDYARD, 5, 20, 6)]
     found = figure(measured, Contender.BUILDYARD, Change.COLD)
-    assert (found.seconds, found.ratio) == (6, 0.5), "a slow spell of the machine would count as a slow contender"
+    assert (found.seconds, found.ratio, found.work) == (6, 0.5, 0.5), (
+        "a slow spell of the machine would count as a slow contender"
+    )
+
+
+def test_a_contender_may_leave_out_runs() -> None:
+    measured = [*_measured(Contender.HAND_WRITTEN, 10, 20), *_measured(Contender.ONE_JOB, 30)]
+    assert figure(measured, Contender.ONE_JOB, Change.COLD).ratio == 3
 
 
 def test_the_published_job_is_measured_as_it_is_published() -> None:
@@ -57,7 +65,7 @@ def test_each_change_touches_only_what_it_is_named_after(tmp_path: Path) -> None
 @pytest.mark.parametrize("note", ["plain", "<b> & 'c'"])
 def test_the_chart_is_an_image_with_every_figure(note: str) -> None:
     measured = [
-        Measurement(run=0, contender=contender, change=change, seconds=1 + number)
+        Measurement(run=0, contender=contender, change=change, seconds=1 + number, processor_seconds=1)
         for number, contender in enumerate(Contender)
         for change in Change
     ]
