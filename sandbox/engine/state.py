@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from sandbox.engine.resource import ResourceState, from_json, now, to_json
 from sandbox.values import PropertyValue
 
 FORMAT_VERSION = 3
+_FEATURES_VERSION = 4  # the same, with the features named that a reader must know
+_HOOKS = "hooks"
 # Which release of Pulumi's state format is written; Pulumi checks that `magic` is the SHA-256 of this text.
 ENGINE_VERSION = "v3.260.0"
 
@@ -60,7 +62,7 @@ class StateFile:
             raise EngineError(f"The state {self.path} cannot be read: {error}.") from error
         return resources, pending
 
-    def save(self, resources: Iterable[ResourceState], pending: Iterable[PendingOperation]) -> None:
+    def save(self, resources: Sequence[ResourceState], pending: Iterable[PendingOperation]) -> None:
         """Replace the file in one step: after a crash it holds either the old state or the new one."""
         text = self.render(resources, pending)
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +79,7 @@ class StateFile:
         finally:
             os.close(directory)
 
-    def render(self, resources: Iterable[ResourceState], pending: Iterable[PendingOperation]) -> str:
+    def render(self, resources: Sequence[ResourceState], pending: Iterable[PendingOperation]) -> str:
         """The file's text, one line a resource."""
         manifest = {
             "time": now(),
@@ -97,15 +99,20 @@ class StateFile:
             parts.append(f'"pending_operations": {_render_list(operations)}')
         parts.append('"metadata": {}')
         body = ",\n    ".join(parts)
-        return f'{{\n  "version": {FORMAT_VERSION},\n  "deployment": {{\n    {body}\n  }}\n}}\n'
+        version = f'"version": {FORMAT_VERSION}'
+        if any(resource.resource_hooks for resource in resources):
+            version = f'"version": {_FEATURES_VERSION},\n  "features": {json.dumps([_HOOKS])}'
+        return f'{{\n  {version},\n  "deployment": {{\n    {body}\n  }}\n}}\n'
 
     def same(self, before: Iterable[ResourceState], after: Iterable[ResourceState]) -> bool:
         """Whether two sets of resources are written alike, whatever their order."""
         return sorted(map(self._text, before)) == sorted(map(self._text, after))
 
     def _deployment(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
-        if data["version"] != FORMAT_VERSION:
+        if data["version"] not in (FORMAT_VERSION, _FEATURES_VERSION):
             raise ValueError(f"its format is version {data['version']}, this engine reads version {FORMAT_VERSION}")
+        if unknown := set(data.get("features") or ()) - {_HOOKS}:
+            raise ValueError(f"it uses {', '.join(sorted(unknown))}, which this engine does not support")
         deployment: Mapping[str, Any] = data["deployment"]
         provider = deployment.get("secrets_providers") or {}
         if provider:

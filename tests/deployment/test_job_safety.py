@@ -189,3 +189,17 @@ def test_an_interrupted_wait_changes_nothing_and_the_next_update_ends_the_pause(
     assert up.returncode == 0, up.stdout + up.stderr
     assert company.take_job(runner).status_code == 201, "nobody would build any more"
     company.end_job(job)
+
+
+def test_an_upgraded_cluster_gets_nodes_of_its_version(scratch: ScratchProject) -> None:
+    company = Company(scratch)
+    eks = company.cloud.aws("eks")
+    eks.update_cluster_version(name="ci", version="1.35")
+    up = scratch.sandbox("up")
+    assert up.returncode == 0, up.stdout + up.stderr
+    groups = eks.list_nodegroups(clusterName="ci")["nodegroups"]
+    described = [eks.describe_nodegroup(clusterName="ci", nodegroupName=name)["nodegroup"] for name in groups]
+    assert {each["version"] for each in described} == {"1.35"}
+    assert len(groups) == len(company.groups)
+    assert not set(groups) & set(company.groups.values()), "EKS would have evicted the builds"
+    assert "nothing to deploy" in scratch.sandbox("up").stdout

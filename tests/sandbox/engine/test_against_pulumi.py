@@ -32,6 +32,8 @@ CREATED = """
     e = Thing("e", place="here")
     f = Thing("f", force=e.arn)
     g = Thing("g", of=e.arn)
+    hook = pulumi.ResourceHook("let go", lambda args: None)
+    h = Thing("h", Options(hooks=pulumi.ResourceHookBinding(before_delete=[hook])), force=e.arn)
     pulumi.export("arn", b.arn)
     pulumi.export("secret", a.secret)
     pulumi.export("list", [a.arn, {"id": b.id}])
@@ -40,7 +42,9 @@ CHANGED = CREATED.replace("size=1", "size=2").replace(", protect=True", "").repl
 MOVED = CHANGED.replace('"here"', '"there"').replace(
     'Group("group")', 'Group("renamed", Options(aliases=[pulumi.Alias(name="group")]))'
 )
-SHRUNK = "\n".join(line for line in MOVED.splitlines() if not line.strip().startswith(("g =", "f =", "pulumi.export")))
+SHRUNK = "\n".join(
+    line for line in MOVED.splitlines() if not line.strip().startswith(("g =", "f =", "h =", "pulumi.export"))
+)
 
 
 class Cli:

@@ -196,3 +196,14 @@ def test_instance_types_are_given_once(aws: AwsClient) -> None:
     template = make_template(aws, InstanceType="m7g.large")
     with pytest.raises(eks.exceptions.InvalidParameterException, match="not in both"):
         make_node_group(aws, launchTemplate={"id": template}, instanceTypes=["m7g.xlarge"])
+
+
+def test_a_cluster_is_upgraded_by_one_minor_version_at_a_time(aws: AwsClient) -> None:
+    eks, name = aws("eks"), next(NAMES)
+    role = "arn:aws:iam::123456789012:role/cluster"
+    eks.create_cluster(name=name, version="1.34", roleArn=role, resourcesVpcConfig={"subnetIds": ["subnet-1"]})
+    with pytest.raises(ClientError, match=r"minor version update from 1\.34 to 1\.36"):
+        eks.update_cluster_version(name=name, version="1.36")
+    update = eks.update_cluster_version(name=name, version="1.35")["update"]
+    assert update["params"] == [{"type": "Version", "value": "1.35"}]
+    assert eks.describe_cluster(name=name)["cluster"]["version"] == "1.35"

@@ -108,18 +108,18 @@ class NodeGroups(EKSBackend):
         if "version" in request or "releaseVersion" in request:
             group.release_version = request.get("releaseVersion") or f"{group.version}.0-{_AMI_BUILD}"
         group.modified_at = utcnow()
-        return self._recorded(
-            {
-                "id": str(mock_random.uuid4()),
-                "status": "Successful",
-                "type": "VersionUpdate",
-                "params": [
-                    {"type": kind, "value": str(request[key])} for key, kind in _VERSIONS.items() if key in request
-                ],
-                "createdAt": utcnow(),
-                "errors": [],
-            }
-        )
+        return self._version_update({key: request[key] for key in _VERSIONS if key in request})
+
+    def update_cluster_version(self, cluster_name: str, version: str) -> dict[str, Any]:
+        """Upgrade the control plane, as far as EKS lets one go at once: by a minor version."""
+        cluster = self.describe_cluster(cluster_name)
+        major, minor = (int(part) for part in cluster.version.split("."))
+        if version != f"{major}.{minor + 1}":
+            raise InvalidParameterException(
+                message=f"Unsupported Kubernetes minor version update from {cluster.version} to {version}"
+            )
+        cluster.version = version
+        return self._version_update({"version": version})
 
     def describe_update(self, update_id: str) -> dict[str, Any]:
         if update_id not in self._updates:
@@ -213,6 +213,18 @@ class NodeGroups(EKSBackend):
         scaling_group: FakeAutoScalingGroup = self._scaling.autoscaling_groups[_scaling_group_name(group)]
         for ours, theirs in _SIZES.items():
             setattr(scaling_group, theirs, group.scaling_config[ours])
+
+    def _version_update(self, versions: dict[str, Any]) -> dict[str, Any]:
+        return self._recorded(
+            {
+                "id": str(mock_random.uuid4()),
+                "status": "Successful",
+                "type": "VersionUpdate",
+                "params": [{"type": _VERSIONS[key], "value": str(value)} for key, value in versions.items()],
+                "createdAt": utcnow(),
+                "errors": [],
+            }
+        )
 
     def _recorded(self, update: dict[str, Any]) -> dict[str, Any]:
         self._updates[update["id"]] = update

@@ -15,6 +15,10 @@ class EksResponse(EKSResponse):
     def eks_backend(self) -> EksBackend:
         return cast("EksBackend", eks_backends[self.current_account][self.region])
 
+    def update_cluster_version(self) -> ActionResult:
+        update = self.eks_backend.update_cluster_version(self._get_param("name"), self._get_param("version"))
+        return ActionResult({"update": update})
+
     def create_nodegroup(self) -> ActionResult:
         return ActionResult({"nodegroup": self.eks_backend.make_node_group(self._get_param("name"), self._body())})
 
