@@ -15,12 +15,12 @@ from rich.text import Text
 
 from sandbox import server
 from sandbox.engine import operation
-from sandbox.engine.display import Display, Terminal, print_details, print_outputs, print_summary
+from sandbox.engine.display import Terminal, print_outputs
 from sandbox.engine.errors import EngineError
 from sandbox.engine.interrupt import INTERRUPTED
-from sandbox.engine.journal import Silence
-from sandbox.engine.operation import SANDBOX_STACK, Report, Stack
-from sandbox.engine.preview_json import preview_digest
+from sandbox.engine.operation import SANDBOX_STACK, Stack
+from sandbox.engine.state import StateFile
+from sandbox.engines import ENGINE_VARIABLE, Engine, choose, current_state
 from sandbox.values import mask, reveal
 from sandbox.world import World, data_directory
 
@@ -69,33 +69,20 @@ def status(console: Console, arguments: argparse.Namespace) -> int:  # noqa: ARG
 
 def up(console: Console, arguments: argparse.Namespace) -> int:
     """Start the sandbox if it is not running, preview and deploy."""
-    stack, world = _open(arguments)
-    planned = _run(console, "Preview", arguments, stack, operation.preview)
-    if not planned.ok:
-        return _exit_code(planned)
-    report = planned
-    if planned.unchanged:
-        console.print("Everything is as the program wants it: nothing to deploy.")
-    else:
-        report = _run(console, "Update", arguments, stack, operation.update)
-    if report.ok:
+    engine, stack, world = _open(console, arguments)
+    code = engine.up(refresh=arguments.refresh)
+    if code == 0:
+        state = current_state(stack)
         console.print()
-        print_outputs(console, report.outputs)
-        _print_next(console, stack, world)
-    return _exit_code(report)
+        print_outputs(console, stack.outputs(state))
+        _print_next(console, state, world)
+    return code
 
 
 def preview(console: Console, arguments: argparse.Namespace) -> int:
     """Show what `up` would change; changes nothing."""
-    stack, _ = _open(arguments)
-    if not arguments.json:
-        report = _run(console, "Preview", arguments, stack, operation.preview)
-        if arguments.diff:
-            print_details(console, report)
-        return _exit_code(report)
-    report = operation.preview(stack, Silence(), with_refresh=arguments.refresh)
-    print(json.dumps(preview_digest(report.journal, stack.config, report.duration), indent=4))
-    return _exit_code(report)
+    engine, _, _ = _open(console, arguments)
+    return engine.preview(refresh=arguments.refresh, diff=arguments.diff, as_json=arguments.json)
 
 
 def build(console: Console, arguments: argparse.Namespace) -> int:
@@ -108,7 +95,7 @@ def build(console: Console, arguments: argparse.Namespace) -> int:
 def outputs(console: Console, arguments: argparse.Namespace) -> int:
     """Print what the program exported when it was last deployed."""
     stack = _open_stack(arguments, world=None)
-    values = stack.outputs()
+    values = stack.outputs(current_state(stack))
     if arguments.json:
         print(json.dumps(reveal(values) if arguments.show_secrets else mask(values), indent=2, sort_keys=True))
     else:
@@ -118,11 +105,8 @@ def outputs(console: Console, arguments: argparse.Namespace) -> int:
 
 def destroy(console: Console, arguments: argparse.Namespace) -> int:
     """Delete everything that was deployed."""
-    stack, _ = _open(arguments)
-    with Display(console, "Destroy") as display:
-        report = operation.destroy(stack, display)
-    print_summary(console, report, planned=False)
-    return _exit_code(report)
+    engine, _, _ = _open(console, arguments)
+    return engine.destroy()
 
 
 def down(console: Console, arguments: argparse.Namespace) -> int:
@@ -130,26 +114,16 @@ def down(console: Console, arguments: argparse.Namespace) -> int:
     return destroy(console, arguments) or stop(console, arguments)
 
 
-def _run(
-    console: Console, title: str, arguments: argparse.Namespace, stack: Stack, operate: Callable[..., Report]
-) -> Report:
-    with Display(console, title) as display:
-        report = operate(stack, display, with_refresh=arguments.refresh)
-    print_summary(console, report, planned=operate is operation.preview)
-    return report
-
-
-def _exit_code(report: Report) -> int:
-    if report.interrupted:
-        return INTERRUPTED
-    return 0 if report.ok else 1
-
-
-def _open(arguments: argparse.Namespace) -> tuple[Stack, World]:
-    """The stack, with the sandbox running under it."""
-    _open_stack(arguments, world=None)  # a wrong stack is refused before anything is started
+def _open(console: Console, arguments: argparse.Namespace) -> tuple[Engine, Stack, World]:
+    """The stack and its engine, with the sandbox running under them."""
+    # A wrong stack or engine is refused before anything is started.
+    choose(arguments.engine, console, _open_stack(arguments, world=None))
     world = server.start(data_directory())
-    return _open_stack(arguments, world), world
+    stack = _open_stack(arguments, world)
+    engine = choose(arguments.engine, console, stack)
+    if not getattr(arguments, "json", False):  # which programs read
+        console.print(f"Engine: {engine.name}", soft_wrap=True)
+    return engine, stack, world
 
 
 def _open_stack(arguments: argparse.Namespace, world: World | None) -> Stack:
@@ -179,9 +153,9 @@ def _print_world(console: Console, world: World) -> None:
         console.print(f"{name:20} {value}", soft_wrap=True)
 
 
-def _print_next(console: Console, stack: Stack, world: World) -> None:
+def _print_next(console: Console, state: StateFile, world: World) -> None:
     """Where to look at what was deployed."""
-    resources, _ = stack.file.load()
+    resources, _ = state.load()
     projects = sorted({str(state.inputs["project"]) for state in resources if state.type == _PIPELINE_TYPE})
     console.print(Text("\nWhere to look next", style="bold"))
     for project in projects:
@@ -194,8 +168,8 @@ def _print_next(console: Console, stack: Stack, world: World) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m sandbox",
-        description="A replica of AWS, GitLab and Kubernetes on this machine, and an engine that deploys the program "
-        "to it. For real environments use the pulumi CLI.",
+        description="A replica of AWS, GitLab and Kubernetes on this machine, and two engines that deploy the program "
+        "to it: the pulumi CLI, and one that needs no installation. For real environments use the pulumi CLI itself.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -206,11 +180,19 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument("--stack", default=SANDBOX_STACK, help="the stack (default: %(default)s, the only one)")
         return added
 
-    for command in (start, status, stop, destroy, down):
+    def add_operation(command: Callable[[Console, argparse.Namespace], int]) -> argparse.ArgumentParser:
+        added = add(command)
+        engine_help = f"pulumi or embedded (default: ${ENGINE_VARIABLE}, else pulumi where it is on PATH)"
+        added.add_argument("--engine", default=os.environ.get(ENGINE_VARIABLE), help=engine_help)
+        return added
+
+    for command in (start, status, stop):
         add(command)
+    for command in (destroy, down):
+        add_operation(command)
     refresh_help = "first ask the cloud what has drifted"
-    add(up).add_argument("--refresh", action="store_true", help=refresh_help)
-    previewing = add(preview)
+    add_operation(up).add_argument("--refresh", action="store_true", help=refresh_help)
+    previewing = add_operation(preview)
     previewing.add_argument("--refresh", action="store_true", help=refresh_help)
     previewing.add_argument("--json", action="store_true", help="print the form of `pulumi preview --json`")
     previewing.add_argument("--diff", action="store_true", help="show every property that changes")

@@ -14,15 +14,19 @@ from typing import Any
 
 import yaml
 
+from sandbox.engines import ENGINE_VARIABLE, EngineName
+from sandbox.world import DIRECTORY_VARIABLE
+
 _ROOT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
 class ScratchProject:
-    """`root` is the copy, `data` where its sandbox keeps everything."""
+    """`root` is the copy, `data` where its sandbox keeps everything, `engine` what deploys to it."""
 
     root: Path
     data: Path
+    engine: EngineName = EngineName.EMBEDDED
 
     @property
     def stack_file(self) -> Path:
@@ -31,11 +35,12 @@ class ScratchProject:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "BUILDYARD_SANDBOX_DIR": str(self.data)}
+        return {**os.environ, DIRECTORY_VARIABLE: str(self.data), ENGINE_VARIABLE: str(self.engine)}
 
     def command(self, *arguments: str) -> list[str]:
         """`python -m sandbox ...`, to be run in `root` with `environment`."""
-        return [sys.executable, "-m", "sandbox", *arguments]
+        python = self.root / ".venv" / "bin" / Path(sys.executable).name
+        return [str(python), "-m", "sandbox", *arguments]
 
     def sandbox(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the sandbox to its end, whatever that is."""
@@ -59,11 +64,12 @@ class ScratchProject:
 
 
 @contextmanager
-def scratch_project() -> Iterator[ScratchProject]:
+def scratch_project(engine: EngineName = EngineName.EMBEDDED) -> Iterator[ScratchProject]:
     """A copy that goes, its sandbox stopped, when the caller is done."""
     with tempfile.TemporaryDirectory(prefix="buildyard-") as folder:
-        project = ScratchProject(Path(folder, "project"), Path(folder, "sandbox"))
+        project = ScratchProject(Path(folder, "project"), Path(folder, "sandbox"), engine)
         shutil.copytree(_ROOT, project.root, ignore=_left_out)
+        (project.root / ".venv").symlink_to(sys.prefix)  # where `Pulumi.yaml` says that the environment is
         try:
             yield project
         finally:

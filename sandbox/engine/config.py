@@ -24,6 +24,10 @@ class Project:
     config: Mapping[str, Any]
     refreshes: bool
 
+    def stack_file(self, stack: str) -> Path:
+        """The settings of a stack."""
+        return self.stack_directory / f"Pulumi.{stack}.yaml"
+
 
 @dataclass(frozen=True)
 class StackConfig:
@@ -67,7 +71,7 @@ def read_project(root: Path) -> Project:
 
 def read_stack_config(project: Project, stack: str, passphrase: str) -> StackConfig:
     """Read `Pulumi.STACK.yaml`, with the project file's values and defaults under it."""
-    path = project.stack_directory / f"Pulumi.{stack}.yaml"
+    path = project.stack_file(stack)
     data = _read_yaml(path)
     if data.get("secretsprovider") not in (None, "", "passphrase"):
         raise EngineError(

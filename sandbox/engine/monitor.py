@@ -242,7 +242,7 @@ class Monitor(resource_pb2_grpc.ResourceMonitorServicer):
             resource_type=urns.PROVIDER_TYPE_PREFIX + package,
             name=_default_provider_name(version, download_url),
         )
-        inputs = _with_plugin(self._config.of_package(package), version, download_url) | {INTERNAL_KEY: {}}
+        inputs = {INTERNAL_KEY: {}} | _with_plugin(self._config.of_package(package), version, download_url)
         state = ResourceState(urn=urn, type=urns.type_of(urn), custom=True, inputs=inputs)
         _, state = self._deployment.register(Goal(state=state))
         return ProviderReference(state.urn, state.id)
@@ -321,8 +321,11 @@ def _is_set(request: Any, field: str) -> bool:
 
 
 def _with_plugin(inputs: dict[str, Any], version: str, download_url: str) -> dict[str, Any]:
-    plugin = {"version": version, "pluginDownloadURL": download_url}
-    return {**inputs, **{key: value for key, value in plugin.items() if value}}
+    """Record which plugin a provider resource runs on, where Pulumi does."""
+    if not (version or download_url):
+        return inputs
+    notes = {"pluginDownloadURL": download_url} if download_url else {}
+    return {**inputs, **({"version": version} if version else {}), INTERNAL_KEY: notes}
 
 
 def _default_provider_name(version: str, download_url: str) -> str:

@@ -6,7 +6,7 @@ This is an engine for the sandbox alone. Any other stack is for the pulumi CLI.
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.engine import urn as urns
@@ -32,12 +32,15 @@ SANDBOX_STACK = "sandbox"
 class Stack:
     """A stack opened for operations.
 
-    `ports` tells where each package's provider listens on this machine; `environment` is what the program inherits.
+    `data` is the sandbox's directory; `ports` tells where each package's provider listens on this machine;
+    `environment` is what the program inherits.
     """
 
     name: str
     project: Project
     config: StackConfig
+    data: Path
+    passphrase: str = field(repr=False)
     file: StateFile
     ports: Mapping[str, int]
     environment: Mapping[str, str]
@@ -49,9 +52,9 @@ class Stack:
             stack=self.name, project=self.project.name, parent="", resource_type=urns.STACK_TYPE, name=name
         )
 
-    def outputs(self) -> Properties:
-        """What the program exported when it was last deployed."""
-        resources, _ = self.file.load()
+    def outputs(self, file: StateFile) -> Properties:
+        """What the program exported when it was last deployed, by the state in that file."""
+        resources, _ = file.load()
         return next((state.outputs for state in resources if state.urn == self.root_urn), {})
 
 
@@ -80,9 +83,8 @@ def open_stack(
     passphrase = read_passphrase(environment, data / "passphrase")
     config = read_stack_config(project, name, passphrase)
     path = data / "state" / project.name / f"{name}.json"
-    return Stack(
-        name, project, config, StateFile(path, passphrase, salt_text=config.encryption_salt), ports, environment
-    )
+    file = StateFile(path, passphrase, salt_text=config.encryption_salt)
+    return Stack(name, project, config, data, passphrase, file, ports, environment)
 
 
 def preview(stack: Stack, display: Observer, *, with_refresh: bool = False) -> Report:
@@ -106,6 +108,8 @@ def update(stack: Stack, display: Observer, *, with_refresh: bool = False) -> Re
 def destroy(stack: Stack, display: Observer) -> Report:
     """Delete everything in the stack. The program runs only if it has hooks on what is deleted."""
     with _locked(stack, display), _opened(stack, display, preview=False, destroying=True) as run:
+        if stack.project.refreshes:
+            run.refresh()
         run.destroy()
     return run.report()
 

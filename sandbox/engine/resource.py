@@ -1,4 +1,4 @@
-"""A resource as the state records it, and its form in Pulumi's deployment JSON (version 3)."""
+"""A resource as the state records it, and its form in Pulumi's deployment JSON."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -122,8 +122,12 @@ def from_json(data: Mapping[str, Any], unseal: Unseal) -> ResourceState:
     for attribute, value in values.items():
         if attribute in ("inputs", "outputs"):
             values[attribute] = _read_properties(value, unseal)
-        elif attribute in ("property_dependencies", "resource_hooks"):
-            values[attribute] = {name: tuple(items or ()) for name, items in value.items()}
+        elif attribute == "dependencies":
+            values[attribute] = tuple(sorted(value))  # a set: its order tells nothing, and the pulumi CLI's is random
+        elif attribute == "property_dependencies":
+            values[attribute] = {name: tuple(sorted(items or ())) for name, items in value.items()}
+        elif attribute == "resource_hooks":
+            values[attribute] = {name: tuple(items) for name, items in value.items()}
         elif isinstance(value, list):
             values[attribute] = tuple(value)
     return ResourceState(urn=data["urn"], custom=data["custom"], **values)

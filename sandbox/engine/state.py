@@ -1,4 +1,6 @@
-"""The state of a stack: a Pulumi deployment (version 3) in a file, saved whole and durably after every step.
+"""The state of a stack: a Pulumi deployment in a file, saved whole and durably after every step.
+
+Its format is version 3, or 4 where resources have hooks: that is how Pulumi keeps a CLI which knows none away from it.
 
 `pulumi stack import --file` reads the file, and `pulumi stack export` writes what this module reads. Saving stays cheap
 with many resources: the JSON text of a resource is written once while it does not change, each secret keeps its
@@ -41,6 +43,7 @@ class StateFile:
     def __init__(self, path: Path, passphrase: str, *, salt_text: str | None = None) -> None:
         """`salt_text` is the stack settings' `encryptionsalt`: a new state begins with it, an old one keeps its own."""
         self.path = path
+        self._lent = path.with_suffix(".lent")
         self._passphrase = passphrase
         self._salt_text = salt_text
         self._crypter: Crypter | None = None
@@ -49,6 +52,10 @@ class StateFile:
 
     def load(self) -> tuple[list[ResourceState], list[PendingOperation]]:
         """Read the resources in their order and the operations that were left over; both empty before a first save."""
+        if self.lent:
+            raise EngineError(
+                "The pulumi CLI has the state of this stack; with `pulumi` on PATH it comes back by itself."
+            )
         try:
             text = self.path.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -64,7 +71,25 @@ class StateFile:
 
     def save(self, resources: Sequence[ResourceState], pending: Iterable[PendingOperation]) -> None:
         """Replace the file in one step: after a crash it holds either the old state or the new one."""
-        text = self.render(resources, pending)
+        self._write(self.render(resources, pending))
+
+    @property
+    def lent(self) -> bool:
+        """Whether the pulumi CLI has the state. The file, where there is one, counts: a move may die halfway."""
+        return self._lent.exists() and not self.path.exists()
+
+    def lend(self) -> None:
+        """Leave the state to the pulumi CLI, which has a copy: until `take_back` it is not to be had here."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._lent.touch()
+        self.path.unlink(missing_ok=True)
+
+    def take_back(self, text: str) -> None:
+        """Go on from what the pulumi CLI made of the state: a deployment as `pulumi stack export` writes it."""
+        self._write(text)
+        self._lent.unlink()
+
+    def _write(self, text: str) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_name(f"{self.path.name}.tmp")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -123,9 +148,9 @@ class StateFile:
 
     def _read(self, data: Mapping[str, Any]) -> ResourceState:
         def unseal(ciphertext: str) -> PropertyValue:
-            plaintext = self._open_crypter().decrypt(ciphertext)
-            self._ciphertexts[data["urn"], plaintext] = ciphertext
-            return json.loads(plaintext)
+            value = json.loads(self._open_crypter().decrypt(ciphertext))
+            self._ciphertexts[data["urn"], json.dumps(value, sort_keys=True)] = ciphertext
+            return value
 
         return from_json(data, unseal)
 

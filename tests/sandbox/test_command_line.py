@@ -30,6 +30,18 @@ def test_a_real_stack_is_refused_before_anything_starts(tmp_path: Path, command:
     assert not (tmp_path / "world.json").exists()
 
 
+@pytest.mark.parametrize(
+    ("engine", "message"), [("pulumi", "not on PATH; `--engine embedded`"), ("terraform", "pulumi and embedded")]
+)
+def test_an_engine_that_is_not_there_is_refused_before_anything_starts(
+    tmp_path: Path, engine: str, message: str
+) -> None:
+    done = _sandbox(tmp_path, "up", "--engine", engine)
+    assert done.returncode == 1
+    assert message in done.stderr, "people must learn which engine they can take"
+    assert not (tmp_path / "world.json").exists()
+
+
 def test_outputs_of_a_stack_never_deployed_are_none(tmp_path: Path) -> None:
     done = _sandbox(tmp_path, "outputs", "--json")
     assert done.returncode == 0

@@ -27,7 +27,7 @@ class FakeProvider(provider_pb2_grpc.ResourceProviderServicer):
         self.failing: dict[tuple[str, str], str] = {}
         self.halfway: dict[tuple[str, str], str] = {}  # what is done, but not as it should be, and why
         self.seconds: dict[tuple[str, str], float] = {}
-        self.on_call: Callable[[str, str], None] = lambda method, name: None
+        self.on_call: Callable[[str, str], object] = lambda method, name: None
         self.busiest = 0
         self._busy = 0
         self._serial = 0

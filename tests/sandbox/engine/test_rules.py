@@ -105,7 +105,8 @@ def test_the_state_is_a_pulumi_deployment_and_comes_back_as_it_was(tmp_path: Pat
     ("text", "named"),
     [
         ("{", "cannot be read"),
-        ('{"version": 4, "deployment": {}}', "version 4"),
+        ('{"version": 5, "deployment": {}}', "version 5"),
+        ('{"version": 4, "features": ["hooks", "views"], "deployment": {}}', "it uses views"),
         ('{"version": 3, "deployment": {"secrets_providers": {"type": "service"}}}', "'service'"),
         (
             '{"version": 3, "deployment": {"resources": [{"urn": "u", "type": "t", "custom": true, "taint": true}]}}',
