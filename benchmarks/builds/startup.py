@@ -3,10 +3,12 @@
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 from benchmarks.builds.yard import Pod, Yard, build_yard
 from sandbox.builds import tools
@@ -27,57 +29,72 @@ _STEPS = {
 }
 
 
+class _Call(NamedTuple):
+    """A program's run: begin and end in nanoseconds, and what was called."""
+
+    began: int
+    ended: int
+    name: str
+
+
 def measure(runs: int = RUNS) -> dict[str, float]:
     """Milliseconds of each phase, in order, and of the whole: medians."""
-    with build_yard([_IMAGE]) as yard, tempfile.TemporaryDirectory(prefix="buildyard-trace-") as folder:
+    with build_yard([_IMAGE]) as yard, _traced_programs() as programs:
         yard.context.write(_PACKAGES)
         pod = yard.published(_IMAGE)
         yard.run(pod)
-        measured = [_phases(yard, pod, Path(folder)) for _ in range(runs)]
+        measured = [_phases(yard, pod, programs) for _ in range(runs)]
     return {phase: median(each[phase] for each in measured) for phase in measured[0]}
 
 
-def _phases(yard: Yard, pod: Pod, folder: Path) -> dict[str, float]:
-    folder.chmod(0o755)
-    for name in _TRACED:
-        program = folder / name
-        program.unlink(missing_ok=True)
-        program.symlink_to(_TRACE)
-    trace = folder / "trace"
+@contextmanager
+def _traced_programs() -> Iterator[Path]:
+    """A folder of programs to put first in a job's PATH, which write down their runs."""
+    with tempfile.TemporaryDirectory(prefix="buildyard-trace-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # the worker goes through it
+        for program in _TRACED:
+            (folder / program).symlink_to(_TRACE)
+        yield folder
+
+
+def _phases(yard: Yard, pod: Pod, programs: Path) -> dict[str, float]:
+    trace = programs / "trace"
     trace.write_text("")
     yard.worker.give(trace)
-    variables = {**pod.variables, "TRACE": str(trace), "PATH": f"{folder}:{tools.SEARCH_PATH}"}
+    variables = {**pod.variables, "TRACE": str(trace), "PATH": f"{programs}:{tools.SEARCH_PATH}"}
     started = time.time_ns()
     run = yard.run(replace(pod, variables=variables))
     ended = time.time_ns()
-    calls = sorted(_calls(trace))
-    probes = [call for call in calls if call[2] == "buildctl debug"]
-    [build] = [call for call in calls if call[2] == "buildctl build"]
+    calls = sorted(_read(trace))
+    probe = next(call for call in calls if call.name == "buildctl debug")
+    build = next(call for call in calls if call.name == "buildctl build")
     phases = {
-        "the script, until it starts BuildKit": probes[0][0] - started,
-        "  of these: Python": sum(end - begin for begin, end, name in calls if name == "python3"),
-        "BuildKit's daemon, until it answers": build[0] - probes[0][0],
-        "the build": build[1] - build[0],
-        "  of these: ECR's credential helper": sum(
-            end - begin for begin, end, name in calls if name == "docker-credential-ecr-login"
-        ),
+        "the script, until it starts BuildKit": probe.began - started,
+        "  of these: Python": _total(calls, "python3"),
+        "BuildKit's daemon, until it answers": build.began - probe.began,
+        "the build": build.ended - build.began,
+        "  of these: ECR's credential helper": _total(calls, "docker-credential-ecr-login"),
     }
     return {
         **{phase: nanoseconds / 1e6 for phase, nanoseconds in phases.items()},
-        **_steps(run.output),
-        "end of the daemon, and of what it stored": (ended - build[1]) / 1e6,
+        **steps(run.output),
+        "end of the daemon, and of what it stored": (ended - build.ended) / 1e6,
         "all": (ended - started) / 1e6,
     }
 
 
-def _calls(trace: Path) -> Iterator[tuple[int, int, str]]:
-    """Begin and end in nanoseconds, and what was called."""
+def _read(trace: Path) -> Iterator[_Call]:
     for line in trace.read_text().splitlines():
-        begin, end, name = line.split(maxsplit=2)
-        yield int(begin), int(end), name.strip()
+        began, ended, name = line.split(maxsplit=2)
+        yield _Call(int(began), int(ended), name.strip())
 
 
-def _steps(output: str) -> dict[str, float]:
+def _total(calls: Iterable[_Call], name: str) -> int:
+    return sum(call.ended - call.began for call in calls if call.name == name)
+
+
+def steps(output: str) -> dict[str, float]:
     """Milliseconds of what BuildKit says itself, in its tenths of seconds."""
     names: dict[str, str] = {}
     done = {}

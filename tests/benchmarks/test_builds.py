@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.builds import chart, yard
+from benchmarks.builds import chart, startup, yard
 from benchmarks.builds.comparison import Change, Contender, Measurement, figure
 from benchmarks.builds.context import Context
 from sandbox.builds import tools
@@ -76,3 +76,19 @@ def test_the_chart_is_an_image_with_every_figure(note: str) -> None:
     texts = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
     assert texts.count("2.0 s · 200.0%") == len(Change)
     assert note in texts
+
+
+def test_what_buildkit_says_of_its_steps_is_read() -> None:
+    said = "\n".join(
+        [
+            "#2 [internal] load metadata for docker.io/library/busybox:1.37",
+            "#2 DONE 0.2s",
+            "#6 importing cache manifest from registry.example.com/app:buildcache-master",
+            "#7 [auth] sharing credentials for registry.example.com",
+            "#7 DONE 0.1s",
+            "#6 DONE 0.3s",
+            "#12 exporting to image",
+            "#12 DONE 0.1s",
+        ]
+    )
+    assert [round(each) for each in startup.steps(said).values()] == [200, 300, 100, 0]

@@ -49,6 +49,19 @@ def test_a_merge_request_builds_what_it_changes_and_what_depends_on_that(yard: Y
         assert image.report["IMAGE_TAG"] != "latest", "a merge request moved what everybody pulls"
 
 
+def test_what_stands_on_an_unchanged_base_comes_from_the_cache(yard: Yard) -> None:
+    dockerfile = "FROM base\nCOPY dependencies /dependencies\nRUN cat /dependencies >/installed\nCOPY app /app\n"
+    files = {**THEIR_FILES, "app/Dockerfile": dockerfile, "app/dependencies": "one\n"}
+    project = yard.project(TWO_IMAGES[:2], files)
+    yard.build(project)
+    project.commit({"app/app": "2\n"}, branch="newer-app", start="master")
+    result = yard.build(project, on_branch("newer-app", Trigger.MERGE_REQUEST))
+    assert not [each.name for each in result.jobs if each.name.startswith("build-base")]
+    built = job(result, "build-app:amd64")
+    cached = [step.instruction for step in built.steps.values() if step.cached]
+    assert cached == ["COPY dependencies /dependencies", "RUN cat /dependencies >/installed"], words(built)
+
+
 def test_a_pipeline_by_hand_builds_what_is_started(yard: Yard) -> None:
     project = yard.project(TWO_IMAGES, THEIR_FILES)
     result = yard.build(project, on_branch("master", Trigger.WEB), by_hand=["build-other:amd64"])
