@@ -82,16 +82,15 @@ def builds(console: Console) -> None:
 
 def show_builds(console: Console, measured: Sequence[Measurement]) -> None:
     """What the builds come to, as the table and the chart."""
+    labels = {who: label for who, label in _LABELS.items() if any(each.contender is who for each in measured)}
     figures = {
-        (change, contender): comparison.figure(measured, contender, change)
-        for change in Change
-        for contender in Contender
+        (change, contender): comparison.figure(measured, contender, change) for change in Change for contender in labels
     }
-    table = Table("", "", title=f"A build job: medians of {comparison.RUNS} runs, and ratios to the hand-written one")
-    for column in ("seconds", "ratio", "ratio of processors' work"):
+    table = Table("", "", title="A build job: medians, and ratios to the hand-written one")
+    for column in ("seconds", "ratio", "ratio of processors' work", "runs"):
         table.add_column(column, justify="right")
     for change in Change:
-        for contender, label in _LABELS.items():
+        for contender, label in labels.items():
             figure = figures[change, contender]
             table.add_row(
                 str(change) if contender is Contender.HAND_WRITTEN else "",
@@ -99,12 +98,14 @@ def show_builds(console: Console, measured: Sequence[Measurement]) -> None:
                 f"{figure.seconds:.1f}",
                 f"{figure.ratio:.1%}",
                 f"{figure.work:.1%}",
+                str(figure.runs),
                 end_section=contender is Contender.NO_CACHE,
             )
     console.print(table)
     console.print(machine.describe_builds())
+    runs = {label: figures[Change.COLD, contender].runs for contender, label in labels.items()}
     notes = (
-        f"Medians of {comparison.RUNS} runs, but one of the job for both platforms. Each build in a new pod.",
+        f"Medians; runs: {', '.join(f'{label} {count}' for label, count in runs.items())}. Each build in a new pod.",
         f"{machine.describe()}, {machine.describe_builds()}",
     )
-    CHART.write_text(chart.draw(figures, _LABELS, notes), encoding="utf-8")
+    CHART.write_text(chart.draw(figures, labels, notes), encoding="utf-8")

@@ -11,27 +11,34 @@ _COLORS = {
     Contender.ONE_JOB: "#d9822b",
     Contender.NO_CACHE: "#c5cdd5",
 }
-_LEFT, _RIGHT, _WIDTH = 30, 190, 860
+_LEFT, _RIGHT, _WIDTH = 30, 230, 860
 _BAR, _GAP, _GROUP, _TOP = 16, 4, 34, 92
 
 
 def draw(
     figures: Mapping[tuple[Change, Contender], Figure], labels: Mapping[Contender, str], notes: Sequence[str]
 ) -> str:
-    """An SVG with a group of bars for each change, and the notes below."""
+    """An SVG with a group of bars for each change, a bar for each contender in `labels`, and the notes below."""
     scale = (_WIDTH - _LEFT - _RIGHT) / max(each.seconds for each in figures.values())
     body = list(_legend(labels))
     y = _TOP
     for change in Change:
         body.append(_text(_LEFT, y, str(change), "font-weight='600'"))
         y += 10
-        for contender in Contender:
+        for contender in labels:
             each = figures[change, contender]
             length = max(each.seconds * scale, 1)
             body.append(
                 f"<rect x='{_LEFT}' y='{y}' width='{length:.1f}' height='{_BAR}' rx='2' fill='{_COLORS[contender]}'/>"
             )
-            body.append(_text(_LEFT + length + 6, y + 13, f"{each.seconds:.1f} s · {each.ratio:.1%}", "font-size='12'"))
+            body.append(
+                _text(
+                    _LEFT + length + 6,
+                    y + 13,
+                    f"{each.seconds:.1f} s · {each.ratio:.1%}, work {each.work:.1%}",
+                    "font-size='12'",
+                )
+            )
             y += _BAR + _GAP
         y += _GROUP
     for note in notes:
@@ -42,7 +49,12 @@ def draw(
             f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {_WIDTH} {y}' font-family='system-ui, sans-serif' "
             "font-size='14' fill='#1f2933'>",
             f"<rect width='{_WIDTH}' height='{y}' fill='#fff'/>",
-            _text(_LEFT, 30, "Seconds of a build job, and its ratio to the hand-written one's", "font-size='17'"),
+            _text(
+                _LEFT,
+                30,
+                "Seconds of a build job, and its time and processors' work beside the hand-written one's",
+                "font-size='17'",
+            ),
             *body,
             "</svg>\n",
         ]

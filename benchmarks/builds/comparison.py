@@ -60,6 +60,7 @@ class Figure:
     seconds: float
     ratio: float
     work: float
+    runs: int
 
 
 def measure(runs: int = RUNS) -> Iterator[Measurement]:
@@ -109,4 +110,5 @@ def figure(measured: Sequence[Measurement], contender: Contender, change: Change
         seconds=median(each.seconds for each, _ in pairs),
         ratio=median(each.seconds / other.seconds for each, other in pairs),
         work=median(each.processor_seconds / other.processor_seconds for each, other in pairs),
+        runs=len(pairs),
     )

@@ -28,7 +28,8 @@ def test_a_ratio_is_of_builds_of_one_run() -> None:
 
 def test_a_contender_may_leave_out_runs() -> None:
     measured = [*_measured(Contender.HAND_WRITTEN, 10, 20), *_measured(Contender.ONE_JOB, 30)]
-    assert figure(measured, Contender.ONE_JOB, Change.COLD).ratio == 3
+    found = figure(measured, Contender.ONE_JOB, Change.COLD)
+    assert (found.ratio, found.runs) == (3, 1)
 
 
 def test_the_published_job_is_measured_as_it_is_published() -> None:
@@ -74,7 +75,7 @@ def test_the_chart_is_an_image_with_every_figure(note: str) -> None:
         chart.draw(figures, {each: str(each) for each in Contender}, [note])
     )
     texts = [element.text for element in drawn.iter("{http://www.w3.org/2000/svg}text")]
-    assert texts.count("2.0 s · 200.0%") == len(Change)
+    assert texts.count("2.0 s · 200.0%, work 100.0%") == len(Change)
     assert note in texts
 
 
