@@ -21,6 +21,9 @@ build_image() {
   name=$1 repository=$2 context=$3 folder=$4 dockerfile=$5
   shift 5
 
+  # While BuildKit starts: the helper keeps the token, and has it when BuildKit asks. A refusal is BuildKit's to report.
+  printf %s "$BUILDYARD_REGISTRY" | docker-credential-ecr-login get >/dev/null 2>&1 &
+
   # One writer a cache: each ref its own. Tags are built once, and write none.
   own_cache=
   if [ -z "${CI_COMMIT_TAG-}" ]; then

@@ -9,7 +9,8 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime, timedelta, timezone
+from threading import Lock
 
 import boto3
 from botocore.exceptions import ClientError
@@ -19,6 +20,7 @@ from werkzeug.wrappers import Request, Response
 from sandbox.builds.internet import QuietHandler, serving
 
 _PATH = "/v1/credentials"
+_SHORTEST_USE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +43,14 @@ def find_service_account(cluster: str, namespace: str, *, aws: str, region: str)
 def pod_identity(account: ServiceAccount, *, aws: str, region: str) -> Iterator[dict[str, str]]:
     """Run the agent for the pods of one service account. The value is what EKS puts into their environment."""
     token = secrets.token_urlsafe(24)
-    session = boto3.Session("sandbox", "sandbox", region_name=region)
+    held = _HeldCredentials(account, aws=aws, region=region)
 
     @Request.application
     def agent(request: Request) -> Response:
         if request.path != _PATH or request.headers.get("Authorization") != token:
             return Response("This is not the pod's token.\n", 401)
         try:
-            return Response(json.dumps(_credentials(session, account, aws)), mimetype="application/json")
+            return Response(json.dumps(held.get()), mimetype="application/json")
         except LookupError as error:
             return Response(f"{error}\n", 404)
         except ClientError as error:
@@ -62,30 +64,55 @@ def pod_identity(account: ServiceAccount, *, aws: str, region: str) -> Iterator[
         }
 
 
-def _credentials(session: boto3.Session, account: ServiceAccount, aws: str) -> dict[str, Any]:
-    eks = session.client("eks", endpoint_url=aws)
-    found = eks.list_pod_identity_associations(
-        clusterName=account.cluster, namespace=account.namespace, serviceAccount=account.name
-    )["associations"]
-    if not found:
-        raise LookupError(f"No pod identity association of {account.namespace}/{account.name} in {account.cluster}.")
-    association = eks.describe_pod_identity_association(
-        clusterName=account.cluster, associationId=found[0]["associationId"]
-    )["association"]
-    tags = {
-        "eks-cluster-arn": eks.describe_cluster(name=account.cluster)["cluster"]["arn"],
-        "kubernetes-namespace": account.namespace,
-        "kubernetes-service-account": account.name,
-    }
-    role = session.client("sts", endpoint_url=aws).assume_role(
-        RoleArn=association["roleArn"],
-        RoleSessionName=f"eks-{account.cluster}-build",
-        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-    )["Credentials"]
-    return {
-        "AccessKeyId": role["AccessKeyId"],
-        "SecretAccessKey": role["SecretAccessKey"],
-        "Token": role["SessionToken"],
-        "AccountId": association["roleArn"].split(":")[4],
-        "Expiration": role["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
+class _HeldCredentials:
+    """The role's credentials, the same for everybody who asks with one token, as the agent of EKS gives them.
+
+    ECR's credential helper depends on that: it keeps a token of ECR's for as long as it sees the same access key.
+    """
+
+    def __init__(self, account: ServiceAccount, *, aws: str, region: str) -> None:
+        self._account = account
+        session = boto3.Session("sandbox", "sandbox", region_name=region)
+        self._eks = session.client("eks", endpoint_url=aws)
+        self._sts = session.client("sts", endpoint_url=aws)
+        self._assuming = Lock()
+        self._credentials: dict[str, str] = {}
+        self._until = datetime.min.replace(tzinfo=timezone.utc)
+
+    def get(self) -> dict[str, str]:
+        """As programs want them. Raises LookupError when the account has no role, ClientError for AWS's refusals."""
+        with self._assuming:
+            if self._until - datetime.now(timezone.utc) < _SHORTEST_USE:
+                self._credentials, self._until = self._assume()
+            return self._credentials
+
+    def _assume(self) -> tuple[dict[str, str], datetime]:
+        account = self._account
+        found = self._eks.list_pod_identity_associations(
+            clusterName=account.cluster, namespace=account.namespace, serviceAccount=account.name
+        )["associations"]
+        if not found:
+            raise LookupError(
+                f"No pod identity association of {account.namespace}/{account.name} in {account.cluster}."
+            )
+        association = self._eks.describe_pod_identity_association(
+            clusterName=account.cluster, associationId=found[0]["associationId"]
+        )["association"]
+        tags = {
+            "eks-cluster-arn": self._eks.describe_cluster(name=account.cluster)["cluster"]["arn"],
+            "kubernetes-namespace": account.namespace,
+            "kubernetes-service-account": account.name,
+        }
+        role = self._sts.assume_role(
+            RoleArn=association["roleArn"],
+            RoleSessionName=f"eks-{account.cluster}-build",
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+        )["Credentials"]
+        credentials = {
+            "AccessKeyId": role["AccessKeyId"],
+            "SecretAccessKey": role["SecretAccessKey"],
+            "Token": role["SessionToken"],
+            "AccountId": association["roleArn"].split(":")[4],
+            "Expiration": role["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        return credentials, role["Expiration"]

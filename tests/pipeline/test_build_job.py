@@ -1,7 +1,9 @@
 """What a build job asks of BuildKit."""
 
 import json
+import os
 import string
+import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.pipeline.published import HOST, SEVERAL_IMAGES, files, jobs
-from tests.pipeline.runner import SHELLS, run
+from tests.pipeline.runner import SHELLS, STUBS, run
 from tests.stacks.stack_settings import project
 
 JOBS = jobs(files())
@@ -166,6 +168,25 @@ def test_the_registry_alone_is_logged_in_to_by_ecrs_helper(tmp_path: Path) -> No
         job = {**JOBS[name], "script": ['cp "$DOCKER_CONFIG/config.json" "$STUB_RECORD"']}
         done = run(job, tmp_path)
         assert json.loads((done.record / "config.json").read_text()) == {"credHelpers": {HOST: "ecr-login"}}
+
+
+def test_the_registrys_token_is_asked_for_before_buildkit_needs_it(tmp_path: Path) -> None:
+    done = run(JOBS["build-base:arm64"], tmp_path)
+    asked = done.record / "helper"
+    deadline = time.monotonic() + 10  # it is asked beside the job, and a job does not wait for it
+    while not asked.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert asked.read_text() == HOST
+
+
+def test_a_helper_that_cannot_answer_yet_does_not_fail_the_job(tmp_path: Path) -> None:
+    without = tmp_path / "bin"
+    without.mkdir()
+    (without / "docker-credential-ecr-login").write_text("#!/bin/sh\necho no credentials >&2; exit 1\n")
+    (without / "docker-credential-ecr-login").chmod(0o755)
+    done = run(JOBS["build-base:arm64"], tmp_path, PATH=f"{without}:{STUBS}:{os.environ['PATH']}")
+    assert done.status == 0, done.output
+    assert "no credentials" not in done.output, "people would look for a fault where there may be none"
 
 
 def test_scripts_are_the_same_for_all_images_but_for_one_call() -> None:
