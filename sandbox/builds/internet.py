@@ -65,6 +65,9 @@ def _nothing(environ: Any, start_response: Any) -> Any:
 class QuietHandler(WSGIRequestHandler):
     """Requests of a build, which says itself what it asked for and what it got."""
 
+    # Headers and body are two writes: the second would wait some 40 ms for the first one's acknowledgement.
+    disable_nagle_algorithm = True
+
     def handle(self) -> None:
         # A build that is stopped hangs up wherever it is.
         with suppress(OSError):
