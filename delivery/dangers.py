@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from delivery.file_diff import file_diff
+from delivery.file_diff import file_diff, text_diff
 from delivery.markdown import code, count, some
 from delivery.preview import Change, Operation
 from delivery.rights import Grant, UnreadableError, gained, iam_denials, iam_grants, kubernetes_grants
@@ -118,7 +118,16 @@ def _release(change: Change) -> Iterator[Danger]:
         concern=Concern.INTERRUPTION,
         text=f"The runner manager {code(change.name)} {verb}{_reasons(change)}. It takes no new jobs and waits for "
         f"those that run; {patience} what is left is cut off.",
+        diff=_config_diff(change) if change.operation is Operation.UPDATE else "",
     )
+
+
+def _config_diff(change: Change) -> str:
+    """What changes for jobs: their resources, ceilings, security contexts."""
+    before, after = (find(inputs, "values.runners.config") for inputs in (change.old, change.new))
+    if not (isinstance(before, str) and isinstance(after, str)) or is_secret([before, after]) or is_unknown(after):
+        return ""
+    return text_diff(before, after, "a/config.toml", "b/config.toml")
 
 
 def _restarts(change: Change) -> bool:

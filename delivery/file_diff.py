@@ -1,4 +1,4 @@
-"""How a published file changes, as a unified diff of a length that people read."""
+"""How a published file, or another long text, changes: as a unified diff of a length that people read."""
 
 import base64
 import binascii
@@ -22,17 +22,16 @@ def file_diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     if before is None or after is None:
         return ""
     path = new.get("filePath") or old.get("filePath", "")
-    changed = difflib.unified_diff(
-        before.splitlines(),
-        after.splitlines(),
-        f"a/{path}" if old else "/dev/null",
-        f"b/{path}" if new else "/dev/null",
-        lineterm="",
-    )
+    return text_diff(before, after, f"a/{path}" if old else "/dev/null", f"b/{path}" if new else "/dev/null")
+
+
+def text_diff(before: str, after: str, from_name: str, to_name: str) -> str:
+    """The diff between two texts, without credentials; empty where nothing differs."""
+    changed = difflib.unified_diff(before.splitlines(), after.splitlines(), from_name, to_name, lineterm="")
     lines = [_short(redacted(line)) for line in changed]
     left_out = len(lines) - _MOST_LINES
     if left_out > 0:
-        lines = [*lines[:_MOST_LINES], f"# … and {count(left_out, 'more line')}, in the file that the update publishes"]
+        lines = [*lines[:_MOST_LINES], f"# … and {count(left_out, 'more line')}, not shown here"]
     return "\n".join(lines)
 
 

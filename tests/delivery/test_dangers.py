@@ -77,6 +77,24 @@ def test_a_managers_restart_tells_how_long_jobs_may_take() -> None:
     assert not found(step("update", RELEASE, details={"timeout": "update"}))
 
 
+def test_a_managers_restart_shows_what_changes_for_jobs() -> None:
+    def values(config: str) -> dict[str, Any]:
+        return {"values": {"runners": {"config": config}}}
+
+    def change(before: str, after: str) -> Danger:
+        return only(step("update", RELEASE, "arm64", values(before), values(after), details={"values": "update"}))
+
+    ceiling = '[[runners]]\ncpu_limit_overwrite_max_allowed = "%s"\n'
+    assert change(ceiling % 8, ceiling % 16).diff.splitlines()[3:] == [
+        " [[runners]]",
+        '-cpu_limit_overwrite_max_allowed = "8"',
+        '+cpu_limit_overwrite_max_allowed = "16"',
+    ]
+    assert "glrt-" not in change(ceiling % 8, 'token = "glrt-abcdefghijklmnopqrst"').diff
+    for hidden in (UNKNOWN, SECRET):
+        assert change(ceiling % 8, hidden).diff == ""
+
+
 def test_creating_costs_nobody_anything() -> None:
     assert not found(*(step("create", kind) for kind in (REPOSITORY, NODE_GROUP, RUNNER, RELEASE, NAMESPACE)))
 
@@ -176,7 +194,7 @@ def test_a_long_difference_ends_with_what_is_left_out() -> None:
     new = {"filePath": "f", "content": "line\n" * 5000}
     lines = only(step("create", FILE, "f", new=new)).diff.splitlines()
     assert len(lines) == 301
-    assert lines[-1] == "# … and 4,703 more lines, in the file that the update publishes"
+    assert lines[-1] == "# … and 4,703 more lines, not shown here"
 
 
 def test_a_rotated_secret_is_told_without_its_value() -> None:

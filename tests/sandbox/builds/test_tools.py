@@ -14,7 +14,6 @@ DOCKERFILE = (Path(__file__).parents[3] / "images" / "builder" / "Dockerfile").r
 @pytest.mark.parametrize(
     ("module", "argument"),
     [
-        ("github.com/moby/buildkit", "BUILDKIT_VERSION"),
         ("github.com/google/go-containerregistry", "CRANE_VERSION"),
         ("github.com/awslabs/amazon-ecr-credential-helper/ecr-login", "ECR_LOGIN_VERSION"),
     ],
