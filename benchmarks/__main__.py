@@ -10,6 +10,7 @@ _SECTIONS = {
     "rendering": tables.renderings,
     "previews": tables.previews,
     "startup": tables.startup,
+    "first-builds": tables.first_builds,
     "builds": tables.builds,
 }
 

@@ -1,6 +1,6 @@
 """Each section of the benchmarks: measured with its progress shown, then printed as a table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -70,14 +70,30 @@ def startup(console: Console) -> None:
     console.print(table)
 
 
+def first_builds(console: Console) -> None:
+    """The published build beside the hand-written one where neither has a cache yet."""
+    measured = _shown(console, comparison.measure_first_builds())
+    found = comparison.figure(measured, Contender.BUILDYARD, Change.COLD)
+    ratios = comparison.ratios(measured, Contender.BUILDYARD, Change.COLD)
+    table = Table("", "median", "least", "most", title=f"A first build, to the hand-written job's; {found.runs} pairs")
+    table.add_row("time", f"{found.ratio:.1%}", f"{min(ratios):.1%}", f"{max(ratios):.1%}")
+    table.add_row("processors' work", f"{found.work:.1%}", "", "")
+    console.print(table)
+
+
 def builds(console: Console) -> None:
     """The published build beside others; also draws `docs/benchmarks.svg`."""
+    show_builds(console, _shown(console, comparison.measure()))
+
+
+def _shown(console: Console, measurements: Iterable[Measurement]) -> list[Measurement]:
+    """All measurements, each shown when it is there."""
     measured = []
     with console.status("Building ..."):
-        for each in comparison.measure():
+        for each in measurements:
             measured.append(each)
             console.print(f"run {each.run + 1}: {each.change}, {_LABELS[each.contender]}: {each.seconds:.1f} s")
-    show_builds(console, measured)
+    return measured
 
 
 def show_builds(console: Console, measured: Sequence[Measurement]) -> None:

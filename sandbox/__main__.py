@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from sandbox import server
+from sandbox import pulumi_cli, server
 from sandbox.engine import operation
 from sandbox.engine.display import Terminal, print_outputs
 from sandbox.engine.errors import EngineError
@@ -21,6 +21,7 @@ from sandbox.engine.interrupt import INTERRUPTED
 from sandbox.engine.operation import SANDBOX_STACK, Stack
 from sandbox.engine.state import StateFile
 from sandbox.engines import ENGINE_VARIABLE, Engine, choose, current_state
+from sandbox.pulumi_cli import PulumiCli
 from sandbox.values import mask, reveal
 from sandbox.world import World, data_directory
 
@@ -90,6 +91,13 @@ def build(console: Console, arguments: argparse.Namespace) -> int:
     from sandbox.builds import command  # here, since no other command needs what it takes
 
     return command.build(console, arguments, server.start(data_directory()), data_directory())
+
+
+def pulumi(console: Console, arguments: argparse.Namespace) -> int:  # noqa: ARG001
+    """Run the pulumi CLI's own command on the sandbox's stack, such as `pulumi up -s sandbox --replace URN`."""
+    if not pulumi_cli.installed():
+        raise EngineError("`pulumi` and `pulumi-language-python` are not on PATH.")
+    return PulumiCli(_open_stack(arguments, server.start(data_directory()))).run(arguments.arguments)
 
 
 def outputs(console: Console, arguments: argparse.Namespace) -> int:
@@ -196,6 +204,7 @@ def _parser() -> argparse.ArgumentParser:
     previewing.add_argument("--refresh", action="store_true", help=refresh_help)
     previewing.add_argument("--json", action="store_true", help="print the form of `pulumi preview --json`")
     previewing.add_argument("--diff", action="store_true", help="show every property that changes")
+    add(pulumi).add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT", help="as `pulumi` takes them")
     building = add(build)
     building.add_argument("--event", default="schedule", help="push, merge-request, tag, schedule or web (%(default)s)")
     building.add_argument("--ref", help="the branch, or for `tag` the Git tag; default: the default branch")

@@ -12,7 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,6 +62,13 @@ class PulumiCli:
         has_hooks = any(resource.resource_hooks for resource in resources)
         return self._operate("destroy", *_SHOWN, *(["--run-program"] if has_hooks else []))
 
+    def run(self, arguments: Sequence[str]) -> int:
+        """Run a command of the CLI as a user wrote it."""
+        runs_program = bool({"up", "preview", "refresh", "destroy"}.intersection(arguments[:1]))
+        with self._locked():
+            self._take_over()
+            return self._run(arguments, runs_program=runs_program)
+
     def state(self) -> StateFile:
         """The state, wherever it is; a copy if it is the CLI's."""
         if not self._stack.file.lent:
@@ -80,9 +87,17 @@ class PulumiCli:
     def _operate(self, *arguments: str) -> int:
         with self._locked():
             self._take_over()
-            command = ["pulumi", *arguments, *self._selection, "--config-file", str(self._settings)]
-            with _interruptions_left_to_the_child() as interrupted:
-                done = subprocess.run(command, cwd=self._stack.project.root, env=self._environment, check=False)
+            return self._run([*arguments, *self._selection], runs_program=True)
+
+    def _run(self, arguments: Sequence[str], *, runs_program: bool) -> int:
+        """Only commands that run the program take, and need, the name of the settings' copy."""
+        directory, options = (
+            (self._stack.project.root, ["--config-file", str(self._settings)])
+            if runs_program
+            else (self._settings.parent, [])
+        )
+        with _interruptions_left_to_the_child() as interrupted:
+            done = subprocess.run(["pulumi", *arguments, *options], cwd=directory, env=self._environment, check=False)
         if done.returncode and interrupted:
             return INTERRUPTED
         return 1 if done.returncode else 0

@@ -8,6 +8,7 @@ from statistics import median
 from benchmarks.builds.yard import Pod, Yard, build_yard
 
 RUNS = 3
+PAIRS = 8
 
 
 class Contender(str, Enum):
@@ -83,14 +84,31 @@ def _run(yard: Yard, run: int, contenders: Sequence[Contender]) -> Iterator[Meas
         elif change is Change.DEPENDENCIES:
             yard.context.change_dependencies()
         for contender in contenders:
-            done = yard.run(_pod(yard, contender, run))
-            yield Measurement(
-                run=run,
-                contender=contender,
-                change=change,
-                seconds=done.seconds,
-                processor_seconds=done.processor_seconds,
-            )
+            yield _measured(yard, contender, run, change)
+
+
+def measure_first_builds(pairs: int = PAIRS) -> Iterator[Measurement]:
+    """First builds of the published and the hand-written job alone, in turns.
+
+    They do the same work, so that telling them apart takes more runs than the other changes need.
+    """
+    both = [Contender.HAND_WRITTEN, Contender.BUILDYARD]
+    with build_yard([_image(contender, run) for contender in both for run in range(pairs)]) as yard:
+        yard.context.write()
+        for run in range(pairs):
+            for contender in both if run % 2 else reversed(both):
+                yield _measured(yard, contender, run, Change.COLD)
+
+
+def _measured(yard: Yard, contender: Contender, run: int, change: Change) -> Measurement:
+    done = yard.run(_pod(yard, contender, run))
+    return Measurement(
+        run=run,
+        contender=contender,
+        change=change,
+        seconds=done.seconds,
+        processor_seconds=done.processor_seconds,
+    )
 
 
 def _pod(yard: Yard, contender: Contender, run: int) -> Pod:
@@ -104,11 +122,23 @@ def _image(contender: Contender, run: int) -> str:
 
 def figure(measured: Sequence[Measurement], contender: Contender, change: Change) -> Figure:
     """The medians over all runs that the contender took part in."""
-    of = {(each.run, each.contender): each for each in measured if each.change is change}
-    pairs = [(each, of[run, Contender.HAND_WRITTEN]) for (run, who), each in of.items() if who is contender]
+    pairs = _pairs(measured, contender, change)
     return Figure(
         seconds=median(each.seconds for each, _ in pairs),
         ratio=median(each.seconds / other.seconds for each, other in pairs),
         work=median(each.processor_seconds / other.processor_seconds for each, other in pairs),
         runs=len(pairs),
     )
+
+
+def ratios(measured: Sequence[Measurement], contender: Contender, change: Change) -> list[float]:
+    """Of every run, the contender's time to the hand-written job's."""
+    return [each.seconds / other.seconds for each, other in _pairs(measured, contender, change)]
+
+
+def _pairs(
+    measured: Sequence[Measurement], contender: Contender, change: Change
+) -> list[tuple[Measurement, Measurement]]:
+    """The contender's builds, each with the hand-written job's of the same run."""
+    of = {(each.run, each.contender): each for each in measured if each.change is change}
+    return [(each, of[run, Contender.HAND_WRITTEN]) for (run, who), each in of.items() if who is contender]

@@ -4,14 +4,17 @@ import copy
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sandbox import pulumi_cli
 from sandbox.engines import ENGINE_VARIABLE, EngineName
@@ -25,6 +28,8 @@ pytestmark = [
 ]
 
 Config = dict[str, Any]
+
+ROOT = Path(__file__).parents[2]
 
 
 # The embedded engine leaves out stack traces: `sandbox/README.md` says why.
@@ -169,6 +174,40 @@ def test_a_cli_that_was_stopped_blocks_nobody(pulumi: ScratchProject, end: signa
     assert process.wait(60) == (130 if end is signal.SIGINT else -end), said
     again = pulumi.sandbox("up")
     assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_the_delivery_pipelines_own_commands_do_what_was_planned_and_nothing_else(pulumi: ScratchProject) -> None:
+    plan = _command_of(".preview", "preview")
+    deliver = _command_of(".up", "up")
+    for edit in (lambda config: config, add_image):
+        config = pulumi.read_config()
+        edit(config)
+        pulumi.write_config(config)
+        planned = pulumi.sandbox("pulumi", *plan)
+        assert planned.returncode == 0, planned.stdout + planned.stderr
+        assert json.loads(planned.stdout)["changeSummary"].get("create"), "the report is made of this"
+        done = pulumi.sandbox("pulumi", *deliver)
+        assert done.returncode == 0, done.stdout + done.stderr
+    outputs = json.loads(pulumi.sandbox("pulumi", *_command_of(".up", "stack output")).stdout)
+    assert any(name.endswith("/docs") for name in outputs["repository-urls"])
+
+    assert pulumi.sandbox("pulumi", *plan).returncode == 0
+    config = pulumi.read_config()
+    enlarge_disk(config)
+    pulumi.write_config(config)
+    before = _state(pulumi)
+    refused = pulumi.sandbox("pulumi", *deliver)
+    assert refused.returncode == 1, "what nobody has read was deployed"
+    assert "violates plan" in refused.stdout + refused.stderr
+    assert _state(pulumi).keys() == before.keys()
+
+
+def _command_of(job: str, beginning: str) -> list[str]:
+    """The arguments of a `pulumi` command in this repository's own pipeline, for the sandbox's stack."""
+    script = yaml.safe_load((ROOT / ".gitlab-ci.yml").read_text())[job]["script"]
+    [line] = [line for line in script if line.startswith(f"pulumi {beginning}")]
+    command = re.split(r" >| \|\|", line)[0].replace('"$STACK"', "sandbox")
+    return shlex.split(command)[1:]
 
 
 def _deploy(project: ScratchProject) -> Seen:
