@@ -42,6 +42,13 @@ def test_an_engine_that_is_not_there_is_refused_before_anything_starts(
     assert not (tmp_path / "world.json").exists()
 
 
+def test_the_clis_own_commands_need_the_cli(tmp_path: Path) -> None:
+    done = _sandbox(tmp_path, "pulumi", "stack", "export", "--file", "state.json")
+    assert done.returncode == 1
+    assert "`pulumi` and `pulumi-language-python` are not on PATH" in done.stderr
+    assert not (tmp_path / "world.json").exists()
+
+
 def test_outputs_of_a_stack_never_deployed_are_none(tmp_path: Path) -> None:
     done = _sandbox(tmp_path, "outputs", "--json")
     assert done.returncode == 0
