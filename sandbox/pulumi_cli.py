@@ -28,6 +28,8 @@ from sandbox.services.document import write_private
 
 # It brings the language host for Python along, without which it cannot run a program.
 _COMMANDS = ("pulumi", "pulumi-language-python")
+# These take, and need, the name of the settings' copy.
+_RUN_THE_PROGRAM = ("up", "preview", "refresh", "destroy")
 # What a person shall see of an operation; outputs are printed alike for both engines.
 _SHOWN = ("--yes", "--suppress-outputs", "--suppress-permalink=true")
 
@@ -51,23 +53,31 @@ class PulumiCli:
 
     def preview(self, *, refresh: bool, diff: bool = False, as_json: bool = False) -> int:
         options = [option for option, wanted in (("--diff", diff), ("--json", as_json)) if wanted]
-        return self._operate("preview", *options, *_refreshing(refresh))
+        return self.run(["preview", *options, *_refreshing(refresh), *self._selection])
 
     def up(self, *, refresh: bool) -> int:
         """Preview and deploy."""
-        return self._operate("up", *_SHOWN, *_refreshing(refresh))
+        return self.run(["up", *_SHOWN, *_refreshing(refresh), *self._selection])
 
     def destroy(self) -> int:
         resources, _ = self.state().load()
         has_hooks = any(resource.resource_hooks for resource in resources)
-        return self._operate("destroy", *_SHOWN, *(["--run-program"] if has_hooks else []))
+        return self.run(["destroy", *_SHOWN, *(["--run-program"] if has_hooks else []), *self._selection])
 
     def run(self, arguments: Sequence[str]) -> int:
         """Run a command of the CLI as a user wrote it."""
-        runs_program = bool({"up", "preview", "refresh", "destroy"}.intersection(arguments[:1]))
         with self._locked():
             self._take_over()
-            return self._run(arguments, runs_program=runs_program)
+            directory, options = self._settings.parent, []
+            if arguments and arguments[0] in _RUN_THE_PROGRAM:
+                directory, options = self._stack.project.root, ["--config-file", str(self._settings)]
+            with _interruptions_left_to_the_child() as interrupted:
+                done = subprocess.run(
+                    ["pulumi", *arguments, *options], cwd=directory, env=self._environment, check=False
+                )
+        if done.returncode and interrupted:
+            return INTERRUPTED
+        return 1 if done.returncode else 0
 
     def state(self) -> StateFile:
         """The state, wherever it is; a copy if it is the CLI's."""
@@ -83,24 +93,6 @@ class PulumiCli:
             if self._stack.file.lent:
                 _say("The state of the stack moves from the pulumi CLI to the embedded engine.")
                 self._stack.file.take_back(self._ask("stack", "export", *self._selection))
-
-    def _operate(self, *arguments: str) -> int:
-        with self._locked():
-            self._take_over()
-            return self._run([*arguments, *self._selection], runs_program=True)
-
-    def _run(self, arguments: Sequence[str], *, runs_program: bool) -> int:
-        """Only commands that run the program take, and need, the name of the settings' copy."""
-        directory, options = (
-            (self._stack.project.root, ["--config-file", str(self._settings)])
-            if runs_program
-            else (self._settings.parent, [])
-        )
-        with _interruptions_left_to_the_child() as interrupted:
-            done = subprocess.run(["pulumi", *arguments, *options], cwd=directory, env=self._environment, check=False)
-        if done.returncode and interrupted:
-            return INTERRUPTED
-        return 1 if done.returncode else 0
 
     def _take_over(self) -> None:
         """Have the stack here, with its state and its settings as they are now."""

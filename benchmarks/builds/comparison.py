@@ -125,7 +125,7 @@ def figure(measured: Sequence[Measurement], contender: Contender, change: Change
     pairs = _pairs(measured, contender, change)
     return Figure(
         seconds=median(each.seconds for each, _ in pairs),
-        ratio=median(each.seconds / other.seconds for each, other in pairs),
+        ratio=median(ratios(measured, contender, change)),
         work=median(each.processor_seconds / other.processor_seconds for each, other in pairs),
         runs=len(pairs),
     )
