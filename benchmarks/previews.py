@@ -62,7 +62,7 @@ def _measure(project: ScratchProject, images: int) -> Preview:
 
 def _server_peak(project: ScratchProject) -> int:
     """The peak of the server's memory in KiB, as Linux counts it; 0 where there is no such count."""
-    status = Path("/proc", str(project.world()["pid"]), "status")
+    status = Path("/proc", str(project.endpoints()["pid"]), "status")
     if not status.exists():
         return 0
     return next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))

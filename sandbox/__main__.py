@@ -23,7 +23,7 @@ from sandbox.engine.state import StateFile
 from sandbox.engines import ENGINE_VARIABLE, Engine, choose, current_state
 from sandbox.pulumi_cli import PulumiCli
 from sandbox.values import mask, reveal
-from sandbox.world import World, data_directory
+from sandbox.endpoints import Endpoints, data_directory
 
 _PROJECT_ROOT = Path(__file__).resolve().parent.parent
 _PIPELINE_TYPE = "gitlab:index/repositoryFile:RepositoryFile"
@@ -58,10 +58,10 @@ def stop(console: Console, arguments: argparse.Namespace) -> int:  # noqa: ARG00
 def status(console: Console, arguments: argparse.Namespace) -> int:  # noqa: ARG001
     """Show what runs, and where."""
     found = server.status(data_directory())
-    if found.world is None:
+    if found.endpoints is None:
         console.print("The sandbox is not running; `python -m sandbox start` starts it.")
         return 1
-    _print_world(console, found.world)
+    _print_world(console, found.endpoints)
     silent = [name for name, answers in found.answering.items() if not answers]
     if silent:
         console.print(Text(f"Not answering: {', '.join(silent)}.", style="bold red"))
@@ -70,13 +70,13 @@ def status(console: Console, arguments: argparse.Namespace) -> int:  # noqa: ARG
 
 def up(console: Console, arguments: argparse.Namespace) -> int:
     """Start the sandbox if it is not running, preview and deploy."""
-    engine, stack, world = _open(console, arguments)
+    engine, stack, endpoints = _open(console, arguments)
     code = engine.up(refresh=arguments.refresh)
     if code == 0:
         state = current_state(stack)
         console.print()
         print_outputs(console, stack.outputs(state))
-        _print_next(console, state, world)
+        _print_next(console, state, endpoints)
     return code
 
 
@@ -102,7 +102,7 @@ def pulumi(console: Console, arguments: argparse.Namespace) -> int:  # noqa: ARG
 
 def outputs(console: Console, arguments: argparse.Namespace) -> int:
     """Print what the program exported when it was last deployed."""
-    stack = _open_stack(arguments, world=None)
+    stack = _open_stack(arguments, endpoints=None)
     values = stack.outputs(current_state(stack))
     if arguments.json:
         print(json.dumps(reveal(values) if arguments.show_secrets else mask(values), indent=2, sort_keys=True))
@@ -122,53 +122,53 @@ def down(console: Console, arguments: argparse.Namespace) -> int:
     return destroy(console, arguments) or stop(console, arguments)
 
 
-def _open(console: Console, arguments: argparse.Namespace) -> tuple[Engine, Stack, World]:
+def _open(console: Console, arguments: argparse.Namespace) -> tuple[Engine, Stack, Endpoints]:
     """The stack and its engine, with the sandbox running under them."""
     # A wrong stack or engine is refused before anything is started.
-    choose(arguments.engine, console, _open_stack(arguments, world=None))
-    world = server.start(data_directory())
-    stack = _open_stack(arguments, world)
+    choose(arguments.engine, console, _open_stack(arguments, endpoints=None))
+    endpoints = server.start(data_directory())
+    stack = _open_stack(arguments, endpoints)
     engine = choose(arguments.engine, console, stack)
     if not getattr(arguments, "json", False):  # which programs read
         console.print(f"Engine: {engine.name}", soft_wrap=True)
-    return engine, stack, world
+    return engine, stack, endpoints
 
 
-def _open_stack(arguments: argparse.Namespace, world: World | None) -> Stack:
+def _open_stack(arguments: argparse.Namespace, endpoints: Endpoints | None) -> Stack:
     return operation.open_stack(
         arguments.stack,
         project_root=_PROJECT_ROOT,
         data=data_directory(),
-        ports=world.providers if world else {},
-        environment=_program_environment(world),
+        ports=endpoints.providers if endpoints else {},
+        environment=_program_environment(endpoints),
     )
 
 
-def _program_environment(world: World | None) -> dict[str, str]:
+def _program_environment(endpoints: Endpoints | None) -> dict[str, str]:
     """What the program inherits: nothing of the user's AWS settings, so that nothing can reach a real account."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return kept | (world.environment() if world else {})
+    return kept | (endpoints.environment() if endpoints else {})
 
 
-def _print_world(console: Console, world: World) -> None:
+def _print_world(console: Console, endpoints: Endpoints) -> None:
     for name, value in (
-        ("AWS", world.aws),
-        ("GitLab", world.gitlab),
-        ("Kubernetes", world.kubernetes),
-        *((f"{name} provider", f"127.0.0.1:{port}") for name, port in world.providers.items()),
+        ("AWS", endpoints.aws),
+        ("GitLab", endpoints.gitlab),
+        ("Kubernetes", endpoints.kubernetes),
+        *((f"{name} provider", f"127.0.0.1:{port}") for name, port in endpoints.providers.items()),
         ("data", str(data_directory())),
     ):
         console.print(f"{name:20} {value}", soft_wrap=True)
 
 
-def _print_next(console: Console, state: StateFile, world: World) -> None:
+def _print_next(console: Console, state: StateFile, endpoints: Endpoints) -> None:
     """Where to look at what was deployed."""
     resources, _ = state.load()
     projects = sorted({str(state.inputs["project"]) for state in resources if state.type == _PIPELINE_TYPE})
     console.print(Text("\nWhere to look next", style="bold"))
     for project in projects:
-        console.print(f"  pipeline:  git clone {world.gitlab}/{project}.git", soft_wrap=True)
-    aws = " ".join(f"{name}={value}" for name, value in world.environment().items() if name.startswith("AWS_"))
+        console.print(f"  pipeline:  git clone {endpoints.gitlab}/{project}.git", soft_wrap=True)
+    aws = " ".join(f"{name}={value}" for name, value in endpoints.environment().items() if name.startswith("AWS_"))
     console.print(f"  AWS:       {aws} aws ecr describe-repositories", soft_wrap=True)
     console.print("  the rest:  python -m sandbox status", soft_wrap=True)
 

@@ -22,13 +22,13 @@ from sandbox.services.aws.app import create_app as create_aws
 from sandbox.services.aws.first_world import make_first_world
 from sandbox.services.document import write_private
 from sandbox.services.request_log import RequestLog
-from sandbox.world import World
+from sandbox.endpoints import Endpoints
 
 logger = logging.getLogger(__name__)
 
 _HOST = "127.0.0.1"
 _PORTS = "ports.json"
-_AWS_IS_MADE = "aws/first-world-made"
+_AWS_IS_SEEDED = "aws/seeded"
 
 
 class Hosting:
@@ -40,7 +40,7 @@ class Hosting:
         self._last_ports = _read_ports(directory)
         self._http: list[BaseWSGIServer] = []
         self._grpc: list[grpc.Server] = []
-        self.world = self._start()
+        self.endpoints = self._start()
 
     def close(self) -> None:
         """Stop listening; requests that are being answered are finished first."""
@@ -49,8 +49,8 @@ class Hosting:
         for http in self._http:
             http.shutdown()
 
-    def _start(self) -> World:
-        if not (self._directory / _AWS_IS_MADE).exists():
+    def _start(self) -> Endpoints:
+        if not (self._directory / _AWS_IS_SEEDED).exists():
             # Never made, or not to the end: half a company is nobody's.
             (self._directory / "aws" / "journal.jsonl").unlink(missing_ok=True)
         sockets = {name: _listening(self._last_ports.get(name, 0)) for name in ("aws", "gitlab", "kubernetes")}
@@ -60,18 +60,18 @@ class Hosting:
         )
         self._serve_http("gitlab", sockets["gitlab"], gitlab.create_app(self._directory, urls["gitlab"]))
         self._serve_http("aws", sockets["aws"], create_aws(self._directory, urls["kubernetes"]), MotoRequestHandler)
-        if not (self._directory / _AWS_IS_MADE).exists():
+        if not (self._directory / _AWS_IS_SEEDED).exists():
             make_first_world(urls["aws"])
-            (self._directory / _AWS_IS_MADE).touch()
+            (self._directory / _AWS_IS_SEEDED).touch()
 
         token = gitlab.access_token(self._directory)
         # Providers that have no configuration of their own find GitLab where GitLab's clients look.
         os.environ.update(GITLAB_BASE_URL=f"{urls['gitlab']}/api/v4/", GITLAB_TOKEN=token)
         providers = (aws_provider.provider(urls["aws"]), gitlab_provider.provider(), kubernetes_provider.provider())
         ports = {provider.name: self._serve_provider(provider) for provider in providers}
-        world = World(pid=os.getpid(), **urls, providers=ports, gitlab_token=token)
+        endpoints = Endpoints(pid=os.getpid(), **urls, providers=ports, gitlab_token=token)
         self._remember_ports(sockets, ports)
-        return world
+        return endpoints
 
     def _serve_http(
         self,

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from sandbox.engines import ENGINE_VARIABLE, EngineName
-from sandbox.world import DIRECTORY_VARIABLE
+from sandbox.endpoints import DIRECTORY_VARIABLE
 
 _ROOT = Path(__file__).parent.parent
 
@@ -57,10 +57,10 @@ class ScratchProject:
         """Replace all settings of the stack."""
         self.stack_file.write_text(yaml.safe_dump({"config": dict(config)}))
 
-    def world(self) -> dict[str, Any]:
+    def endpoints(self) -> dict[str, Any]:
         """Where the running sandbox listens."""
-        world: dict[str, Any] = json.loads((self.data / "world.json").read_text())
-        return world
+        endpoints: dict[str, Any] = json.loads((self.data / "endpoints.json").read_text())
+        return endpoints
 
 
 @contextmanager

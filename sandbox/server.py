@@ -21,7 +21,7 @@ from urllib.request import urlopen
 
 import grpc
 
-from sandbox.world import World, data_directory, forget_world, read_world, write_world
+from sandbox.endpoints import Endpoints, data_directory, forget_endpoints, read_endpoints, write_endpoints
 
 _LOCK = "server.lock"  # held by the process; holds its id
 _START_LOCK = "start.lock"  # held by whoever starts or stops it
@@ -37,20 +37,20 @@ class ServerError(Exception):
 class Status:
     """Whether the process runs, and which of its parts answer, by name."""
 
-    world: World | None
+    endpoints: Endpoints | None
     answering: dict[str, bool]
 
 
-def start(directory: Path, timeout: float = 120) -> World:
+def start(directory: Path, timeout: float = 120) -> Endpoints:
     """Start the process unless it runs already, and wait until all of it answers; `timeout` is in seconds.
 
     Raises ServerError with the end of the log if the process ends, or does not get ready in time.
     """
     with _exclusive(directory):
-        world = running(directory)
-        if world is not None:
-            return world
-        forget_world(directory)
+        endpoints = running(directory)
+        if endpoints is not None:
+            return endpoints
+        forget_endpoints(directory)
         log = directory / _LOG
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
@@ -71,33 +71,33 @@ def stop(directory: Path, timeout: float = 20) -> bool:
     with _exclusive(directory):
         pid = _holder(directory)
         if pid is None:
-            forget_world(directory)
+            forget_endpoints(directory)
             return False
         os.kill(pid, signal.SIGTERM)
         if not _wait_for(lambda: _holder(directory) is None, timeout):
             os.kill(pid, signal.SIGKILL)
             _wait_for(lambda: _holder(directory) is None, timeout)
-        forget_world(directory)
+        forget_endpoints(directory)
         return True
 
 
-def running(directory: Path) -> World | None:
-    """The world, if its process is alive and has got ready."""
-    world = read_world(directory)
-    return world if world is not None and world.pid == _holder(directory) else None
+def running(directory: Path) -> Endpoints | None:
+    """The endpoints, if its process is alive and has got ready."""
+    endpoints = read_endpoints(directory)
+    return endpoints if endpoints is not None and endpoints.pid == _holder(directory) else None
 
 
 def status(directory: Path) -> Status:
     """Ask every part whether it answers; nothing answers when the process is not running."""
-    world = running(directory)
-    if world is None:
+    endpoints = running(directory)
+    if endpoints is None:
         return Status(None, {})
-    services = {"aws": world.aws, "gitlab": world.gitlab, "kubernetes": world.kubernetes}
+    services = {"aws": endpoints.aws, "gitlab": endpoints.gitlab, "kubernetes": endpoints.kubernetes}
     return Status(
-        world,
+        endpoints,
         {
             **{name: _answers_http(url) for name, url in services.items()},
-            **{f"{name} provider": _answers_grpc(port) for name, port in world.providers.items()},
+            **{f"{name} provider": _answers_grpc(port) for name, port in endpoints.providers.items()},
         },
     )
 
@@ -120,9 +120,9 @@ def main() -> None:
         lock.write(str(os.getpid()))
         lock.flush()
         hosting = Hosting(directory)
-        write_world(directory, hosting.world)
+        write_endpoints(directory, hosting.endpoints)
         end.wait()
-        forget_world(directory)
+        forget_endpoints(directory)
         hosting.close()
 
 
@@ -163,14 +163,14 @@ def _environment() -> dict[str, str]:
     return {**kept, **nothing, "AWS_EC2_METADATA_DISABLED": "true", "PYTHONUNBUFFERED": "1"}
 
 
-def _wait_until_ready(directory: Path, process: "subprocess.Popen[bytes]", timeout: float) -> World:
+def _wait_until_ready(directory: Path, process: "subprocess.Popen[bytes]", timeout: float) -> Endpoints:
     if not _wait_for(lambda: running(directory) is not None or process.poll() is not None, timeout):
         process.kill()
         raise ServerError(f"The sandbox did not get ready within {timeout:.0f} seconds.\n{_log_tail(directory)}")
-    world = running(directory)
-    if world is None:
+    endpoints = running(directory)
+    if endpoints is None:
         raise ServerError(f"The sandbox ended with status {process.wait()} as it started.\n{_log_tail(directory)}")
-    return world
+    return endpoints
 
 
 def _log_tail(directory: Path) -> str:

@@ -22,7 +22,7 @@ from sandbox.builds.parts import require
 from sandbox.builds.pod_identity import find_service_account
 from sandbox.builds.worker import Worker
 from sandbox.scratch import ScratchProject, scratch_project
-from sandbox.world import REGION, read_world
+from sandbox.endpoints import REGION, read_endpoints
 from stacks.parsing import parse
 
 _PROJECT, _BRANCH, _CONTEXT = "platform/images", "master", "measured"
@@ -119,14 +119,14 @@ def build_yard(images: Sequence[str]) -> Iterator[Yard]:
         directory = Path(folder)
         directory.chmod(0o755)  # the worker goes through it
         worker = require(directory)
-        world = _deploy(project, config)
-        account = find_service_account("ci", "buildyard-sandbox", aws=world.aws, region=REGION)
+        endpoints = _deploy(project, config)
+        account = find_service_account("ci", "buildyard-sandbox", aws=endpoints.aws, region=REGION)
         if account is None:
             raise RuntimeError("the deployed stack gives its build pods no role")
         with build_environment(
-            aws=world.aws, region=REGION, account=account, directory=worker.own(directory / "builds"), worker=worker
+            aws=endpoints.aws, region=REGION, account=account, directory=worker.own(directory / "builds"), worker=worker
         ) as around:
-            source = GitLabProject(url=world.gitlab, path=_PROJECT, token=world.gitlab_token)
+            source = GitLabProject(url=endpoints.gitlab, path=_PROJECT, token=endpoints.gitlab_token)
             checkout = source.check_out(Event.on_schedule(_BRANCH), worker.own(directory / "run") / "checkout", worker)
             context = Context(checkout.directory / _CONTEXT)
             context.write()
@@ -154,7 +154,7 @@ def _deploy(project: ScratchProject, config: Mapping[str, Any]) -> Any:
     done = project.sandbox("up")
     if done.returncode:
         raise RuntimeError(f"the benchmark's stack was not deployed:\n{done.stdout}{done.stderr}")
-    return read_world(project.data)
+    return read_endpoints(project.data)
 
 
 def published_pipeline(config: Mapping[str, Any], registry_host: str) -> Pipeline:

@@ -9,15 +9,15 @@ from rich.console import Console
 from sandbox.builds.errors import BuildError
 from sandbox.builds.events import Event, Trigger
 from sandbox.builds.run import build as run_build
-from sandbox.world import World
+from sandbox.endpoints import Endpoints
 from stacks.mistakes import SettingsError
 
 
-def build(console: Console, arguments: argparse.Namespace, world: World, directory: Path) -> int:
+def build(console: Console, arguments: argparse.Namespace, endpoints: Endpoints, directory: Path) -> int:
     """Run a pipeline of the stack; returns the exit status."""
     try:
         passed = run_build(
-            world,
+            endpoints,
             directory,
             console,
             stack=arguments.stack,

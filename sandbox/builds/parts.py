@@ -131,7 +131,7 @@ def _namespaces(worker: Worker) -> Iterator[Part]:
 
 
 if __name__ == "__main__":
-    from sandbox.world import data_directory
+    from sandbox.endpoints import data_directory
 
     try:
         print(f"All parts are there; {require(data_directory()).name} will run the builds.")

@@ -19,7 +19,7 @@ from sandbox.builds.images import REPORT_KEYS, PublishedImage, look_up, reports
 from sandbox.builds.parts import require
 from sandbox.builds.pod_identity import ServiceAccount, find_service_account
 from sandbox.builds.progress import Job, Progress
-from sandbox.world import REGION, World
+from sandbox.endpoints import REGION, Endpoints
 from stacks import config
 from stacks.settings import Identity, Project, Settings
 
@@ -34,7 +34,7 @@ class Result:
 
 
 def build(
-    world: World,
+    endpoints: Endpoints,
     directory: Path,
     console: Console,
     *,
@@ -51,12 +51,12 @@ def build(
     worker = require(directory)
     settings = config.read_file(stack)
     wanted = _project(settings, project)
-    account = _service_account(world, settings, stack)
+    account = _service_account(endpoints, settings, stack)
     with (
         _alone(worker.own(directory / "builds")) as place,
-        build_environment(aws=world.aws, region=REGION, account=account, directory=place, worker=worker) as around,
+        build_environment(aws=endpoints.aws, region=REGION, account=account, directory=place, worker=worker) as around,
     ):
-        gitlab = GitLabProject(url=world.gitlab, path=wanted.path, token=world.gitlab_token)
+        gitlab = GitLabProject(url=endpoints.gitlab, path=wanted.path, token=endpoints.gitlab_token)
         checkout = gitlab.check_out(event or Event.on_schedule(wanted.default_branch), place / "checkout", worker)
         if not (checkout.directory / wanted.pipeline_path).exists():
             raise BuildError(f"{wanted.path} has no {wanted.pipeline_path}: deploy the stack first, with `make up`.")
@@ -89,12 +89,12 @@ def _project(settings: Settings, path: str | None) -> Project:
     raise BuildError(f"The stack has no project {path}, only {', '.join(each.path for each in settings.projects)}.")
 
 
-def _service_account(world: World, settings: Settings, stack: str) -> ServiceAccount:
+def _service_account(endpoints: Endpoints, settings: Settings, stack: str) -> ServiceAccount:
     """Whom the stack's build pods are run as."""
     if settings.identity is not Identity.POD_IDENTITY:
         raise BuildError("Builds here need EKS Pod Identity: set buildyard:identity to pod-identity.")
     namespace = settings.runners.namespace or f"buildyard-{stack}"
-    account = find_service_account(settings.cluster.name, namespace, aws=world.aws, region=REGION)
+    account = find_service_account(settings.cluster.name, namespace, aws=endpoints.aws, region=REGION)
     if account is None:
         raise BuildError("The stack's build pods have no role yet: deploy the stack first, with `make up`.")
     return account

@@ -1,0 +1,1 @@
+"""The engine that deploys to the sandbox: Pulumi's own command line."""

@@ -1,16 +1,5 @@
-"""What can go wrong in the engine, said to the person who must act."""
+"""What goes wrong around the engine."""
 
 
 class EngineError(Exception):
-    """An operation cannot start or go on. Its message is complete: shown as it is, without a traceback."""
-
-
-class StepError(EngineError):
-    """One resource could not be brought to where the program wants it. Other resources may still go on."""
-
-
-class CancelledError(EngineError):
-    """The user interrupted the operation, so nothing new is begun."""
-
-    def __init__(self) -> None:
-        super().__init__("The operation was interrupted: nothing new is begun.")
+    """A command that could not be started or did not do its work; the message says why, and what to do."""

@@ -43,7 +43,7 @@ def open_merge_request(url: str, token: str) -> dict[str, str]:
 
 
 def test_a_reviewer_reads_what_an_edit_would_do(deployed: ScratchProject, capsys: pytest.CaptureFixture[str]) -> None:
-    url, token = deployed.world()["gitlab"], access_token(deployed.data)
+    url, token = deployed.endpoints()["gitlab"], access_token(deployed.data)
     job = open_merge_request(url, token)
 
     def push_edit() -> list[str]:

@@ -21,11 +21,11 @@ class Cloud:
         """A client of an AWS service."""
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
         client: Callable[..., Any] = boto3.client  # a service whose name is a variable has no type of its own
-        return client(service, endpoint_url=self.project.world()["aws"], region_name="ap-east-1", **keys)
+        return client(service, endpoint_url=self.project.endpoints()["aws"], region_name="ap-east-1", **keys)
 
     def kubernetes(self, path: str) -> list[dict[str, Any]]:
         """The objects under a path of the Kubernetes API."""
-        answer = requests.get(self.project.world()["kubernetes"] + path, timeout=10)
+        answer = requests.get(self.project.endpoints()["kubernetes"] + path, timeout=10)
         answer.raise_for_status()
         items: list[dict[str, Any]] = answer.json()["items"]
         return items
@@ -33,7 +33,7 @@ class Cloud:
     def gitlab(self, path: str) -> requests.Response:
         """An answer of GitLab's API."""
         token = (self.project.data / "gitlab" / "token").read_text().strip()
-        address = f"{self.project.world()['gitlab']}/api/v4{path}"
+        address = f"{self.project.endpoints()['gitlab']}/api/v4{path}"
         return requests.get(address, headers={"PRIVATE-TOKEN": token}, timeout=10)
 
 

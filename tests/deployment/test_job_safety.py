@@ -30,10 +30,10 @@ class Company:
 
     def take_job(self, runner: int) -> requests.Response:
         """What GitLab answers when a runner asks for work, of which there is always some."""
-        return requests.post(f"{self.project.world()['gitlab']}/-/sandbox/runners/{runner}/jobs", timeout=10)
+        return requests.post(f"{self.project.endpoints()['gitlab']}/-/sandbox/runners/{runner}/jobs", timeout=10)
 
     def end_job(self, job: requests.Response) -> None:
-        address = f"{self.project.world()['gitlab']}/-/sandbox/jobs/{job.json()['id']}"
+        address = f"{self.project.endpoints()['gitlab']}/-/sandbox/jobs/{job.json()['id']}"
         requests.put(address, timeout=10).raise_for_status()
 
     def edit(self, change: Callable[[Config], object]) -> None:

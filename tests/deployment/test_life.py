@@ -67,7 +67,7 @@ def test_the_runner_token_is_nowhere_in_clear_text(scratch: ScratchProject) -> N
 
 def test_a_killed_sandbox_comes_back_as_it_was(scratch: ScratchProject) -> None:
     assert scratch.sandbox("up").returncode == 0
-    os.kill(scratch.world()["pid"], signal.SIGKILL)
+    os.kill(scratch.endpoints()["pid"], signal.SIGKILL)
     again = scratch.sandbox("up")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "nothing to deploy" in again.stdout, "all that was deployed is there again, AWS included"

@@ -7,13 +7,13 @@ import boto3
 import pytest
 
 from sandbox import server
-from sandbox.world import REGION, World
+from sandbox.endpoints import REGION, Endpoints
 
 AwsClient = Callable[[str], Any]  # a boto3 client by service name
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
     """A running sandbox, shared by all tests of the session: each makes things under names of its own."""
     directory = tmp_path_factory.mktemp("sandbox")
     yield server.start(directory)
@@ -21,10 +21,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture(scope="session")
-def aws(world: World) -> AwsClient:
-    return aws_clients(world)
+def aws(endpoints: Endpoints) -> AwsClient:
+    return aws_clients(endpoints)
 
 
-def aws_clients(world: World) -> AwsClient:
+def aws_clients(endpoints: Endpoints) -> AwsClient:
     session = boto3.Session("test", "test", region_name=REGION)
-    return lambda service: session.client(service, endpoint_url=world.aws)  # type: ignore[call-overload]
+    return lambda service: session.client(service, endpoint_url=endpoints.aws)  # type: ignore[call-overload]

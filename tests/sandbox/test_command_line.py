@@ -27,7 +27,7 @@ def test_a_real_stack_is_refused_before_anything_starts(tmp_path: Path, command:
     assert done.returncode == 1
     assert "pulumi up --stack prod" in done.stderr, "the message says what to use instead"
     assert "Traceback" not in done.stderr
-    assert not (tmp_path / "world.json").exists()
+    assert not (tmp_path / "endpoints.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -39,14 +39,14 @@ def test_an_engine_that_is_not_there_is_refused_before_anything_starts(
     done = _sandbox(tmp_path, "up", "--engine", engine)
     assert done.returncode == 1
     assert message in done.stderr, "people must learn which engine they can take"
-    assert not (tmp_path / "world.json").exists()
+    assert not (tmp_path / "endpoints.json").exists()
 
 
 def test_the_clis_own_commands_need_the_cli(tmp_path: Path) -> None:
     done = _sandbox(tmp_path, "pulumi", "stack", "export", "--file", "state.json")
     assert done.returncode == 1
     assert "`pulumi` and `pulumi-language-python` are not on PATH" in done.stderr
-    assert not (tmp_path / "world.json").exists()
+    assert not (tmp_path / "endpoints.json").exists()
 
 
 def test_outputs_of_a_stack_never_deployed_are_none(tmp_path: Path) -> None:

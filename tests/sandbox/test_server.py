@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sandbox import server
-from sandbox.world import World, read_world
+from sandbox.endpoints import Endpoints, read_endpoints
 from tests.sandbox.conftest import aws_clients
 
 
@@ -22,16 +22,16 @@ def directory(tmp_path: Path) -> Any:
     server.stop(tmp_path)
 
 
-def kill(world: World, directory: Path) -> None:
-    os.kill(world.pid, signal.SIGKILL)
+def kill(endpoints: Endpoints, directory: Path) -> None:
+    os.kill(endpoints.pid, signal.SIGKILL)
     deadline = time.monotonic() + 10
     while server.running(directory) and time.monotonic() < deadline:
         time.sleep(0.02)
 
 
-def everything(world: World) -> dict[str, Any]:
+def everything(endpoints: Endpoints) -> dict[str, Any]:
     """All that AWS would show of what these tests make, without the parts that name a single answer."""
-    clients = aws_clients(world)
+    clients = aws_clients(endpoints)
     answers = {
         "clusters": clients("eks").describe_cluster(name="ci"),
         "roles": clients("iam").list_roles(),
@@ -52,8 +52,8 @@ def everything(world: World) -> dict[str, Any]:
     return answers
 
 
-def make_things(world: World) -> None:
-    clients = aws_clients(world)
+def make_things(endpoints: Endpoints) -> None:
+    clients = aws_clients(endpoints)
     cluster = clients("eks").describe_cluster(name="ci")["cluster"]
     clients("ecr").create_repository(repositoryName="kept", encryptionConfiguration={"encryptionType": "KMS"})
     clients("ecr").create_repository(repositoryName="gone")
@@ -72,31 +72,31 @@ def make_things(world: World) -> None:
 
 
 def test_a_killed_process_comes_back_with_every_object_as_it_was(directory: Path) -> None:
-    world = server.start(directory)
-    make_things(world)
-    before = everything(world)
-    kill(world, directory)
-    assert server.status(directory).world is None
+    endpoints = server.start(directory)
+    make_things(endpoints)
+    before = everything(endpoints)
+    kill(endpoints, directory)
+    assert server.status(directory).endpoints is None
     with (directory / "aws" / "journal.jsonl").open("a") as journal:
         journal.write('{"method": "POST", "pa')  # the line that it was writing as it died
     again = server.start(directory)
-    assert again.pid != world.pid
+    assert again.pid != endpoints.pid
     assert everything(again) == before
-    assert (again.aws, again.kubernetes, again.gitlab) == (world.aws, world.kubernetes, world.gitlab)
-    assert again.providers == world.providers, "a stack's state holds URLs that lead nowhere now"
+    assert (again.aws, again.kubernetes, again.gitlab) == (endpoints.aws, endpoints.kubernetes, endpoints.gitlab)
+    assert again.providers == endpoints.providers, "a stack's state holds URLs that lead nowhere now"
 
 
-def test_every_part_answers_once_it_has_started(world: World) -> None:
-    assert set(world.providers) == {"aws", "gitlab", "kubernetes"}
-    directory = server_directory(world)
+def test_every_part_answers_once_it_has_started(endpoints: Endpoints) -> None:
+    assert set(endpoints.providers) == {"aws", "gitlab", "kubernetes"}
+    directory = server_directory(endpoints)
     answering = server.status(directory).answering
     assert all(answering.values()), answering
     assert len(answering) == 6
 
 
-def server_directory(world: World) -> Path:
+def server_directory(endpoints: Endpoints) -> Path:
     """The data directory of the shared sandbox: the last argument of its process."""
-    return Path(Path(f"/proc/{world.pid}/cmdline").read_bytes().split(b"\0")[-2].decode())
+    return Path(Path(f"/proc/{endpoints.pid}/cmdline").read_bytes().split(b"\0")[-2].decode())
 
 
 def test_two_starts_at_once_make_one_process(directory: Path) -> None:
@@ -109,19 +109,19 @@ def test_a_port_that_somebody_else_has_taken_is_replaced(directory: Path) -> Non
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         (directory / "ports.json").write_text(json.dumps({"aws": port, "gitlab provider": port}))
-        world = server.start(directory)
-        assert world.aws != f"http://127.0.0.1:{port}"
-        assert world.providers["gitlab"] != port
+        endpoints = server.start(directory)
+        assert endpoints.aws != f"http://127.0.0.1:{port}"
+        assert endpoints.providers["gitlab"] != port
         assert all(server.status(directory).answering.values())
 
 
 def test_a_failed_start_shows_the_end_of_the_log(directory: Path) -> None:
     (directory / "aws").mkdir()
-    (directory / "aws" / "first-world-made").touch()
+    (directory / "aws" / "seeded").touch()
     (directory / "aws" / "journal.jsonl").write_text("nonsense\n{}\n")
     with pytest.raises(server.ServerError, match=r"(?s)ended with status 1.*journal\.jsonl, line 1, is damaged"):
         server.start(directory)
-    assert server.status(directory).world is None
+    assert server.status(directory).endpoints is None
 
 
 def test_a_start_that_takes_too_long_is_given_up(directory: Path) -> None:
@@ -136,16 +136,16 @@ def test_a_half_made_company_is_made_anew(directory: Path) -> None:
 
 
 def test_what_a_dead_process_left_is_cleared_away(tmp_path: Path) -> None:
-    (tmp_path / "world.json").write_text(
+    (tmp_path / "endpoints.json").write_text(
         json.dumps({"pid": os.getpid(), "aws": "", "gitlab": "", "kubernetes": "", "providers": {}, "gitlab_token": ""})
     )
     assert server.running(tmp_path) is None, "another process with the same id passed for the sandbox"
     assert server.stop(tmp_path) is False
-    assert read_world(tmp_path) is None
+    assert read_endpoints(tmp_path) is None
 
 
 def test_clients_are_led_to_the_sandbox() -> None:
-    world = World(
+    endpoints = Endpoints(
         pid=1,
         aws="http://127.0.0.1:1",
         gitlab="http://127.0.0.1:2",
@@ -153,8 +153,8 @@ def test_clients_are_led_to_the_sandbox() -> None:
         providers={"aws": 4, "gitlab": 5},
         gitlab_token="glpat-test",
     )
-    environment = world.environment()
+    environment = endpoints.environment()
     assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
     assert environment["GITLAB_BASE_URL"] == "http://127.0.0.1:2/api/v4/"
     assert environment["PULUMI_DEBUG_PROVIDERS"] == "aws:4,gitlab:5"
-    assert "glpat-test" not in repr(world), "the token would be in every log that shows the world"
+    assert "glpat-test" not in repr(endpoints), "the token would be in every log that shows the endpoints"

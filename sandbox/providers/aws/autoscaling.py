@@ -25,6 +25,9 @@ class ScalingGroupTag(AwsKind):
         **REGION,
     }
 
+    def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
+        return [f"{inputs['autoscalingGroupName']},{inputs['tag']['key']}"]
+
     def create(self, connection: AwsConnection, inputs: Properties) -> tuple[str, Properties]:
         group, tag = inputs["autoscalingGroupName"], inputs["tag"]
         connection.autoscaling(inputs).create_or_update_tags(

@@ -33,6 +33,9 @@ class Repository(AwsKind):
     computed = frozenset({"arn", "registryId", "repositoryUrl"})
     autoname = Autoname(property="name", lowercase=True)
 
+    def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
+        return [inputs["name"]]
+
     def create(self, connection: AwsConnection, inputs: Properties) -> tuple[str, Properties]:
         request: dict[str, Any] = {
             "repositoryName": inputs["name"],
@@ -113,6 +116,9 @@ class LifecyclePolicy(AwsKind):
     def validate(self, inputs: Properties) -> Iterable[tuple[str, str]]:
         if not is_json(inputs.get("policy")):
             yield "policy", "A lifecycle policy is a JSON object, as text."
+
+    def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
+        return [inputs["repository"]]
 
     def create(self, connection: AwsConnection, inputs: Properties) -> tuple[str, Properties]:
         repository = inputs["repository"]

@@ -35,6 +35,9 @@ class Role(AwsKind):
         if not is_json(inputs.get("assumeRolePolicy")):
             yield "assumeRolePolicy", "A trust policy is a JSON object, as text."
 
+    def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
+        return [inputs["name"]]
+
     def create(self, connection: AwsConnection, inputs: Properties) -> tuple[str, Properties]:
         request: dict[str, Any] = {
             "RoleName": inputs["name"],
@@ -124,6 +127,10 @@ class Policy(AwsKind):
         if not is_json(inputs.get("policy")):
             yield "policy", "An IAM policy is a JSON object, as text."
 
+    def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
+        pages = connection.iam().get_paginator("list_policies").paginate(Scope="Local")
+        return [each["Arn"] for page in pages for each in page["Policies"] if each["PolicyName"] == inputs["name"]]
+
     def create(self, connection: AwsConnection, inputs: Properties) -> tuple[str, Properties]:
         request: dict[str, Any] = {
             "PolicyName": inputs["name"],
@@ -185,6 +192,9 @@ class RolePolicyAttachment(AwsKind):
         "policyArn": Property(required=True, replaces=True),
         "role": Property(required=True, replaces=True),
     }
+
+    def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
+        return [f"{inputs['role']}/{inputs['policyArn']}"]
 
     def create(self, connection: AwsConnection, inputs: Properties) -> tuple[str, Properties]:
         connection.iam().attach_role_policy(RoleName=inputs["role"], PolicyArn=inputs["policyArn"])

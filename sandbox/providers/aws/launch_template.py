@@ -72,6 +72,11 @@ class LaunchTemplate(AwsKind):
         makes_version = not changed.isdisjoint({*_DATA, "description"})
         return frozenset({"defaultVersion", "latestVersion"}) if makes_version else frozenset()
 
+    def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
+        named: Any = [{"Name": "launch-template-name", "Values": [inputs["name"]]}]
+        found = connection.ec2(inputs).describe_launch_templates(Filters=named)["LaunchTemplates"]
+        return [each["LaunchTemplateId"] for each in found]
+
     def create(self, connection: AwsConnection, inputs: Properties) -> tuple[str, Properties]:
         tags: Any = [{"Key": key, "Value": value} for key, value in inputs.get("tags", {}).items()]
         made = connection.ec2(inputs).create_launch_template(

@@ -70,6 +70,9 @@ class NodeGroup(AwsKind):
         if isinstance(update, dict) and len(update) != 1:
             yield "updateConfig", "One of 'maxUnavailable' and 'maxUnavailablePercentage' must be given, not both."
 
+    def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
+        return [f"{inputs['clusterName']}:{inputs['nodeGroupName']}"]
+
     def create(self, connection: AwsConnection, inputs: Properties) -> tuple[str, Properties]:
         request: dict[str, Any] = {
             "clusterName": inputs["clusterName"],

@@ -29,6 +29,13 @@ class PodIdentityAssociation(AwsKind):
     }
     computed = frozenset({"associationArn", "associationId", "externalId"})
 
+    def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
+        cluster = inputs["clusterName"]
+        found = connection.eks(inputs).list_pod_identity_associations(
+            clusterName=cluster, namespace=inputs["namespace"], serviceAccount=inputs["serviceAccount"]
+        )
+        return [each["associationId"] for each in found["associations"]]
+
     def create(self, connection: AwsConnection, inputs: Properties) -> tuple[str, Properties]:
         keys = ("clusterName", "namespace", "serviceAccount", "tags", *_CHANGEABLE)
         made = connection.eks(inputs).create_pod_identity_association(**_given(inputs, keys))

@@ -102,6 +102,7 @@ class ResourceKind(ABC, Generic[Connection]):
     secrets: ClassVar[frozenset[str]] = frozenset()  # inputs and outputs that are always secret
     autoname: ClassVar[Autoname | None] = None
     delete_before_replace: ClassVar[bool] = False  # two of them cannot stand side by side
+    told_once: ClassVar[bool] = False  # creating it returns what nothing tells later: without a record it is of no use
 
     def validate(self, inputs: Properties) -> Iterable[tuple[str, str]]:
         """Yield (property, reason) for every mistake that single properties cannot show. Inputs may hold `UNKNOWN`."""
@@ -125,6 +126,10 @@ class ResourceKind(ABC, Generic[Connection]):
     def outputs_changed_by(self, changed: frozenset[str]) -> frozenset[str]:
         """The computed outputs that get a new value when these inputs change."""
         return frozenset()
+
+    @abstractmethod
+    def candidates(self, connection: Connection, inputs: Properties) -> Iterable[str]:
+        """The ids under which a resource that was made from these inputs may exist, to find one whose record was lost."""
 
     @abstractmethod
     def create(self, connection: Connection, inputs: Properties) -> tuple[str, Properties]:

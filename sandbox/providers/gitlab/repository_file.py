@@ -61,6 +61,9 @@ class RepositoryFile(ResourceKind[Connection]):
     def outputs_changed_by(self, changed: frozenset[str]) -> frozenset[str]:
         return _OF_THE_CONTENT if changed & {"content", "encoding", "executeFilemode"} else frozenset()
 
+    def candidates(self, connection: Connection, inputs: Properties) -> list[str]:
+        return [f"{inputs['project']}:{inputs['branch']}:{inputs['filePath']}"]
+
     def create(self, connection: Connection, inputs: Properties) -> tuple[str, Properties]:
         project, branch, path = inputs["project"], inputs["branch"], inputs["filePath"]
         files = _files(connection, project)

@@ -34,6 +34,7 @@ class UserRunner(ResourceKind[Connection]):
     }
     computed = frozenset({"token"})
     secrets = frozenset({"token"})
+    told_once = True
 
     def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
         runner_type = inputs.get("runnerType")
@@ -49,6 +50,10 @@ class UserRunner(ResourceKind[Connection]):
         timeout = inputs.get("maximumTimeout")
         if isinstance(timeout, int) and timeout < _SHORTEST_TIMEOUT:
             yield "maximumTimeout", f"maximumTimeout is {timeout} seconds; GitLab takes {_SHORTEST_TIMEOUT} or more."
+
+    def candidates(self, connection: Connection, inputs: Properties) -> list[str]:
+        found = connection.client.runners_all.list(iterator=True)
+        return [str(each.id) for each in found if each.description == inputs.get("description")]
 
     def create(self, connection: Connection, inputs: Properties) -> tuple[str, Properties]:
         owner = _OWNERS[inputs["runnerType"]]

@@ -23,6 +23,9 @@ class _Variable(ResourceKind[Connection]):
 
     owner: ClassVar[str]
 
+    def candidates(self, connection: Connection, inputs: Properties) -> list[str]:
+        return [f"{inputs[self.owner]}:{inputs['key']}:{inputs.get('environmentScope', '*')}"]
+
     def create(self, connection: Connection, inputs: Properties) -> tuple[str, Properties]:
         scope = inputs.get("environmentScope", "*")
         request = {"key": inputs["key"], "environment_scope": scope, **_request(inputs)}

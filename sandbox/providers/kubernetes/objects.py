@@ -63,6 +63,11 @@ class ObjectKind(ResourceKind[Cluster]):
             return False
         return all(old.get(key) == new.get(key) for key in ("name", "namespace"))
 
+    def candidates(self, connection: Cluster, inputs: Properties) -> list[str]:
+        metadata = inputs["metadata"]
+        namespace = (metadata.get("namespace") or connection.namespace) if self.namespaced else None
+        return [f"{namespace}/{metadata['name']}" if namespace else metadata["name"]]
+
     def create(self, connection: Cluster, inputs: Properties) -> tuple[str, Properties]:
         namespace = (inputs["metadata"].get("namespace") or connection.namespace) if self.namespaced else None
         live = connection.request("POST", self._collection(namespace), inputs)

@@ -95,6 +95,9 @@ class Release(ResourceKind[Cluster]):
     def outputs_changed_by(self, changed: frozenset[str]) -> frozenset[str]:
         return self.computed if changed else frozenset()
 
+    def candidates(self, connection: Cluster, inputs: Properties) -> list[str]:
+        return [f"{inputs.get('namespace') or connection.namespace}/{inputs['name']}"]
+
     def create(self, connection: Cluster, inputs: Properties) -> tuple[str, Properties]:
         namespace = inputs.get("namespace") or connection.namespace
         if inputs.get("createNamespace") and not connection.find(f"/api/v1/namespaces/{namespace}"):

@@ -23,7 +23,7 @@ from sandbox.services import gitlab as gitlab_service
 from sandbox.services.aws.app import create_app
 from sandbox.services.aws.first_world import make_first_world
 from sandbox.services.gitlab.repository import Change, Person, Repository
-from sandbox.world import REGION
+from sandbox.endpoints import REGION
 from stacks.parsing import parse
 
 HOST = registry_host("123456789012", REGION)

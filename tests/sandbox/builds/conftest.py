@@ -19,7 +19,7 @@ from sandbox.builds.parts import MissingPartsError, require
 from sandbox.builds.progress import Job
 from sandbox.builds.run import Result, run
 from sandbox.builds.worker import Worker
-from sandbox.world import REGION
+from sandbox.endpoints import REGION
 from tests.sandbox.builds.company import BRANCH, BUILDS, Company, ImageProject, company
 
 DOCKERFILE = """\

@@ -5,7 +5,7 @@ from pathlib import Path
 import requests
 
 from sandbox.builds.pod_identity import ServiceAccount, pod_identity
-from sandbox.world import REGION
+from sandbox.endpoints import REGION
 from tests.sandbox.builds.company import BUILDS, Company
 
 

@@ -14,7 +14,7 @@ from sandbox.builds.parts import MissingPartsError, require
 from sandbox.builds.progress import Progress
 from sandbox.builds.rights import allows
 from sandbox.builds.runner import due
-from sandbox.world import World
+from sandbox.endpoints import Endpoints
 
 REPOSITORY = "arn:aws:ecr:ap-east-1:123456789012:repository/platform/images/web"
 
@@ -129,8 +129,8 @@ def test_a_machine_without_a_part_is_told_which_and_how_to_get_it(
 
 def test_an_unknown_event_is_refused_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = argparse.Namespace(event="merge", ref="x", stack="sandbox", manual=[], project=None)
-    world = World(pid=0, aws="", gitlab="", kubernetes="", providers={}, gitlab_token="")
-    assert command.build(Console(), arguments, world, Path()) == 1
+    endpoints = Endpoints(pid=0, aws="", gitlab="", kubernetes="", providers={}, gitlab_token="")
+    assert command.build(Console(), arguments, endpoints, Path()) == 1
     assert "There is no event merge; known are push, merge-request" in capsys.readouterr().err
 
 

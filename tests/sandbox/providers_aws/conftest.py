@@ -3,15 +3,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from sandbox.world import REGION, World
+from sandbox.endpoints import REGION, Endpoints
 from tests.sandbox.provider_client import ProviderClient
 
 Unique = Callable[[str], str]
 
 
 @pytest.fixture
-def client(world: World) -> Iterator[ProviderClient]:
-    client = ProviderClient(world.providers["aws"], {"region": REGION})
+def client(endpoints: Endpoints) -> Iterator[ProviderClient]:
+    client = ProviderClient(endpoints.providers["aws"], {"region": REGION})
     yield client
     client.close()
 

@@ -4,7 +4,7 @@ import grpc
 import pytest
 
 from sandbox.values import Properties, Secret
-from sandbox.world import World
+from sandbox.endpoints import Endpoints
 from tests.sandbox.provider_client import ProviderClient
 
 
@@ -27,9 +27,9 @@ def test_who_and_where(client: ProviderClient) -> None:
     assert (partition["partition"], partition["reverseDnsPrefix"]) == ("aws", "com.amazonaws")
 
 
-def test_the_cluster_and_its_identity_provider(client: ProviderClient, world: World) -> None:
+def test_the_cluster_and_its_identity_provider(client: ProviderClient, endpoints: Endpoints) -> None:
     cluster = ask(client, "aws:eks/getCluster:getCluster", name="ci")
-    assert (cluster["endpoint"], cluster["version"]) == (world.kubernetes, "1.34")
+    assert (cluster["endpoint"], cluster["version"]) == (endpoints.kubernetes, "1.34")
     assert len(cluster["vpcConfig"]["subnetIds"]) == 3
     issuer = cluster["identities"][0]["oidcs"][0]["issuer"]
     provider = ask(client, "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider", url=issuer)
@@ -71,6 +71,6 @@ def test_a_question_about_nothing_says_what_is_missing(
         client.invoke(token, arguments)
 
 
-def test_a_provider_without_a_region_says_how_to_set_one(world: World) -> None:
+def test_a_provider_without_a_region_says_how_to_set_one(endpoints: Endpoints) -> None:
     with pytest.raises(grpc.RpcError, match="pulumi config set aws:region"):
-        ProviderClient(world.providers["aws"])
+        ProviderClient(endpoints.providers["aws"])

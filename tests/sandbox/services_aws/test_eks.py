@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from cryptography import x509
 
-from sandbox.world import World
+from sandbox.endpoints import Endpoints
 from tests.sandbox.conftest import AwsClient
 
 POD_TRUST = {
@@ -53,9 +53,9 @@ def make_node_group(aws: AwsClient, **request: Any) -> dict[str, Any]:
     return group
 
 
-def test_the_cluster_is_reached_at_the_sandboxs_kubernetes(aws: AwsClient, world: World) -> None:
+def test_the_cluster_is_reached_at_the_sandboxs_kubernetes(aws: AwsClient, endpoints: Endpoints) -> None:
     cluster = aws("eks").describe_cluster(name="ci")["cluster"]
-    assert (cluster["endpoint"], cluster["version"], cluster["status"]) == (world.kubernetes, "1.34", "ACTIVE")
+    assert (cluster["endpoint"], cluster["version"], cluster["status"]) == (endpoints.kubernetes, "1.34", "ACTIVE")
     authority = x509.load_pem_x509_certificate(base64.b64decode(cluster["certificateAuthority"]["data"]))
     constraints = authority.extensions.get_extension_for_class(x509.BasicConstraints).value
     assert constraints.ca, "kubectl refuses a kubeconfig without an authority's certificate"

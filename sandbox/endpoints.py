@@ -12,11 +12,11 @@ DIRECTORY_VARIABLE = "BUILDYARD_SANDBOX_DIR"
 REGION = "ap-east-1"  # where the company has its cluster
 CREDENTIALS = "sandbox"  # the emulated AWS takes any; these are recognisable and open no real account
 
-_FILE = "world.json"
+_FILE = "endpoints.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class Endpoints:
     """A running sandbox: its process, the base URLs of its services, and the ports of its Pulumi providers."""
 
     pid: int
@@ -46,19 +46,19 @@ def data_directory() -> Path:
     return Path(named).resolve() if named else Path(__file__).resolve().parent.parent / ".sandbox"
 
 
-def read_world(directory: Path) -> World | None:
-    """The world as its process described it; None if it never did. It may have died since: see `server.running`."""
+def read_endpoints(directory: Path) -> Endpoints | None:
+    """The endpoints as its process described it; None if it never did. It may have died since: see `server.running`."""
     try:
         described = json.loads((directory / _FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    return World(**described)
+    return Endpoints(**described)
 
 
-def write_world(directory: Path, world: World) -> None:
-    """Describe the world in one step, for its owner's eyes alone: the description holds GitLab's token."""
-    write_private(directory / _FILE, json.dumps(asdict(world), indent=2) + "\n")
+def write_endpoints(directory: Path, endpoints: Endpoints) -> None:
+    """Describe the endpoints in one step, for its owner's eyes alone: the description holds GitLab's token."""
+    write_private(directory / _FILE, json.dumps(asdict(endpoints), indent=2) + "\n")
 
 
-def forget_world(directory: Path) -> None:
+def forget_endpoints(directory: Path) -> None:
     (directory / _FILE).unlink(missing_ok=True)

@@ -1,0 +1,211 @@
+"""The pulumi CLI on the sandbox's stack: it deploys this very program through the sandbox's providers.
+
+All that the CLI reads and writes lies under the sandbox's data: its home, its `file://` backend, the passphrase, and a copy
+of the project's and the stack's settings, to which it adds a salt. Nothing is written to the work tree, and no stack,
+home or backend of the user's own is in reach.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import yaml
+
+from sandbox.endpoints import Endpoints
+from sandbox.engine.arguments import SANDBOX_STACK, runs_the_program
+from sandbox.engine.errors import EngineError
+from sandbox.services.document import write_private
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as shells have it."""
+
+_ROOT = Path(__file__).parents[2]
+_NO_PROGRAM = "127.0.0.1:0"  # for commands that run none
+
+
+@contextmanager
+def open_stack(command: Path, data: Path, endpoints: Endpoints, root: Path = _ROOT) -> Iterator["PulumiCli"]:
+    """The CLI at `command`, alone on the stack of the sandbox whose data is in `data`; makes the stack if there is none.
+
+    `root` is the work tree. Raises EngineError if another command is at work on the stack.
+    """
+    path = data / "pulumi" / "lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise EngineError("Another command is at work on the sandbox's stack. Wait until it is done.") from None
+        cli = PulumiCli(command=command, data=data, endpoints=endpoints, root=root, lock=lock)
+        cli.prepare()
+        yield cli
+
+
+@dataclass(frozen=True, kw_only=True)
+class PulumiCli:
+    """The CLI on the sandbox's stack, which nobody else is at work on: `open_stack` makes it."""
+
+    command: Path
+    data: Path
+    endpoints: Endpoints
+    root: Path
+    lock: TextIO
+
+    def run(self, arguments: Sequence[str]) -> int:
+        """Run a command as somebody wrote it, in this terminal; return 0, 1, or 130 if it was interrupted."""
+        if not runs_the_program(arguments):
+            return self._run(arguments)
+        with self._language_host() as address:
+            self._write_project(address)
+            return self._run(arguments)
+
+    def prepare(self) -> None:
+        """Make the stack if there is none, and give it the settings of the work tree."""
+        self._write_project(_NO_PROGRAM)
+        self._write_settings()
+        if any((self._backend / ".pulumi" / "locks").rglob("*.json")):
+            # Whoever made it is dead: a CLI at work would have the lock that this process has.
+            self.ask("cancel", "--yes")
+        if not any(stack["name"] == SANDBOX_STACK for stack in json.loads(self.ask("stack", "ls", "--json"))):
+            self.ask("stack", "init", "--no-select", SANDBOX_STACK)
+
+    def export(self, *options: str) -> dict[str, Any]:
+        """The stack's state in the form of `pulumi stack export`; secrets are encrypted."""
+        state: dict[str, Any] = json.loads(self.ask("stack", "export", *options))
+        return state
+
+    def ask(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run a command that deploys nothing: its output. Raises EngineError with what it said if it fails."""
+        command = [str(self.command), *arguments, "--non-interactive"]
+        done = subprocess.run(
+            command, cwd=self._project, env=self._environment, input=stdin, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            reason = done.stderr.strip() or done.stdout.strip()
+            raise EngineError(f"`pulumi {' '.join(arguments)}` failed:\n{reason}")
+        return done.stdout
+
+    def _run(self, arguments: Sequence[str]) -> int:
+        with _interruptions_left_to_the_child() as interrupted:
+            done = subprocess.run(
+                [str(self.command), *arguments],
+                cwd=self._project,
+                env=self._environment,
+                pass_fds=[self.lock.fileno()],  # held as long as the CLI lives, whatever becomes of this process
+                check=False,
+            )
+        if done.returncode and interrupted:
+            return INTERRUPTED
+        return 1 if done.returncode else 0
+
+    @contextmanager
+    def _language_host(self) -> Iterator[str]:
+        """The program's process: its address."""
+        command = [sys.executable, "-m", "sandbox.engine.language_host", str(self.root)]
+        with subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # a Ctrl-C is for the CLI, which tells the program
+        ) as process:
+            assert process.stdin is not None  # noqa: S101 (piped)
+            assert process.stdout is not None  # noqa: S101
+            port = process.stdout.readline().strip()
+            if not port:
+                raise EngineError("The process that runs the program did not start; it says why above.")
+            try:
+                yield f"127.0.0.1:{port}"
+            finally:
+                process.stdin.close()
+
+    def _write_project(self, address: str) -> None:
+        """Copy the project's settings, with a language host that is running already for its runtime."""
+        project = yaml.safe_load((self.root / "Pulumi.yaml").read_text(encoding="utf-8"))
+        project["runtime"] = {"name": "client", "options": {"address": address}}
+        project.pop("stackConfigDir", None)  # the stack's settings lie beside it
+        write_private(self._project / "Pulumi.yaml", yaml.safe_dump(project, sort_keys=False))
+        for folder in (self._home, self._backend):
+            folder.mkdir(exist_ok=True)
+
+    def _write_settings(self) -> None:
+        """Copy the stack's settings, and keep the salt that the CLI added to the last copy."""
+        text = _settings_file(self.root).read_text(encoding="utf-8")
+        copy = self._project / f"Pulumi.{SANDBOX_STACK}.yaml"
+        if _salt(text) is None and copy.exists():
+            salt = _salt(copy.read_text(encoding="utf-8"))
+            text += f"\nencryptionsalt: {salt}\n" if salt else ""
+        write_private(copy, text)
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        """Nothing of the user's own for AWS, GitLab and Pulumi, so that no real account and no other backend is in reach."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GITLAB_", "PULUMI_"))}
+        return {
+            **kept,
+            **self.endpoints.environment(),
+            **self._passphrase(),
+            "PULUMI_HOME": str(self._home),
+            "PULUMI_BACKEND_URL": f"file://{self._backend}",
+            "PULUMI_STACK": SANDBOX_STACK,
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _passphrase(self) -> Mapping[str, str]:
+        """The sandbox's own, made once; the user's if the stack's settings in the work tree are encrypted with one."""
+        if _salt(_settings_file(self.root).read_text(encoding="utf-8")) is not None:
+            names = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
+            return {name: os.environ[name] for name in names if name in os.environ}
+        path = self.data / "pulumi" / "passphrase"
+        if not path.exists():
+            write_private(path, secrets.token_urlsafe(32))
+        return {"PULUMI_CONFIG_PASSPHRASE_FILE": str(path)}
+
+    @property
+    def _home(self) -> Path:
+        return self.data / "pulumi" / "home"
+
+    @property
+    def _backend(self) -> Path:
+        return self.data / "pulumi" / "backend"
+
+    @property
+    def _project(self) -> Path:
+        return self.data / "pulumi" / "project"
+
+
+def _settings_file(root: Path) -> Path:
+    return root / "stacks" / f"Pulumi.{SANDBOX_STACK}.yaml"
+
+
+def _salt(text: str) -> str | None:
+    try:
+        settings = yaml.safe_load(text)
+    except yaml.YAMLError:  # which the CLI tells better
+        return None
+    salt = settings.get("encryptionsalt") if isinstance(settings, dict) else None
+    return str(salt) if salt else None
+
+
+@contextmanager
+def _interruptions_left_to_the_child() -> Iterator[list[int]]:
+    """A terminal's Ctrl-C reaches the CLI too, which ends in good order: wait for that. Collects what came."""
+    received: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, previous)

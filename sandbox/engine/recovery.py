@@ -1,0 +1,145 @@
+"""What a killed command left behind: resources that were made, or may have been, and that the state does not have.
+
+Pulumi's state names each step that began and did not end. For one that was creating a resource, the services are asked
+whether they have it; a state that has it as its own goes in by `pulumi stack import`, and the next refresh reads the rest.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox.engine.arguments import SANDBOX_STACK
+from sandbox.engine.cli import PulumiCli
+from sandbox.providers.framework import Provider, ResourceKind
+from sandbox.providers.framework.diff import changes, refreshed
+from sandbox.values import Properties
+
+Resource = dict[str, Any]
+
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+_IMPORT = f"make pulumi ARGS='import --generate-code=false --stack {SANDBOX_STACK}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What became of a creation: the resource's id if it is to be recorded, and what people are told."""
+
+    message: str
+    resource_id: str | None = None
+
+
+def recover(cli: PulumiCli, providers: Callable[[], Sequence[Provider[Any]]], tell: Callable[[str], None]) -> None:
+    """Bring the state in line with what interrupted steps have made; `tell` gets a line for each of them.
+
+    `providers` reach the running services; by then nothing of the interrupted command may be under way.
+    """
+    state = cli.export()
+    pending = state["deployment"].pop("pending_operations", None) or []
+    if not pending:
+        return
+    clear = cli.export("--show-secrets")["deployment"]
+    search = _Search(providers(), clear.get("resources") or [])
+    resources: list[Resource] = state["deployment"].setdefault("resources", [])
+    for operation, readable in zip(pending, clear["pending_operations"], strict=True):
+        resource: Resource = operation["resource"]
+        if operation["type"] != "creating":
+            tell(f"{_named(resource)} was interrupted while {operation['type']}; its present state is read again.")
+            continue
+        found = search.created(readable["resource"])
+        tell(f"{_named(resource)} {found.message}")
+        if found.resource_id is not None:
+            _record(resources, {**resource, "id": found.resource_id, "outputs": resource.get("inputs", {})})
+    cli.ask("stack", "import", stdin=json.dumps(state))
+
+
+class _Search:
+    """Looks for resources in the services, through the providers that a state names."""
+
+    def __init__(self, providers: Sequence[Provider[Any]], resources: Sequence[Resource]) -> None:
+        self._providers = {kind.type: provider for provider in providers for kind in provider.kinds}
+        self._kinds: dict[str, ResourceKind[Any]] = {
+            kind.type: kind for provider in providers for kind in provider.kinds
+        }
+        self._resources = resources
+        self._known = {(each["type"], each.get("id")) for each in resources}
+
+    def created(self, resource: Resource) -> Found:
+        """Look for what creating this resource has made."""
+        kind = self._kinds.get(resource["type"])
+        if kind is None:
+            return Found("was interrupted while creating; it has nothing outside the state.")
+        inputs = _plain(resource.get("inputs", {}))
+        provider = self._providers[resource["type"]]
+        connection = provider.connect(self._configuration(resource))
+        for candidate, live in self._live(provider, kind, connection, inputs):
+            if kind.told_once:
+                kind.delete(connection, candidate, {})
+                return Found(f"was made as {candidate}, and its secret is lost: it was deleted, and will be made again.")
+            if changes(refreshed(inputs, inputs, {**inputs, **live}, kind.inputs), inputs, kind.inputs):
+                return Found(
+                    f"was not made, since there is another {candidate}: delete that, or take it in with "
+                    f"{_IMPORT} {resource['type']} {resource['urn'].rpartition('::')[2]} {candidate}'."
+                )
+            return Found(f"was made as {candidate} without a record: it is recorded now.", candidate)
+        return Found("was not made; it will be made now.")
+
+    def _live(
+        self, provider: Provider[Any], kind: ResourceKind[Any], connection: Any, inputs: Properties
+    ) -> Iterator[tuple[str, Properties]]:
+        """Those that exist, among the ids that it may have, with their properties."""
+        for candidate in self._candidates(provider, kind, connection, inputs):
+            if (kind.type, candidate) in self._known:
+                continue
+            try:
+                live = kind.read(connection, candidate, inputs)
+            except Exception as error:
+                if not provider.is_missing(error):
+                    raise
+                continue
+            if live is not None:
+                yield candidate, live
+
+    @staticmethod
+    def _candidates(
+        provider: Provider[Any], kind: ResourceKind[Any], connection: Any, inputs: Properties
+    ) -> Sequence[str]:
+        try:
+            return list(kind.candidates(connection, inputs))
+        except Exception as error:
+            if not provider.is_missing(error):
+                raise
+            return []
+
+    def _configuration(self, resource: Resource) -> Properties:
+        """The configuration of the provider that the resource names."""
+        urn = resource["provider"].rpartition("::")[0]
+        inputs = next(each.get("inputs", {}) for each in self._resources if each["urn"] == urn)
+        return {key: value for key, value in _plain(inputs).items() if not key.startswith(("__", "version"))}
+
+
+def _record(resources: list[Resource], made: Resource) -> None:
+    """Add a resource to a state; before the one that it replaces, which is then to be deleted."""
+    for index, each in enumerate(resources):
+        if each["urn"] == made["urn"] and not each.get("delete"):
+            if each.pop("pendingReplacement", False):
+                resources[index] = made
+            else:
+                resources[index : index + 1] = [made, {**each, "delete": True}]
+            return
+    resources.append(made)
+
+
+def _plain(value: Any) -> Any:
+    """A value of an exported state with its secrets in clear text."""
+    if isinstance(value, dict):
+        if _SIGNATURE in value and "plaintext" in value:
+            return json.loads(value["plaintext"])
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _named(resource: Resource) -> str:
+    return f"{resource['type']} {resource['urn'].rpartition('::')[2]}"
