@@ -86,7 +86,7 @@ class _Search:
             if kind.told_once:
                 kind.delete(connection, candidate, {})
                 return Found(
-                    f"was made as {candidate}, and its secret is lost: it was deleted, and will be made again."
+                    f"was created as {candidate}, and its secret is lost: it is deleted and created again."
                 )
             if changes(refreshed(inputs, inputs, {**inputs, **live}, kind.inputs), inputs, kind.inputs):
                 return Found(
