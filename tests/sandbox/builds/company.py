@@ -19,11 +19,11 @@ from pipeline.inputs import PipelineInputs, registry_host
 from pipeline.render import render
 from sandbox.builds.internet import serving
 from sandbox.builds.pod_identity import ServiceAccount
+from sandbox.endpoints import REGION
 from sandbox.services import gitlab as gitlab_service
 from sandbox.services.aws.app import create_app
 from sandbox.services.aws.first_world import make_first_world
 from sandbox.services.gitlab.repository import Change, Person, Repository
-from sandbox.endpoints import REGION
 from stacks.parsing import parse
 
 HOST = registry_host("123456789012", REGION)

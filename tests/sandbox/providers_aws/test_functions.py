@@ -3,8 +3,8 @@
 import grpc
 import pytest
 
-from sandbox.values import Properties, Secret
 from sandbox.endpoints import Endpoints
+from sandbox.values import Properties, Secret
 from tests.sandbox.provider_client import ProviderClient
 
 
