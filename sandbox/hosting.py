@@ -59,7 +59,7 @@ class Hosting:
             "kubernetes", sockets["kubernetes"], kubernetes.create_app(self._directory, urls["kubernetes"])
         )
         self._serve_http("gitlab", sockets["gitlab"], gitlab.create_app(self._directory, urls["gitlab"]))
-        self._serve_http("aws", sockets["aws"], create_aws(self._directory, urls["kubernetes"]), MotoRequestHandler)
+        self._serve_http("aws", sockets["aws"], create_aws(self._directory), MotoRequestHandler)
         if not (self._directory / _AWS_IS_SEEDED).exists():
             make_first_world(urls["aws"])
             (self._directory / _AWS_IS_SEEDED).touch()
@@ -67,7 +67,7 @@ class Hosting:
         token = gitlab.access_token(self._directory)
         # Providers that have no configuration of their own find GitLab where GitLab's clients look.
         os.environ.update(GITLAB_BASE_URL=f"{urls['gitlab']}/api/v4/", GITLAB_TOKEN=token)
-        providers = (aws_provider.provider(urls["aws"]), gitlab_provider.provider(), kubernetes_provider.provider())
+        providers = (aws_provider.provider(urls["aws"]), gitlab_provider.provider(), kubernetes_provider.provider(urls["kubernetes"]))
         ports = {provider.name: self._serve_provider(provider) for provider in providers}
         endpoints = Endpoints(pid=os.getpid(), **urls, providers=ports, gitlab_token=token)
         self._remember_ports(sockets, ports)
