@@ -1,4 +1,4 @@
-"""Whether the jobs hang together: GitLab refuses the whole file if one of them does not."""
+"""Checks of the job graph: GitLab refuses the whole file if one job is wrong."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ MAX_NEEDS = 50
 
 
 def check(pipeline: Pipeline) -> Iterator[Mistake]:
-    """Every fault in the graph, at the setting that the job comes from."""
+    """Find every error in the graph. Each names the setting that the job comes from."""
     jobs = {job.name: job for job in pipeline.jobs}
     for name, count in Counter(job.name for job in pipeline.jobs).items():
         if count > 1:
@@ -58,7 +58,7 @@ def _job(job: Job, jobs: Mapping[str, Job], stages: Sequence[str]) -> Iterator[M
 
 
 def _cycle(pipeline: Pipeline, jobs: Mapping[str, Job]) -> Iterator[Mistake]:
-    # A template's needs are those of the jobs that extend it, so that both kinds of edge count.
+    # A job inherits the needs of the templates that it extends, so both kinds of edge count.
     graph = {job.name: [*job.extends, *(need.job for need in job.needs or ())] for job in pipeline.jobs}
     try:
         TopologicalSorter(graph).prepare()

@@ -1,4 +1,4 @@
-"""A pipeline as the text of its files: the same text for the same pipeline, always."""
+"""A pipeline as the text of its files. The same pipeline always gives the same text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class PipelineFile:
 
 
 def render(pipeline: Pipeline) -> tuple[PipelineFile, ...]:
-    """The pipeline's file; after it, the files that it includes where one alone would be too large for GitLab.
+    """Render the pipeline's file, and the files that it includes if one would be too large for GitLab.
 
-    Raises `SettingsError` if GitLab would not take so many files.
+    Raises `SettingsError` if these are more files than GitLab includes.
     """
     frame = {"stages": document.Inline(pipeline.stages), "workflow": document.workflow(pipeline.workflow)}
     first, *others = _divide(pipeline, room=limits.MAX_FILE_BYTES - _ROOM_FOR_INCLUDES - size.parsed_bytes(frame))
@@ -47,11 +47,11 @@ def render(pipeline: Pipeline) -> tuple[PipelineFile, ...]:
 
 
 _ROOM_FOR_INCLUDES = 64 * 1024
-"""More than the list of as many files as GitLab includes takes."""
+"""An upper bound for the size of the `include` list with as many files as GitLab includes."""
 
 
 def _divide(pipeline: Pipeline, *, room: int) -> list[list[Job]]:
-    """The jobs, file by file, at most `room` bytes each as GitLab counts them. Those of one image stay together."""
+    """Divide the jobs into files of at most `room` bytes, as GitLab counts them. An image's jobs stay together."""
     files: list[list[Job]] = [[]]
     used = 0
     for _, group in groupby(pipeline.jobs, key=lambda job: job.origin):
@@ -82,10 +82,10 @@ _NO_FOLDING = 1 << 20
 
 
 class _Dumper(yaml.CSafeDumper):
-    """YAML in the forms that the document asks for; in C, since PyYAML's own takes minutes for thousands of jobs."""
+    """A dumper for `Inline`, `Block` and `Reference`. It is in C: PyYAML's own takes minutes for thousands of jobs."""
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (PyYAML calls it so)
-        """Write every value out: GitLab counts an alias as large as what it stands for."""
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (PyYAML's signature)
+        """Write no aliases: GitLab counts an alias as large as the value that it stands for."""
         return True
 
 

@@ -1,4 +1,4 @@
-"""`container-get-tag`: the pipeline's image tag, found beside the builds."""
+"""`container-get-tag`: computes the pipeline's image tag while the builds run."""
 
 import shlex
 
@@ -9,7 +9,7 @@ from pipeline.model import Artifacts, Job
 
 
 def tag_job(inputs: PipelineInputs) -> Job:
-    """Hands `IMAGE_TAG` to the manifest jobs; nothing that builds waits for it."""
+    """The job that passes `IMAGE_TAG` to the manifest jobs. No build waits for it."""
     project = inputs.project
     arguments = shlex.join([project.default_branch, project.time_zone])
     return Job(

@@ -1,18 +1,19 @@
-"""What the jobs run. The files stand in the published pipeline as they stand here.
+"""The scripts that jobs run. The published pipeline contains them as they are here.
 
-Shell is POSIX sh, since the builder image's may be BusyBox's; Python is any from 3.10 on, with nothing but its library.
+Shell scripts are POSIX sh, since the builder image's shell may be BusyBox. Python scripts run on 3.10 or newer, with
+only the standard library.
 """
 
 from importlib.resources import files
 
 
 def shell(name: str) -> str:
-    """A shell script as a line of a job's script."""
+    """A shell script, as one entry of a job's script."""
     return files(__name__).joinpath(name).read_text().rstrip()
 
 
 def python(name: str, arguments: str) -> str:
-    """The shell command that runs a Python script with these arguments, already quoted for the shell."""
+    """The shell command that runs a Python script. Its `arguments` are already quoted for the shell."""
     return f"python3 - {arguments} <<'PYTHON'\n{shell(name)}\nPYTHON"
 
 

@@ -1,7 +1,7 @@
-"""Write the pipeline's image tag to build.env, as IMAGE_TAG. Arguments: the default branch, and a time zone.
+"""Write the pipeline's image tag to build.env as IMAGE_TAG. Arguments: the default branch and a time zone.
 
-The Git tag in a tag's pipeline, `latest` on the default branch, else `yymmdd_HHMMSS-commit` from the time when the
-pipeline was created: a retry finds the same.
+It is the Git tag in a tag pipeline, `latest` on the default branch, and `yymmdd_HHMMSS-commit` otherwise. The time is
+when the pipeline was created, so that a retry gives the same tag.
 """
 
 import os
@@ -16,8 +16,8 @@ git_tag = os.environ.get("CI_COMMIT_TAG")
 if git_tag:
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", git_tag):
         sys.exit(
-            f"The Git tag {git_tag} cannot be an image's tag: that is at most 128 letters, digits, dots, underscores "
-            "and dashes, and begins with no dot or dash. Tag the commit again, under such a name."
+            f"The Git tag {git_tag} cannot be an image's tag, which has at most 128 letters, digits, dots, underscores "
+            "and dashes, and does not begin with a dot or dash. Tag the commit again, under such a name."
         )
     if git_tag == "latest" or git_tag.startswith("buildcache-"):
         sys.exit(

@@ -1,4 +1,4 @@
-"""What GitLab would refuse is refused before it is published, at the key that causes it."""
+"""Tests that pipelines that GitLab would refuse are refused before they are published, at the key that causes it."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ ONE = Job(name="one", origin="buildyard:projects[0].images[0]", extends=(".templ
 
 
 def faults(*jobs: Job) -> dict[str, str]:
-    """What is wrong with a pipeline of these jobs, by key."""
+    """The errors in a pipeline of these jobs, by key."""
     pipeline: Pipeline = replace(generate(inputs()), jobs=(TEMPLATE, *jobs))
     return {mistake.path: mistake.wrong for mistake in graph.check(pipeline)}
 
