@@ -102,7 +102,7 @@ def destroy(arguments: Sequence[str]) -> int:
         resources = cli.export()["deployment"].get("resources") or []
         # Only the program has the hooks that wait until runners are drained.
         hooks = ["--run-program"] if any(each.get("resourceHooks") for each in resources) else []
-        return cli.run(["destroy", "--yes", *hooks, *arguments])
+        return cli.run(["destroy", "--yes", "--suppress-outputs", *hooks, *arguments])
 
 
 def down(arguments: Sequence[str]) -> int:
