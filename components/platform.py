@@ -22,10 +22,10 @@ from pipeline.render import PipelineFile, render
 from stacks.architecture import Architecture
 from stacks.config import file_name
 from stacks.mistakes import Mistake, SettingsError
+from stacks.names import BUILDER_VARIABLE, stack_name
 from stacks.settings import Project, Settings
 from stacks.versions import BUILDER_VERSION
 
-BUILDER_VARIABLE = "BUILDYARD_BUILDER_IMAGE"
 SERVICE_ACCOUNT = "builds"
 
 
@@ -43,7 +43,7 @@ def deploy(load: Callable[[], Settings]) -> None:
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
     args = PlatformArgs(stack=stack, settings=settings, surroundings=surroundings, pipelines=pipelines)
-    for name, value in Platform(f"buildyard-{stack}", args).outputs.items():
+    for name, value in Platform(stack_name(stack), args).outputs.items():
         pulumi.export(name, value)
 
 
@@ -89,7 +89,7 @@ class Platform(pulumi.ComponentResource):
         self._args = args
         self._settings = args.settings
         self._tags = aws_tags(args.stack, args.settings.tags)
-        self._namespace = args.settings.runners.namespace or name
+        self._namespace = args.settings.runners.namespace_of(args.stack)
         registry = self._create_registry()
         nodes = {architecture: self._create_nodes(architecture) for architecture in args.settings.architectures}
         identity = self._create_identity()

@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from stacks import tags
+
 Document = dict[str, Any]
 
 _VERSION = "2012-10-17"
@@ -131,7 +133,7 @@ def image_expiry(*, keep_untagged_days: int, keep_cache_days: int) -> Document:
                 "description": "Caches of branches that are built no more",
                 "selection": {
                     "tagStatus": "tagged",
-                    "tagPatternList": ["buildcache-*"],
+                    "tagPatternList": [tags.cache_pattern()],
                     **older_than(keep_cache_days),
                 },
                 "action": {"type": "expire"},

@@ -123,7 +123,7 @@ def _pattern_advice() -> dict[str, str]:
 
 
 _STAND_IN = "stand-in-for-a-mistake"
-_STAND_INS = {"cluster": {}, "images": [{}], "projects": [{}], "instance-types": ["m7g.large"]}
+_STAND_INS = {"cluster": {}, "images": [{}], "projects": [{}], "instance-types": ["stand.in"]}
 
 
 def _repair(raw: Mapping[str, Any]) -> Settings | None:

@@ -18,13 +18,14 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
     first if it is there; were it there also when the image is built by hand, they would wait for somebody to do that.
     """
     architectures = inputs.settings.architectures_of(image)
+    platforms = [f"{architecture}={architecture.platform}" for architecture in architectures]
     builds = [names.build(image, architecture) for architecture in architectures]
     job = Job(
         name=names.manifest(image.name),
         origin=inputs.origin_of(image),
         extends=(templates.MANIFEST,),
         needs=tuple(Need(job=name) for name in [names.TAG, *builds]),
-        script=(shlex.join(["publish_image", image.name, inputs.repository_url(image), *map(str, architectures)]),),
+        script=(shlex.join(["publish_image", image.name, inputs.repository_url(image), *platforms]),),
     )
     if not inputs.is_depended_on(image):
         yield job

@@ -3,6 +3,7 @@
 import json
 
 from components import policy_documents
+from stacks import tags
 
 REPOSITORIES = [f"arn:aws:ecr:ap-east-1:123456789012:repository/platform/{name}" for name in ("web", "base")]
 PROVIDER = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.ap-east-1.amazonaws.com/id/ABC"
@@ -64,6 +65,6 @@ def test_releases_never_expire() -> None:
     selections = [rule["selection"] for rule in rules]
     assert [(each["tagStatus"], each.get("tagPatternList"), each["countNumber"]) for each in selections] == [
         ("untagged", None, 7),
-        ("tagged", ["buildcache-*"], 30),
+        ("tagged", [tags.cache_pattern()], 30),
     ], "a rule that selects other tags deletes images that are deployed"
     assert len({rule["rulePriority"] for rule in rules}) == len(rules), "ECR refuses two rules of one priority"

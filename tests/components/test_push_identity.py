@@ -1,14 +1,15 @@
 """Who may push: build pods, by the way that the settings choose."""
 
 from components.platform import SERVICE_ACCOUNT
-from tests.components.world import ACCOUNT, ISSUER, NAME, REGION, declare
+from stacks.names import default_namespace
+from tests.components.world import ACCOUNT, ISSUER, NAME, REGION, STACK, declare
 from tests.stacks.stack_settings import project
 
 
 def test_pod_identity_ties_the_role_to_the_build_pods() -> None:
     declared = declare()
     association = declared.only("eks:PodIdentityAssociation").inputs
-    assert association["namespace"] == NAME
+    assert association["namespace"] == default_namespace(STACK)
     assert association["serviceAccount"] == SERVICE_ACCOUNT
     assert association["roleArn"] == declared.outputs["push-role-arn"]
     account = declared.only("core:ServiceAccount").inputs

@@ -4,6 +4,7 @@ import pytest
 
 from stacks.architecture import Architecture
 from stacks.mistakes import SettingsError
+from stacks.names import default_namespace
 from stacks.parsing import parse
 from stacks.quantities import Quantity
 from tests.stacks.stack_settings import SMALLEST, mistakes, project, raw, settings
@@ -16,6 +17,11 @@ def test_a_cluster_and_an_image_are_all_that_must_be_said() -> None:
     (images,) = smallest.projects
     assert smallest.repository_of(images, images.images[0]) == "platform/images/toolbox"
     assert smallest.resources_of(images.images[0]).memory.limit == Quantity("8Gi")
+
+
+def test_the_namespace_is_the_settings_or_the_stacks() -> None:
+    assert settings().runners.namespace_of("dev") == default_namespace("dev")
+    assert settings(runners={"namespace": "builds"}).runners.namespace_of("dev") == "builds"
 
 
 def test_an_image_overrides_only_the_bounds_that_it_names() -> None:
