@@ -37,7 +37,7 @@ class ImageRegistry(pulumi.ComponentResource):
             repository: self._create_repository(repository, image) for repository, image in args.repositories.items()
         }
         for repository in args.repositories:
-            self._create_expiry(repository)
+            self._create_lifecycle_policy(repository)
         self.urls = {repository: each.repository_url for repository, each in self.repositories.items()}
         self.register_outputs({"urls": self.urls})
 
@@ -59,8 +59,8 @@ class ImageRegistry(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _create_expiry(self, repository: str) -> None:
-        document = policy_documents.image_expiry(
+    def _create_lifecycle_policy(self, repository: str) -> None:
+        document = policy_documents.lifecycle_policy(
             keep_untagged_days=self._args.registry.keep_untagged_days,
             keep_cache_days=self._args.registry.keep_cache_days,
         )

@@ -110,7 +110,7 @@ def _characters(document: Document) -> int:
     return len(json.dumps(document, separators=(",", ":")))
 
 
-def image_expiry(*, keep_untagged_days: int, keep_cache_days: int) -> Document:
+def lifecycle_policy(*, keep_untagged_days: int, keep_cache_days: int) -> Document:
     """What ECR deletes by itself: untagged images and stale caches. Releases stay, since no rule selects them.
 
     A child of a multi-architecture image has no tag, but ECR never expires it before the image that lists it.

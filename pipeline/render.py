@@ -10,7 +10,7 @@ import yaml
 
 from pipeline import document, limits, size
 from pipeline.model import Job, Pipeline, Reference
-from stacks.mistakes import Mistake, SettingsError
+from stacks.problems import Problem, SettingsError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,15 +27,15 @@ def render(pipeline: Pipeline) -> tuple[PipelineFile, ...]:
     Raises `SettingsError` if GitLab would not take so many files.
     """
     frame = {"stages": document.Inline(pipeline.stages), "workflow": document.workflow(pipeline.workflow)}
-    first, *others = _divide(pipeline, room=limits.MAX_FILE_BYTES - _ROOM_FOR_INCLUDES - size.parsed_bytes(frame))
+    first, *others = _divide(pipeline, limit=limits.MAX_FILE_BYTES - _INCLUDES_BYTES - size.parsed_bytes(frame))
     if len(others) > limits.MAX_INCLUDES:
-        mistake = Mistake(
+        problem = Problem(
             path=first[0].origin,
-            wrong=f"the pipeline of {pipeline.project} would be {len(others) + 1} files, and GitLab includes "
+            message=f"the pipeline of {pipeline.project} would be {len(others) + 1} files, and GitLab includes "
             f"{limits.MAX_INCLUDES} at most",
-            right="Move images to another project.",
+            hint="Move images to another project.",
         )
-        raise SettingsError([mistake], source=pipeline.source)
+        raise SettingsError([problem], source=pipeline.source)
     path = PurePosixPath(pipeline.path)
     parts = [str(path.with_name(f"{path.stem}.{number}{path.suffix}")) for number in range(2, len(others) + 2)]
     include = {"include": [{"local": f"/{part}"} for part in parts]} if parts else {}
@@ -46,18 +46,18 @@ def render(pipeline: Pipeline) -> tuple[PipelineFile, ...]:
     )
 
 
-_ROOM_FOR_INCLUDES = 64 * 1024
+_INCLUDES_BYTES = 64 * 1024
 """More than the list of as many files as GitLab includes takes."""
 
 
-def _divide(pipeline: Pipeline, *, room: int) -> list[list[Job]]:
-    """The jobs, file by file, at most `room` bytes each as GitLab counts them. Those of one image stay together."""
+def _divide(pipeline: Pipeline, *, limit: int) -> list[list[Job]]:
+    """The jobs, file by file, at most `limit` bytes each as GitLab counts them. Those of one image stay together."""
     files: list[list[Job]] = [[]]
     used = 0
     for _, group in groupby(pipeline.jobs, key=lambda job: job.origin):
         jobs = list(group)
         needed = size.parsed_bytes(document.jobs(jobs))
-        if used + needed > room:
+        if used + needed > limit:
             files.append([])
             used = 0
         files[-1] += jobs

@@ -30,5 +30,5 @@ def _object(header: int, content: int) -> int:
 def _mapping(entries: int) -> int:
     if entries <= 8:
         return 168
-    room = 1 << (entries - 1).bit_length()  # entries of 24 bytes and two bins of 4 for each
-    return 96 + 32 * room
+    slots = 1 << (entries - 1).bit_length()  # entries of 24 bytes and two bins of 4 for each
+    return 96 + 32 * slots

@@ -14,8 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from stacks.architecture import Architecture
-from stacks.mistakes import nearest, refusal
 from stacks.names import default_namespace
+from stacks.problems import nearest, refusal
 from stacks.quantities import GIBIBYTE, Quantity
 
 NAMESPACE = "buildyard"

@@ -34,6 +34,6 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
     yield replace(job, rules=by_itself)
     yield replace(
         job,
-        name=names.manifest_by_hand(image),
+        name=names.manifest_manual(image),
         rules=(*(replace(rule, when=When.NEVER) for rule in by_itself), rules.IN_EVERY_PIPELINE),
     )

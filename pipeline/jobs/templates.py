@@ -87,7 +87,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         },
         timeout=BUILD_TIMEOUT,
         needs=(),
-        rules=(*rules.always(), rules.BY_HAND),
+        rules=(*rules.always(), rules.MANUAL),
         before_script=(
             scripts.shell("login.sh"),
             scripts.shell("build.sh", latest_tag=tags.LATEST, cache_prefix=tags.CACHE_PREFIX),

@@ -1,7 +1,7 @@
 """Repositories: what may change in them, and what they forget."""
 
 from stacks import tags
-from tests.components.world import NAME, REGISTRY, declare
+from tests.components.mocks import NAME, REGISTRY, declare
 from tests.stacks.stack_settings import project
 
 

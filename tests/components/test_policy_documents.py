@@ -61,7 +61,7 @@ def test_irsa_gives_the_role_to_one_service_account_and_audience() -> None:
 
 
 def test_releases_never_expire() -> None:
-    rules = policy_documents.image_expiry(keep_untagged_days=7, keep_cache_days=30)["rules"]
+    rules = policy_documents.lifecycle_policy(keep_untagged_days=7, keep_cache_days=30)["rules"]
     selections = [rule["selection"] for rule in rules]
     assert [(each["tagStatus"], each.get("tagPatternList"), each["countNumber"]) for each in selections] == [
         ("untagged", None, 7),

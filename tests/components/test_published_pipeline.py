@@ -5,7 +5,7 @@ import pulumi
 from components.published_pipeline import PublishedPipeline, PublishedPipelineArgs
 from pipeline.render import PipelineFile
 from stacks.names import BUILDER_VARIABLE
-from tests.components.world import REGISTRY, declare, run
+from tests.components.mocks import REGISTRY, declare, run
 from tests.stacks.stack_settings import project
 
 

@@ -2,7 +2,7 @@
 
 from components.platform import SERVICE_ACCOUNT
 from stacks.names import default_namespace
-from tests.components.world import ACCOUNT, ISSUER, NAME, REGION, STACK, declare
+from tests.components.mocks import ACCOUNT, ISSUER, NAME, REGION, STACK, declare
 from tests.stacks.stack_settings import project
 
 

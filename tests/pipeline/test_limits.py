@@ -9,7 +9,7 @@ from pipeline import graph, limits, size
 from pipeline.generate import generate
 from pipeline.model import Job, Need, Pipeline, Reference
 from pipeline.render import render
-from stacks.mistakes import SettingsError
+from stacks.problems import SettingsError
 from tests.pipeline.published import files, inputs, jobs, loaded
 from tests.stacks.stack_settings import project
 
@@ -20,7 +20,7 @@ ONE = Job(name="one", origin="buildyard:projects[0].images[0]", extends=(".templ
 def faults(*jobs: Job) -> dict[str, str]:
     """What is wrong with a pipeline of these jobs, by key."""
     pipeline: Pipeline = replace(generate(inputs()), jobs=(TEMPLATE, *jobs))
-    return {mistake.path: mistake.wrong for mistake in graph.check(pipeline)}
+    return {problem.path: problem.message for problem in graph.check(pipeline)}
 
 
 def test_a_sound_graph_has_no_faults() -> None:
@@ -56,15 +56,15 @@ def test_more_needs_than_gitlab_takes_point_to_depends_on() -> None:
     names = [f"base{number}" for number in range(graph.MAX_NEEDS + 1)]
     with pytest.raises(SettingsError) as caught:
         files(projects=[project(*({"name": name} for name in names), {"name": "top", "depends-on": names})])
-    assert caught.value.mistakes[0].path == f"buildyard:projects[0].images[{len(names)}].depends-on"
+    assert caught.value.problems[0].path == f"buildyard:projects[0].images[{len(names)}].depends-on"
 
 
 def test_more_jobs_than_the_instance_takes_point_to_the_limit() -> None:
     with pytest.raises(SettingsError) as caught:
         files(projects=[project({"name": "base"}, {"name": "web", "depends-on": ["base"]}, **{"max-jobs": 6})])
-    (mistake,) = caught.value.mistakes
-    assert mistake.path == "buildyard:projects[0].max-jobs"
-    assert "up to 7 jobs" in mistake.wrong, "the tag, and three for each image"
+    (problem,) = caught.value.problems
+    assert problem.path == "buildyard:projects[0].max-jobs"
+    assert "up to 7 jobs" in problem.message, "the tag, and three for each image"
 
 
 def test_as_many_jobs_as_the_instance_takes_are_published() -> None:

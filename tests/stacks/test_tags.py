@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stacks import tags
-from tests.components.world import Declared, declare
+from tests.components.mocks import Declared, declare
 from tests.pipeline.published import files, jobs
 from tests.pipeline.runner import run
 from tests.stacks.stack_settings import project, settings
