@@ -1,6 +1,6 @@
 """A pipeline as the text of its files: the same text for the same pipeline, always."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import PurePosixPath
@@ -27,7 +27,7 @@ def render(pipeline: Pipeline) -> tuple[PipelineFile, ...]:
     Raises `SettingsError` if GitLab would not take so many files.
     """
     frame = {"stages": document.Inline(pipeline.stages), "workflow": document.workflow(pipeline.workflow)}
-    first, *others = _divide(pipeline, limit=limits.MAX_FILE_BYTES - _INCLUDES_BYTES - size.parsed_bytes(frame))
+    first, *others = _divide(pipeline, frame={**_include(_names(pipeline, limits.MAX_INCLUDES)), **frame})
     if len(others) > limits.MAX_INCLUDES:
         problem = Problem(
             path=first[0].origin,
@@ -36,32 +36,40 @@ def render(pipeline: Pipeline) -> tuple[PipelineFile, ...]:
             hint="Move images to another project.",
         )
         raise SettingsError([problem], source=pipeline.source)
-    path = PurePosixPath(pipeline.path)
-    parts = [str(path.with_name(f"{path.stem}.{number}{path.suffix}")) for number in range(2, len(others) + 2)]
-    include = {"include": [{"local": f"/{part}"} for part in parts]} if parts else {}
-    contents = [{**include, **frame, **document.jobs(first)}, *map(document.jobs, others)]
+    parts = _names(pipeline, len(others))
+    contents = [{**_include(parts), **frame, **document.jobs(first)}, *map(document.jobs, others)]
     return tuple(
         PipelineFile(path=name, text=_text(pipeline, content))
         for name, content in zip([pipeline.path, *parts], contents, strict=True)
     )
 
 
-_INCLUDES_BYTES = 64 * 1024
-"""More than the list of as many files as GitLab includes takes."""
+def _names(pipeline: Pipeline, count: int) -> list[str]:
+    """The names of the files beside the pipeline's own."""
+    path = PurePosixPath(pipeline.path)
+    return [str(path.with_name(f"{path.stem}.{number}{path.suffix}")) for number in range(2, count + 2)]
 
 
-def _divide(pipeline: Pipeline, *, limit: int) -> list[list[Job]]:
-    """The jobs, file by file, at most `limit` bytes each as GitLab counts them. Those of one image stay together."""
+def _include(names: Sequence[str]) -> dict[str, Any]:
+    return {"include": [{"local": f"/{name}"} for name in names]} if names else {}
+
+
+def _divide(pipeline: Pipeline, *, frame: Mapping[str, Any]) -> list[list[Job]]:
+    """The jobs, file by file, as many as GitLab's size limit allows. The jobs of one image stay together.
+
+    `frame` is what the first file holds beside its jobs, at its largest.
+    """
     files: list[list[Job]] = [[]]
-    used = 0
+    keys, used = len(frame), size.entries_bytes(frame)
     for _, group in groupby(pipeline.jobs, key=lambda job: job.origin):
         jobs = list(group)
-        needed = size.parsed_bytes(document.jobs(jobs))
-        if used + needed > limit:
+        needed = size.entries_bytes(document.jobs(jobs))
+        # The file's own mapping is counted as a whole: it is larger than the sum of its parts' mappings may be.
+        if size.mapping_bytes(keys + len(jobs)) + used + needed > limits.MAX_FILE_BYTES:
             files.append([])
-            used = 0
+            keys = used = 0
         files[-1] += jobs
-        used += needed
+        keys, used = keys + len(jobs), used + needed
     return files
 
 

@@ -36,6 +36,15 @@ def test_builds_may_push_exactly_the_stacks_images() -> None:
     )
 
 
+def test_pods_get_the_role_when_it_has_its_rights() -> None:
+    declared = declare()
+    attachments = {
+        each.id for each in declared.of("iam:RolePolicyAttachment").values() if each.name.startswith(f"{NAME}-push")
+    }
+    assert attachments
+    assert attachments <= declared.only("eks:PodIdentityAssociation").depends_on, "the first builds would fail to push"
+
+
 def test_no_job_is_taken_before_it_could_push() -> None:
     declared = declare()
     association = declared.only("eks:PodIdentityAssociation").id
