@@ -66,7 +66,7 @@ def always() -> tuple[Rule, ...]:
     return (Rule(condition="$CI_COMMIT_TAG"), Rule(condition='$CI_PIPELINE_SOURCE == "schedule"'))
 
 
-BY_HAND = Rule(when=When.MANUAL, allow_failure=True)
+MANUAL = Rule(when=When.MANUAL, allow_failure=True)
 """A job that waits to be started, while the pipeline passes without it."""
 
 IN_EVERY_PIPELINE = Rule()

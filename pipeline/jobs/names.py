@@ -20,9 +20,9 @@ def manifest(name: str) -> str:
     return f"build-{name}:manifest"
 
 
-def manifest_by_hand(image: Image) -> str:
+def manifest_manual(image: Image) -> str:
     """The same for an image that others depend on, in the pipelines that build it by hand."""
-    return f"{manifest(image.name)}:by-hand"
+    return f"{manifest(image.name)}:manual"
 
 
 def template(image: Image) -> str:

@@ -21,8 +21,8 @@ from sandbox.builds.gitlab_project import Checkout, GitLabProject
 from sandbox.builds.parts import require
 from sandbox.builds.pod_identity import find_service_account
 from sandbox.builds.worker import Worker
-from sandbox.scratch import ScratchProject, scratch_project
 from sandbox.endpoints import REGION, read_endpoints
+from sandbox.scratch import ScratchProject, scratch_project
 from stacks.parsing import parse
 
 _PROJECT, _BRANCH, _CONTEXT = "platform/images", "master", "measured"
@@ -51,7 +51,7 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Yard:
+class Environment:
     """Images with a repository each, the jobs that build them, and one context for all."""
 
     context: Context
@@ -112,7 +112,7 @@ def _processor_seconds() -> float:
 
 
 @contextmanager
-def build_yard(images: Sequence[str]) -> Iterator[Yard]:
+def open_environment(images: Sequence[str]) -> Iterator[Environment]:
     """Deploy a stack with these images, and start what builds need, for as long as the context is open."""
     config = stack_config(images)
     with scratch_project() as project, tempfile.TemporaryDirectory(prefix="buildyard-bench-") as folder:
@@ -130,7 +130,7 @@ def build_yard(images: Sequence[str]) -> Iterator[Yard]:
             checkout = source.check_out(Event.on_schedule(_BRANCH), worker.own(directory / "run") / "checkout", worker)
             context = Context(checkout.directory / _CONTEXT)
             context.write()
-            yield Yard(
+            yield Environment(
                 context=context,
                 around=around,
                 worker=worker,
