@@ -11,13 +11,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import moto.ecr.models
 from moto.core.exceptions import ServiceException
+from moto.core.utils import get_service_model
 from moto.ecr.exceptions import ImageAlreadyExistsException
 from moto.ecr.models import ECRBackend, Image, Repository, ecr_backends
 
 
 def extend_moto() -> None:
-    """Let moto make this backend for every account and region."""
+    """Let moto make this backend for every account and region, and accept every repository name that ECR does."""
+    model = get_service_model("ecr")
+    moto.ecr.models.ECR_REPOSITORY_NAME_PATTERN = model.shape_for("RepositoryName").metadata["pattern"]
     ecr_backends.backend = EcrBackend
 
 
