@@ -203,6 +203,14 @@ def test_the_name_of_a_release_is_used_once(engine: ProviderClient) -> None:
         engine.create(RELEASE, "manager", checked(engine))
 
 
+@pytest.mark.usefixtures("token")
+def test_the_name_of_a_release_has_at_most_53_characters(engine: ProviderClient) -> None:
+    for wrong in ("r" * 54, "Arm64", "arm_64"):
+        with pytest.raises(grpc.RpcError, match="the length must not be longer than 53"):
+            engine.create(RELEASE, "manager", checked(engine, name=wrong))
+    assert engine.create(RELEASE, "manager", checked(engine, name="r" * 53))[0] == f"builds/{'r' * 53}"
+
+
 def test_a_release_can_make_its_namespace(engine: ProviderClient, cluster: Cluster) -> None:
     inputs = checked(engine, namespace="fresh", createNamespace=True, skipAwait=True)
     engine.create(RELEASE, "manager", inputs)
