@@ -87,6 +87,12 @@ class Declared(mocks.MockMonitor):
     """Functions that fail, such as `getCluster`, with what the provider says."""
     all: list[Resource] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
+    hooks: list[str] = field(default_factory=list)
+    """The names of the resource hooks that the program registered."""
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        """Take the place of Pulumi's callback server, which needs an engine to call it."""
+        self.hooks.append(hook.name)
 
     def __post_init__(self) -> None:
         super().__init__(_Answers(self.refusals))
@@ -149,6 +155,7 @@ def attempt(program: Callable[[], object], declared: Declared) -> None:
     """The same, for a program that fails: what it declared until then is in `declared`."""
     runtime_settings.set_root_resource(None)  # type: ignore[arg-type]
     runtime.set_mocks(declared.mocks, project="buildyard", stack=STACK, preview=False, monitor=declared)
+    runtime_settings.SETTINGS.callbacks = declared
 
     @runtime.test  # type: ignore[untyped-decorator]
     def wait() -> pulumi.Output[None]:
