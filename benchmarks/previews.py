@@ -20,8 +20,8 @@ _MIB = 1024
 class Preview:
     """One preview of a stack that is not deployed yet: its resources, its seconds, and the peaks of memory in MiB.
 
-    `process_mib` is that of the larger of the engine's and the program's processes, `server_mib` that of the process that
-    emulates AWS, GitLab and Kubernetes.
+    `process_mib` is that of the larger one of the engine's and the program's process, `server_mib` that of the process
+    that emulates AWS, GitLab and Kubernetes.
     """
 
     images: int
