@@ -91,7 +91,7 @@ class Drain:
             raise DrainError(f"GitLab does not say whether runner {self.runner} still has jobs: {reason}") from error
 
 
-def drained_first(name: str, *, gitlab_url: str) -> pulumi.ResourceHookBinding:
+def drain_before_delete(name: str, *, gitlab_url: str) -> pulumi.ResourceHookBinding:
     """For a runner or its manager: delete it when the runner has no job left, and not before.
 
     The hook's `name` stands in the stack's state; the program must register it for as long as something there has it.

@@ -4,6 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from stacks import tags
+
 Document = dict[str, Any]
 
 _VERSION = "2012-10-17"
@@ -108,7 +110,7 @@ def _characters(document: Document) -> int:
     return len(json.dumps(document, separators=(",", ":")))
 
 
-def image_expiry(*, keep_untagged_days: int, keep_cache_days: int) -> Document:
+def lifecycle_policy(*, keep_untagged_days: int, keep_cache_days: int) -> Document:
     """What ECR deletes by itself: untagged images and stale caches. Releases stay, since no rule selects them.
 
     A child of a multi-architecture image has no tag, but ECR never expires it before the image that lists it.
@@ -131,7 +133,7 @@ def image_expiry(*, keep_untagged_days: int, keep_cache_days: int) -> Document:
                 "description": "Caches of branches that are built no more",
                 "selection": {
                     "tagStatus": "tagged",
-                    "tagPatternList": ["buildcache-*"],
+                    "tagPatternList": [tags.cache_pattern()],
                     **older_than(keep_cache_days),
                 },
                 "action": {"type": "expire"},

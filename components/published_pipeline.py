@@ -52,15 +52,15 @@ class PublishedPipeline(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _commit_files(self, before: Sequence[pulumi.Resource]) -> None:
+    def _commit_files(self, depends_on: Sequence[pulumi.Resource]) -> None:
         """Commit one file after the other: GitLab refuses commits to one branch that overlap.
 
         The file that includes the others comes last, and goes first when all are removed.
         """
         for file in reversed(self._args.files):
-            before = [self._commit_file(file, before)]
+            depends_on = [self._commit_file(file, depends_on)]
 
-    def _commit_file(self, file: PipelineFile, before: Sequence[pulumi.Resource]) -> gitlab.RepositoryFile:
+    def _commit_file(self, file: PipelineFile, depends_on: Sequence[pulumi.Resource]) -> gitlab.RepositoryFile:
         return gitlab.RepositoryFile(
             f"{self._name}-{file.path}",
             project=self._args.project,
@@ -74,5 +74,5 @@ class PublishedPipeline(pulumi.ComponentResource):
             create_commit_message=f"Publish the image pipeline of {self._args.stack} [skip ci]",
             update_commit_message=f"Update the image pipeline of {self._args.stack} [skip ci]",
             delete_commit_message=f"Remove the image pipeline of {self._args.stack} [skip ci]",
-            opts=pulumi.ResourceOptions(parent=self, depends_on=before),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=depends_on),
         )

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_gitlab as gitlab
 import pulumi_kubernetes as kubernetes
 
-from components.draining import drained_first
+from components.draining import drain_before_delete
 from components.labels import kubernetes_labels
 from components.runner_chart import CHART, REPOSITORY, Manager, chart_values, escape_template
 from components.runner_config import RunnerConfig, config_toml
@@ -35,7 +35,7 @@ class RunnersArgs:
     cluster_name: str
     node_groups: Mapping[Architecture, pulumi.Input[str]]
     """The EKS node groups that the jobs of each architecture run on."""
-    before: Sequence[pulumi.Resource] = ()
+    depends_on: Sequence[pulumi.Resource] = ()
     """What must be there before the first job is taken: nodes to run it, and the identity to push with."""
 
 
@@ -48,13 +48,13 @@ class Runners(pulumi.ComponentResource):
         super().__init__("buildyard:components:Runners", name, {}, opts)
         self._name = name
         self._args = args
-        self._drained_first = drained_first(f"{name}-drain", gitlab_url=args.gitlab_url)
+        self._drain = drain_before_delete(f"{name}-drain", gitlab_url=args.gitlab_url)
         namespace = self._create_namespace()
         pods = self._create_service_account(namespace)
         runners = {architecture: self._create_runner(architecture) for architecture in args.architectures}
         for architecture, runner in runners.items():
             secret = self._create_token_secret(architecture, runner, namespace)
-            self._create_manager(architecture, runner, secret, [pods, *args.before])
+            self._create_manager(architecture, runner, secret, [pods, *args.depends_on])
         self.runner_ids = {architecture: runner.id for architecture, runner in runners.items()}
         self.register_outputs({"runnerIds": {str(key): value for key, value in self.runner_ids.items()}})
 
@@ -108,7 +108,7 @@ class Runners(pulumi.ComponentResource):
                 parent=self,
                 # One runner for each place where jobs run, so that an old place is empty when its runner has no job.
                 replace_on_changes=["maintenanceNote"],
-                hooks=self._drained_first,
+                hooks=self._drain,
             ),
         )
 
@@ -132,7 +132,7 @@ class Runners(pulumi.ComponentResource):
         architecture: Architecture,
         runner: gitlab.UserRunner,
         secret: kubernetes.core.v1.Secret,
-        before: Sequence[pulumi.Resource],
+        depends_on: Sequence[pulumi.Resource],
     ) -> kubernetes.helm.v3.Release:
         args = self._args
         name = f"{self._name}-{architecture}"
@@ -155,7 +155,7 @@ class Runners(pulumi.ComponentResource):
             values=chart_values(manager),
             # A manager that cannot register never becomes ready; then the one before it stays.
             atomic=True,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[secret, *before], hooks=self._drained_first),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[secret, *depends_on], hooks=self._drain),
         )
 
     def _config(self, architecture: Architecture, node_group: str) -> str:

@@ -11,7 +11,7 @@ from pipeline.generate import generate
 from pipeline.inputs import PipelineInputs, registry_host
 from pipeline.render import PipelineFile, render
 from stacks import config
-from stacks.mistakes import Mistake, SettingsError, nearest
+from stacks.problems import Problem, SettingsError, nearest
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,8 +34,8 @@ def _files(stack: str, wanted: str | None) -> Iterator[PipelineFile]:
     source = f"stacks/Pulumi.{stack}.yaml"
     paths = [project.path for project in settings.projects]
     if wanted is not None and wanted not in paths:
-        mistake = Mistake(path="buildyard:projects", wrong=f"the stack has no {wanted}", right=nearest(wanted, paths))
-        raise SettingsError([mistake], source=source)
+        problem = Problem(path="buildyard:projects", message=f"the stack has no {wanted}", hint=nearest(wanted, paths))
+        raise SettingsError([problem], source=source)
     account = settings.registry.account or "AWS_ACCOUNT_ID"
     region = config.read_values(stack).get("aws:region", "AWS_REGION")
     for project in settings.projects:

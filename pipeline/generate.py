@@ -9,7 +9,7 @@ from pipeline.jobs.tag import tag_job
 from pipeline.jobs.templates import templates
 from pipeline.model import Pipeline
 from pipeline.rules import workflow
-from stacks.mistakes import SettingsError
+from stacks.problems import SettingsError
 
 
 def generate(inputs: PipelineInputs) -> Pipeline:
@@ -27,7 +27,7 @@ def generate(inputs: PipelineInputs) -> Pipeline:
         workflow=workflow(inputs.project.default_branch),
         jobs=(*templates(inputs), tag_job(inputs), *images),
     )
-    mistakes = [*graph.check(pipeline), *limits.check(pipeline, inputs)]
-    if mistakes:
-        raise SettingsError(mistakes, source=inputs.source)
+    problems = [*graph.check(pipeline), *limits.check(pipeline, inputs)]
+    if problems:
+        raise SettingsError(problems, source=inputs.source)
     return pipeline

@@ -17,18 +17,24 @@ def parsed_bytes(value: Any) -> int:
     if isinstance(value, str):
         return _object(24, len(value.encode()) + 1)
     if isinstance(value, Mapping):
-        return _mapping(len(value)) + sum(parsed_bytes(key) + parsed_bytes(item) for key, item in value.items())
+        return mapping_bytes(len(value)) + entries_bytes(value)
     if isinstance(value, list | tuple):
         return _object(16, 8 * len(value)) + sum(parsed_bytes(item) for item in value)
     return 0 if value is None or isinstance(value, bool | int) else _SLOTS[0]
+
+
+def entries_bytes(mapping: Mapping[str, Any]) -> int:
+    """The size of a mapping's keys and values, without the mapping's own."""
+    return sum(parsed_bytes(key) + parsed_bytes(item) for key, item in mapping.items())
 
 
 def _object(header: int, content: int) -> int:
     return next((slot for slot in _SLOTS if header + content <= slot), _SLOTS[0] + content)
 
 
-def _mapping(entries: int) -> int:
+def mapping_bytes(entries: int) -> int:
+    """The size of a mapping with this many entries, without its keys and values. It grows in steps."""
     if entries <= 8:
         return 168
-    room = 1 << (entries - 1).bit_length()  # entries of 24 bytes and two bins of 4 for each
-    return 96 + 32 * room
+    slots = 1 << (entries - 1).bit_length()  # entries of 24 bytes and two bins of 4 for each
+    return 96 + 32 * slots

@@ -11,6 +11,9 @@ from enum import Enum
 class _Facts:
     ami_type: str
     instance_architecture: str
+    instance_types: tuple[str, ...]
+    machine: str
+    qemu: str
 
 
 class Architecture(str, Enum):
@@ -55,8 +58,35 @@ class Architecture(str, Enum):
         """EC2's own word in an instance type's `supported_architectures`."""
         return _FACTS[self].instance_architecture
 
+    @property
+    def instance_types(self) -> tuple[str, ...]:
+        """The EC2 instance types of build nodes, where the settings name none."""
+        return _FACTS[self].instance_types
+
+    @property
+    def machine(self) -> str:
+        """The kernel's name for the processor, as `uname -m` prints it."""
+        return _FACTS[self].machine
+
+    @property
+    def qemu(self) -> str:
+        """QEMU's name for the processor, as in `qemu-aarch64`."""
+        return _FACTS[self].qemu
+
 
 _FACTS = {
-    Architecture.ARM64: _Facts(ami_type="AL2023_ARM_64_STANDARD", instance_architecture="arm64"),
-    Architecture.AMD64: _Facts(ami_type="AL2023_x86_64_STANDARD", instance_architecture="x86_64"),
+    Architecture.ARM64: _Facts(
+        ami_type="AL2023_ARM_64_STANDARD",
+        instance_architecture="arm64",
+        instance_types=("m7g.4xlarge",),
+        machine="aarch64",
+        qemu="aarch64",
+    ),
+    Architecture.AMD64: _Facts(
+        ami_type="AL2023_x86_64_STANDARD",
+        instance_architecture="x86_64",
+        instance_types=("m7i.4xlarge",),
+        machine="x86_64",
+        qemu="x86_64",
+    ),
 }

@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from stacks.mistakes import Mistake, SettingsError, nearest
 from stacks.parsing import parse
+from stacks.problems import Problem, SettingsError, nearest
 from stacks.settings import NAMESPACE, Settings
 
 DIRECTORY = Path(__file__).parent
@@ -40,14 +40,14 @@ def read_values(stack: str) -> Mapping[str, Any]:
     if not file.exists():
         known = [path.name.split(".")[1] for path in DIRECTORY.glob("Pulumi.*.yaml")]
         raise SettingsError(
-            [Mistake(path=file_name(stack), wrong="there is no such file", right=nearest(stack, known))],
+            [Problem(path=file_name(stack), message="there is no such file", hint=nearest(stack, known))],
             source=file_name(stack),
         )
     try:
         return dict((yaml.safe_load(file.read_text()) or {}).get("config") or {})
     except (yaml.YAMLError, AttributeError) as error:
-        mistake = Mistake(path=file_name(stack), wrong=f"is no YAML mapping: {error}", right="Mend the file's syntax.")
-        raise SettingsError([mistake], source=file_name(stack)) from None
+        problem = Problem(path=file_name(stack), message=f"is no YAML mapping: {error}", hint="Mend the file's syntax.")
+        raise SettingsError([problem], source=file_name(stack)) from None
 
 
 def _own(keys: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""From what a stack's file says to `Settings`, or to every mistake in it at once."""
+"""From what a stack's file says to `Settings`, or to every problem in it at once."""
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -10,32 +10,32 @@ from pydantic_core import ErrorDetails
 
 from stacks import checks
 from stacks.architecture import Architecture
-from stacks.mistakes import Mistake, SettingsError, nearest
+from stacks.problems import Problem, SettingsError, nearest
 from stacks.settings import NAMESPACE, Settings
 
 Location = tuple[str | int, ...]
 
 _ROUNDS = 10
-"""Repairs of one mistake may uncover the next (an image that was no mapping has no name either), but only so deep."""
+"""Repairs of one problem may uncover the next (an image that was no mapping has no name either), but only so deep."""
 
 
 def parse(raw: Mapping[str, Any], *, source: str) -> Settings:
     """The settings of one stack, valid as a whole.
 
     `raw` maps the keys without their namespace (`cluster`, `nodes`, ...) to plain YAML values; `source` is how the
-    error names the file. Raises `SettingsError` with all mistakes, those of one key and those between keys.
+    error names the file. Raises `SettingsError` with all problems, those of one key and those between keys.
     """
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
-        mistakes = [_mistake(details) for details in _errors(error)]
+        problems = [_problem(details) for details in _errors(error)]
         repaired = _repair(raw)
         if repaired:
-            mistakes += [mistake for mistake in checks.check(repaired) if not _concerns_stand_in(mistake)]
-        raise SettingsError(mistakes, source=source) from None
-    mistakes = list(checks.check(settings))
-    if mistakes:
-        raise SettingsError(mistakes, source=source)
+            problems += [problem for problem in checks.check(repaired) if not _concerns_stand_in(problem)]
+        raise SettingsError(problems, source=source) from None
+    problems = list(checks.check(settings))
+    if problems:
+        raise SettingsError(problems, source=source)
     return settings
 
 
@@ -50,12 +50,12 @@ def _errors(error: ValidationError) -> list[ErrorDetails]:
     return [details for details in error.errors() if details["type"] != "too_short" or not details["input"]]
 
 
-def _mistake(details: ErrorDetails) -> Mistake:
+def _problem(details: ErrorDetails) -> Problem:
     location: Location = details["loc"]
     if location[-1] == "[key]":  # how pydantic marks a mapping's key
         location = location[:-1]
-    wrong, right = _explanation(details, location)
-    return Mistake(path=path(location), wrong=wrong, right=right)
+    message, hint = _explanation(details, location)
+    return Problem(path=path(location), message=message, hint=hint)
 
 
 def _explanation(details: ErrorDetails, location: Location) -> tuple[str, str]:
@@ -63,7 +63,7 @@ def _explanation(details: ErrorDetails, location: Location) -> tuple[str, str]:
     given = details["input"]
     match details["type"]:
         case "refused":
-            return context["wrong"], context["right"]
+            return context["message"], context["hint"]
         case "extra_forbidden":
             return "there is no such key", nearest(str(location[-1]), _known_keys(location[:-1]))
         case "missing":
@@ -122,8 +122,8 @@ def _pattern_advice() -> dict[str, str]:
     return dict(found(TypeAdapter(Settings).json_schema()))
 
 
-_STAND_IN = "stand-in-for-a-mistake"
-_STAND_INS = {"cluster": {}, "images": [{}], "projects": [{}], "instance-types": ["m7g.large"]}
+_STAND_IN = "stand-in-for-a-problem"
+_STAND_INS = {"cluster": {}, "images": [{}], "projects": [{}], "instance-types": ["stand.in"]}
 
 
 def _repair(raw: Mapping[str, Any]) -> Settings | None:
@@ -143,9 +143,9 @@ def _repair(raw: Mapping[str, Any]) -> Settings | None:
     return None
 
 
-def _concerns_stand_in(mistake: Mistake) -> bool:
-    """Whether a mistake may be the stand-ins' and not the file's; a stand-in for a project's path is in no group."""
-    return _STAND_IN in str(mistake) or mistake.path == f"{NAMESPACE}:runners.group"
+def _concerns_stand_in(problem: Problem) -> bool:
+    """Whether a problem may be the stand-ins' and not the file's; a stand-in for a project's path is in no group."""
+    return _STAND_IN in str(problem) or problem.path == f"{NAMESPACE}:runners.group"
 
 
 def _mend(draft: Any, details: ErrorDetails, stand_in: str) -> None:

@@ -10,7 +10,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
-from stacks.mistakes import refusal
+from stacks.problems import refusal
 
 _SUFFIXES = {
     "n": Decimal(10) ** -9,

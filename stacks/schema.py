@@ -1,4 +1,4 @@
-"""The JSON schema of a stack's file, so that an editor completes keys and marks mistakes: `python -m stacks.schema`.
+"""The JSON schema of a stack's file, so that an editor completes keys and marks problems: `python -m stacks.schema`.
 
 A stack's file names it in its first line; a test keeps the committed copy in step with `settings`.
 """

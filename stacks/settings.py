@@ -14,7 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from stacks.architecture import Architecture
-from stacks.mistakes import nearest, refusal
+from stacks.names import default_namespace
+from stacks.problems import nearest, refusal
 from stacks.quantities import GIBIBYTE, Quantity
 
 NAMESPACE = "buildyard"
@@ -173,8 +174,7 @@ class Nodes(Model):
 
 
 DEFAULT_NODES = {
-    Architecture.ARM64: Nodes.model_validate({"instance-types": ["m7g.4xlarge"]}),
-    Architecture.AMD64: Nodes.model_validate({"instance-types": ["m7i.4xlarge"]}),
+    architecture: Nodes.model_validate({"instance-types": architecture.instance_types}) for architecture in Architecture
 }
 
 
@@ -208,6 +208,10 @@ class Runners(Model):
     """The longest that the runner lets any job run."""
     node_wait_minutes: Annotated[int, Field(ge=3, le=60)] = 10
     """How long a job waits for its pod; a new node takes minutes to start."""
+
+    def namespace_of(self, stack: str) -> str:
+        """The Kubernetes namespace of the stack's runners and builds."""
+        return self.namespace or default_namespace(stack)
 
 
 class Registry(Model):

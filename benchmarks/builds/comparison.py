@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from statistics import median
 
-from benchmarks.builds.yard import Pod, Yard, build_yard
+from benchmarks.builds.environment import Environment, Pod, open_environment
 
 RUNS = 3
 PAIRS = 8
@@ -69,22 +69,22 @@ def measure(runs: int = RUNS) -> Iterator[Measurement]:
 
     The job for both platforms is only in the last run: it takes minutes, and its ratios are clear.
     """
-    with build_yard([_image(contender, run) for contender in Contender for run in range(runs)]) as yard:
+    with open_environment([_image(contender, run) for contender in Contender for run in range(runs)]) as environment:
         for run in range(runs):
             taking_part = [each for each in Contender if each is not Contender.ONE_JOB or run == runs - 1]
             first = run % len(taking_part)  # so that the order differs between runs
-            yield from _run(yard, run, [*taking_part[first:], *taking_part[:first]])
+            yield from _run(environment, run, [*taking_part[first:], *taking_part[:first]])
 
 
-def _run(yard: Yard, run: int, contenders: Sequence[Contender]) -> Iterator[Measurement]:
-    yard.context.write()
+def _run(environment: Environment, run: int, contenders: Sequence[Contender]) -> Iterator[Measurement]:
+    environment.context.write()
     for change in Change:
         if change is Change.SOURCE:
-            yard.context.change_source()
+            environment.context.change_source()
         elif change is Change.DEPENDENCIES:
-            yard.context.change_dependencies()
+            environment.context.change_dependencies()
         for contender in contenders:
-            yield _measured(yard, contender, run, change)
+            yield _measured(environment, contender, run, change)
 
 
 def measure_first_builds(pairs: int = PAIRS) -> Iterator[Measurement]:
@@ -93,15 +93,15 @@ def measure_first_builds(pairs: int = PAIRS) -> Iterator[Measurement]:
     They do the same work, so more runs than for the other changes are needed to see a difference.
     """
     both = [Contender.HAND_WRITTEN, Contender.BUILDYARD]
-    with build_yard([_image(contender, run) for contender in both for run in range(pairs)]) as yard:
-        yard.context.write()
+    with open_environment([_image(contender, run) for contender in both for run in range(pairs)]) as environment:
+        environment.context.write()
         for run in range(pairs):
             for contender in both if run % 2 else reversed(both):
-                yield _measured(yard, contender, run, Change.COLD)
+                yield _measured(environment, contender, run, Change.COLD)
 
 
-def _measured(yard: Yard, contender: Contender, run: int, change: Change) -> Measurement:
-    done = yard.run(_pod(yard, contender, run))
+def _measured(environment: Environment, contender: Contender, run: int, change: Change) -> Measurement:
+    done = environment.run(_pod(environment, contender, run))
     return Measurement(
         run=run,
         contender=contender,
@@ -111,9 +111,11 @@ def _measured(yard: Yard, contender: Contender, run: int, change: Change) -> Mea
     )
 
 
-def _pod(yard: Yard, contender: Contender, run: int) -> Pod:
+def _pod(environment: Environment, contender: Contender, run: int) -> Pod:
     image = _image(contender, run)
-    return yard.published(image) if contender is Contender.BUILDYARD else yard.written(str(contender), image)
+    return (
+        environment.published(image) if contender is Contender.BUILDYARD else environment.written(str(contender), image)
+    )
 
 
 def _image(contender: Contender, run: int) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from benchmarks.builds.yard import Pod, Yard, build_yard
+from benchmarks.builds.environment import Environment, Pod, open_environment
 from sandbox.builds import tools
 
 RUNS = 7
@@ -37,11 +37,11 @@ class _Call(NamedTuple):
 
 def measure(runs: int = RUNS) -> dict[str, float]:
     """Measure the phases in order, and the total, as medians in milliseconds."""
-    with build_yard([_IMAGE]) as yard, _traced_programs() as programs:
-        yard.context.write(_PACKAGES)
-        pod = _with_exact_times(yard.published(_IMAGE))
-        yard.run(pod)
-        measured = [_phases(yard, pod, programs) for _ in range(runs)]
+    with open_environment([_IMAGE]) as environment, _traced_programs() as programs:
+        environment.context.write(_PACKAGES)
+        pod = _with_exact_times(environment.published(_IMAGE))
+        environment.run(pod)
+        measured = [_phases(environment, pod, programs) for _ in range(runs)]
     return {phase: median(each[phase] for each in measured) for phase in measured[0]}
 
 
@@ -56,13 +56,13 @@ def _traced_programs() -> Iterator[Path]:
         yield folder
 
 
-def _phases(yard: Yard, pod: Pod, programs: Path) -> dict[str, float]:
+def _phases(environment: Environment, pod: Pod, programs: Path) -> dict[str, float]:
     trace = programs / "trace"
     trace.write_text("")
-    yard.worker.give(trace)
+    environment.worker.give(trace)
     variables = {**pod.variables, "TRACE": str(trace), "PATH": f"{programs}:{tools.SEARCH_PATH}"}
     started = time.time_ns()
-    run = yard.run(replace(pod, variables=variables))
+    run = environment.run(replace(pod, variables=variables))
     ended = time.time_ns()
     calls = sorted(_read(trace))
     probe = next(call for call in calls if call.name == "buildctl debug")

@@ -19,13 +19,14 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
     builds would wait until somebody starts them.
     """
     architectures = inputs.settings.architectures_of(image)
+    platforms = [f"{architecture}={architecture.platform}" for architecture in architectures]
     builds = [names.build(image, architecture) for architecture in architectures]
     job = Job(
         name=names.manifest(image.name),
         origin=inputs.origin_of(image),
         extends=(templates.MANIFEST,),
         needs=tuple(Need(job=name) for name in [names.TAG, *builds]),
-        script=(shlex.join(["publish_image", image.name, inputs.repository_url(image), *map(str, architectures)]),),
+        script=(shlex.join(["publish_image", image.name, inputs.repository_url(image), *platforms]),),
     )
     if not inputs.is_depended_on(image):
         yield job
@@ -34,6 +35,6 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
     yield replace(job, rules=by_itself)
     yield replace(
         job,
-        name=names.manifest_by_hand(image),
+        name=names.manifest_manual(image),
         rules=(*(replace(rule, when=When.NEVER) for rule in by_itself), rules.IN_EVERY_PIPELINE),
     )

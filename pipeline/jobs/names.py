@@ -20,9 +20,9 @@ def manifest(name: str) -> str:
     return f"build-{name}:manifest"
 
 
-def manifest_by_hand(image: Image) -> str:
-    """The same for an image that others depend on, in the pipelines that build it by hand."""
-    return f"{manifest(image.name)}:by-hand"
+def manifest_manual(image: Image) -> str:
+    """The same job of an image that others depend on, in pipelines in which its builds are manual."""
+    return f"{manifest(image.name)}:manual"
 
 
 def template(image: Image) -> str:

@@ -7,7 +7,9 @@ from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names
 from pipeline.jobs.resources import brief
 from pipeline.model import Artifacts, Job, Retry
+from stacks import tags
 from stacks.architecture import Architecture
+from stacks.names import BUILDER_VARIABLE
 
 JOB = ".buildyard-job"
 BRIEF = ".buildyard-brief"
@@ -47,7 +49,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         name=JOB,
         origin=inputs.origin,
         stage=names.STAGE,
-        image="$BUILDYARD_BUILDER_IMAGE",
+        image=f"${BUILDER_VARIABLE}",
         interruptible=True,
         retry=RETRY,
     )
@@ -67,7 +69,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         extends=(BRIEF,),
         variables={"BUILDYARD_REGISTRY": inputs.registry_host},
         rules=(rules.IN_EVERY_PIPELINE,),
-        before_script=(scripts.shell("login.sh"), scripts.function("publish_image", "publish.py")),
+        before_script=(scripts.shell("login.sh"), scripts.function("publish_image", "publish.py", tags.LATEST)),
         artifacts=Artifacts(paths=(".buildyard/*.digest",), dotenv="build.env"),
     )
     yield Job(
@@ -85,8 +87,11 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         },
         timeout=BUILD_TIMEOUT,
         needs=(),
-        rules=(*rules.always(), rules.BY_HAND),
-        before_script=(scripts.shell("login.sh"), scripts.shell("build.sh")),
+        rules=(*rules.always(), rules.MANUAL),
+        before_script=(
+            scripts.shell("login.sh"),
+            scripts.shell("build.sh", latest_tag=tags.LATEST, cache_prefix=tags.CACHE_PREFIX),
+        ),
         artifacts=Artifacts(paths=(".buildyard/*.json",)),
     )
     for architecture in architectures:
@@ -94,5 +99,5 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             name=architecture_name(architecture),
             origin=inputs.origin,
             tags=architecture.runner_tags,
-            variables={"BUILDYARD_ARCHITECTURE": str(architecture)},
+            variables={"BUILDYARD_ARCHITECTURE": str(architecture), "BUILDYARD_PLATFORM": architecture.platform},
         )

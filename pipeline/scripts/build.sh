@@ -3,7 +3,7 @@ use_image() {
   if [ -f ".buildyard/$1.digest" ]; then
     base="$2@$(cat ".buildyard/$1.digest")"
   else
-    base="$2:latest"
+    base="$2:$latest_tag"
   fi
   echo "FROM $1 is $base"
   named_contexts="${named_contexts-} --opt context:$1=docker-image://$base"
@@ -13,7 +13,7 @@ use_image() {
 cache_tag() {
   slug=$(printf %s "$1" | tr '[:upper:]' '[:lower:]' | LC_ALL=C tr -c a-z0-9 - | cut -c 1-40)
   hash=$(printf %s "$1" | sha256sum | cut -c 1-8)
-  echo "buildcache-$slug-$hash-$BUILDYARD_ARCHITECTURE"
+  echo "$cache_prefix$slug-$hash-$BUILDYARD_ARCHITECTURE"
 }
 
 # build_image NAME REPOSITORY CONTEXT DOCKERFILE-FOLDER DOCKERFILE [BUILDCTL-OPTION...]
@@ -57,7 +57,7 @@ print(int(datetime.fromisoformat(sys.argv[1].replace("Z", "+00:00")).timestamp()
   # shellcheck disable=SC2086 # the named contexts contain no spaces
   buildctl-daemonless.sh build --progress=plain --frontend=dockerfile.v0 \
     --local "context=$context" --local "dockerfile=$folder" --opt "filename=$dockerfile" \
-    --opt "platform=linux/$BUILDYARD_ARCHITECTURE" ${named_contexts-} \
+    --opt "platform=$BUILDYARD_PLATFORM" ${named_contexts-} \
     --opt "label:org.opencontainers.image.revision=$CI_COMMIT_SHA" \
     --opt "label:org.opencontainers.image.source=$CI_PROJECT_URL" \
     --opt "label:org.opencontainers.image.created=$CI_PIPELINE_CREATED_AT" \

@@ -1,9 +1,10 @@
-"""Publish what an image's build jobs pushed, under the tag IMAGE_TAG. Arguments: name, repository, architectures.
+"""Publish what an image's build jobs pushed, under the tag IMAGE_TAG.
 
+Arguments: the tag that moves, the image's name, its repository, and each build as ARCHITECTURE=PLATFORM.
 Several architectures are joined in an index; a single one is tagged as it is. If the tag already has the same content,
-nothing is changed, so that a retry succeeds. If it has other content, the job fails, except for `latest`, which moves,
-but never back to an older pipeline's image. Writes the digest to .buildyard/NAME.digest, and IMAGE_TAG, IMAGE_URL and
-IMAGE_DIGEST to build.env.
+nothing is changed, so that a retry succeeds. If it has other content, the job fails, except for the tag that moves,
+which never goes back to an older pipeline's image. Writes the digest to .buildyard/NAME.digest, and IMAGE_TAG,
+IMAGE_URL and IMAGE_DIGEST to build.env.
 """
 
 import json
@@ -22,14 +23,14 @@ def crane(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def built_digest(name: str, architecture: str) -> str:
-    """The digest that a build job left, after a check that the image is for this architecture."""
+def built_digest(architecture: str, wanted: str) -> str:
+    """The digest that a build job left, after a check that the image is for the wanted platform."""
     metadata = Path(f".buildyard/{name}-{architecture}.json")
     if not metadata.exists():
         sys.exit(f"build-{name}:{architecture} left no digest: let it succeed first, then retry this job.")
     digest: str = json.loads(metadata.read_text())["containerimage.digest"]
-    if platform(f"{repository}@{digest}") != f"linux/{architecture}":
-        sys.exit(f"build-{name}:{architecture} built an image that is not for linux/{architecture}: {digest}")
+    if platform(f"{repository}@{digest}") != wanted:
+        sys.exit(f"build-{name}:{architecture} built an image that is not for {wanted}: {digest}")
     return digest
 
 
@@ -62,17 +63,18 @@ def created(digest: str) -> datetime:
     return datetime.fromisoformat(said.replace("Z", "+00:00"))
 
 
-name, repository, *architectures = sys.argv[1:]
+latest, name, repository, *builds = sys.argv[1:]
 tag = os.environ.get("IMAGE_TAG")
 if not tag:
     sys.exit("container-get-tag set no IMAGE_TAG: let it succeed first, then retry this job.")
 reference = f"{repository}:{tag}"
-built = {f"linux/{architecture}": built_digest(name, architecture) for architecture in architectures}
+platforms = dict(build.split("=", 1) for build in builds)
+built = {wanted: built_digest(architecture, wanted) for architecture, wanted in platforms.items()}
 
 present = published(reference)
 if present == built:
     print(f"{reference} is published already.")
-elif present and tag != "latest":
+elif present and tag != latest:
     sys.exit(
         f"{reference} holds another image, {crane('digest', reference)}, and a published tag is never moved. "
         "Release this one under a new Git tag."

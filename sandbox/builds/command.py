@@ -11,7 +11,7 @@ from sandbox.builds.events import Event, Trigger
 from sandbox.builds.run import build as run_build
 from sandbox.endpoints import Endpoints
 from sandbox.engine.arguments import SANDBOX_STACK
-from stacks.mistakes import SettingsError
+from stacks.problems import SettingsError
 
 
 def build(console: Console, arguments: argparse.Namespace, endpoints: Endpoints, directory: Path) -> int:

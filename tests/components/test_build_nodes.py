@@ -6,7 +6,7 @@ import pytest
 
 from components.labels import BUILDS
 from stacks.architecture import Architecture
-from tests.components.world import NAME, STACK, declare
+from tests.components.mocks import NAME, STACK, declare
 
 EACH = pytest.mark.parametrize("architecture", list(Architecture))
 

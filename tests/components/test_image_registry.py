@@ -1,7 +1,7 @@
 """Repositories: what may change in them, and what they forget."""
 
-from components.image_registry import MUTABLE_TAGS
-from tests.components.world import NAME, REGISTRY, declare
+from stacks import tags
+from tests.components.mocks import NAME, REGISTRY, declare
 from tests.stacks.stack_settings import project
 
 
@@ -15,7 +15,7 @@ def test_release_tags_cannot_be_moved_but_latest_and_caches_can() -> None:
     repository = declare().of("ecr:Repository")[f"{NAME}-platform/images/toolbox"].inputs
     assert repository["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
     filters = repository["imageTagMutabilityExclusionFilters"]
-    assert filters == [{"filter": tag, "filterType": "WILDCARD"} for tag in MUTABLE_TAGS]
+    assert filters == [{"filter": tag, "filterType": "WILDCARD"} for tag in tags.movable()]
     assert len(filters) <= 5, "ECR takes five filters at most"
 
 

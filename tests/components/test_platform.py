@@ -7,7 +7,7 @@ import pytest
 
 from components.platform import deploy
 from stacks.config import load, read_file
-from tests.components.world import NAME, REGISTRY, STACK, Declared, attempt, declare
+from tests.components.mocks import NAME, REGISTRY, STACK, Declared, attempt, declare
 from tests.stacks.stack_settings import SMALLEST, project, raw, settings
 
 BOTH = {"arm64": {"instance-types": ["m7g.4xlarge"]}, "amd64": {"instance-types": ["m7i.4xlarge"]}}
@@ -129,7 +129,7 @@ def test_wrong_settings_end_the_program_before_the_first_resource() -> None:
         attempt(load_wrong, declared)
     assert declared.all == [], "something would exist that the settings do not describe"
     assert "buildyard:nodes.arm64.instance-types" in str(caught.value)
-    assert "buildyard:identty" in str(caught.value), "all mistakes belong into one message"
+    assert "buildyard:identty" in str(caught.value), "all problems belong into one message"
 
 
 def test_a_pipeline_that_gitlab_would_refuse_ends_the_program_before_the_first_resource() -> None:

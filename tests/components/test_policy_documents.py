@@ -3,6 +3,7 @@
 import json
 
 from components import policy_documents
+from stacks import tags
 
 REPOSITORIES = [f"arn:aws:ecr:ap-east-1:123456789012:repository/platform/{name}" for name in ("web", "base")]
 PROVIDER = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.ap-east-1.amazonaws.com/id/ABC"
@@ -60,10 +61,10 @@ def test_irsa_gives_the_role_to_one_service_account_and_audience() -> None:
 
 
 def test_releases_never_expire() -> None:
-    rules = policy_documents.image_expiry(keep_untagged_days=7, keep_cache_days=30)["rules"]
+    rules = policy_documents.lifecycle_policy(keep_untagged_days=7, keep_cache_days=30)["rules"]
     selections = [rule["selection"] for rule in rules]
     assert [(each["tagStatus"], each.get("tagPatternList"), each["countNumber"]) for each in selections] == [
         ("untagged", None, 7),
-        ("tagged", ["buildcache-*"], 30),
+        ("tagged", [tags.cache_pattern()], 30),
     ], "a rule that selects other tags deletes images that are deployed"
     assert len({rule["rulePriority"] for rule in rules}) == len(rules), "ECR refuses two rules of one priority"

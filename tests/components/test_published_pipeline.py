@@ -4,7 +4,8 @@ import pulumi
 
 from components.published_pipeline import PublishedPipeline, PublishedPipelineArgs
 from pipeline.render import PipelineFile
-from tests.components.world import REGISTRY, declare, run
+from stacks.names import BUILDER_VARIABLE
+from tests.components.mocks import REGISTRY, declare, run
 from tests.stacks.stack_settings import project
 
 
@@ -14,7 +15,7 @@ def published(*paths: str) -> PublishedPipelineArgs:
         project="platform/images",
         branch="master",
         files=[PipelineFile(path=path, text=f"# {path}\n") for path in paths],
-        variables={"BUILDYARD_BUILDER_IMAGE": "registry.example.com/builder:1"},
+        variables={BUILDER_VARIABLE: "registry.example.com/builder:1"},
     )
 
 
@@ -47,7 +48,7 @@ def test_files_of_one_project_are_committed_one_after_the_other() -> None:
 
 def test_jobs_learn_the_builder_image_on_every_ref() -> None:
     variable = declare().only("index:ProjectVariable").inputs
-    assert variable["key"] == "BUILDYARD_BUILDER_IMAGE"
+    assert variable["key"] == BUILDER_VARIABLE
     assert variable["value"].startswith(f"{REGISTRY}/buildyard/builder:")
     assert variable["protected"] is False, "pipelines of merge requests would have no image to run in"
     assert variable["raw"] is True
@@ -65,4 +66,4 @@ def test_it_can_be_used_alone() -> None:
 
     declared = run(program)
     names = {each.name for each in declared.all}
-    assert names == {"other", "alone", "alone-.gitlab-ci.yml", "alone-BUILDYARD_BUILDER_IMAGE"}
+    assert names == {"other", "alone", "alone-.gitlab-ci.yml", f"alone-{BUILDER_VARIABLE}"}

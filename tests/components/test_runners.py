@@ -4,7 +4,7 @@ import pytest
 
 from stacks.architecture import Architecture
 from stacks.versions import RUNNER_CHART_VERSION
-from tests.components.world import NAME, TOKEN, declare
+from tests.components.mocks import NAME, TOKEN, declare
 from tests.stacks.stack_settings import project
 
 EACH = pytest.mark.parametrize("architecture", list(Architecture))

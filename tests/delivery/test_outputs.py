@@ -10,7 +10,7 @@ import pytest
 
 from delivery.outputs import OutputsError, as_json, dotenv, gitlab_variables, only, variables
 from sandbox.services.gitlab import access_token
-from tests.components.world import declare
+from tests.components.mocks import declare
 from tests.delivery.previews import SECRET
 from tests.sandbox.services_gitlab.conftest import serving
 

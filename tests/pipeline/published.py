@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from pipeline import size
 from pipeline.generate import generate
 from pipeline.inputs import PipelineInputs, registry_host
 from pipeline.render import PipelineFile, render
@@ -71,6 +72,19 @@ def loaded(text: str) -> dict[str, Any]:
     """The values in a file, with references as lists."""
     values: dict[str, Any] = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with one more tag)
     return values
+
+
+def gitlab_size(text: str) -> int:
+    """The size of a file as GitLab counts it, which does not look into references."""
+
+    def opaque(value: Any) -> Any:
+        if isinstance(value, _Reference):
+            return object()
+        if isinstance(value, dict):
+            return {key: opaque(item) for key, item in value.items()}
+        return [opaque(item) for item in value] if isinstance(value, list) else value
+
+    return size.parsed_bytes(opaque(loaded(text)))
 
 
 def jobs(published: tuple[PipelineFile, ...]) -> dict[str, dict[str, Any]]:

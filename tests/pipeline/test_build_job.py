@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stacks import tags
 from tests.pipeline.published import HOST, SEVERAL_IMAGES, files, jobs
 from tests.pipeline.runner import SHELLS, STUBS, run
 from tests.stacks.stack_settings import project
@@ -96,9 +97,9 @@ def caches(done_options: list[str]) -> list[str]:
 def test_a_branch_reads_its_own_cache_then_the_default_branchs_and_writes_its_own(tmp_path: Path) -> None:
     done = run(JOBS["build-toolbox:arm64"], tmp_path)
     own, default = caches(done.options("--import-cache"))
-    assert own.startswith("buildcache-feature-one-")
+    assert own.startswith(f"{tags.CACHE_PREFIX}feature-one-")
     assert own.endswith("-arm64")
-    assert default.startswith("buildcache-master-")
+    assert default.startswith(f"{tags.CACHE_PREFIX}master-")
     assert caches(done.options("--export-cache")) == [own], "a branch would overwrite another's cache"
     (export,) = done.options("--export-cache")
     assert "mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true" in export
@@ -112,7 +113,9 @@ def test_the_default_branch_reads_and_writes_the_cache_that_others_fall_back_to(
 
 def test_a_tag_reads_the_default_branchs_cache_and_writes_none(tmp_path: Path) -> None:
     done = run(JOBS["build-base:arm64"], tmp_path, CI_COMMIT_TAG="v1", CI_COMMIT_REF_NAME="v1", CI_COMMIT_BRANCH="")
-    assert [cache.split("-")[1] for cache in caches(done.options("--import-cache"))] == ["master"]
+    assert [
+        cache.removeprefix(tags.CACHE_PREFIX).split("-")[0] for cache in caches(done.options("--import-cache"))
+    ] == ["master"]
     assert done.options("--export-cache") == []
 
 
@@ -137,7 +140,7 @@ def test_a_forks_branch_does_not_write_the_cache_of_ours_of_the_same_name(tmp_pa
 
 def test_from_base_is_the_image_just_built_else_the_published_one(tmp_path: Path) -> None:
     context = f"context:base=docker-image://{HOST}/platform/images/base"
-    assert f"{context}:latest" in run(JOBS["build-web:arm64"], tmp_path).options("--opt")
+    assert f"{context}:{tags.LATEST}" in run(JOBS["build-web:arm64"], tmp_path).options("--opt")
     handed_over = tmp_path / "project" / ".buildyard"
     (handed_over / "base.digest").write_text("sha256:base\n")
     done = run(JOBS["build-web:arm64"], tmp_path)

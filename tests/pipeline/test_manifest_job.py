@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from stacks import tags
 from tests.pipeline.published import HOST, files, jobs
 from tests.pipeline.runner import SHELLS, Done, run
 
@@ -80,9 +81,9 @@ def test_a_published_tag_is_not_moved(pushed: Path) -> None:
 
 
 def test_latest_moves(pushed: Path) -> None:
-    before = publish(pushed, tag="latest").registry["tags"]
+    before = publish(pushed, tag=tags.LATEST).registry["tags"]
     push(pushed, "toolbox", arm64="sha256:arm2")
-    assert publish(pushed, tag="latest").registry["tags"] != before
+    assert publish(pushed, tag=tags.LATEST).registry["tags"] != before
 
 
 def test_latest_never_goes_back_to_an_older_pipeline(pushed: Path) -> None:
@@ -93,9 +94,9 @@ def test_latest_never_goes_back_to_an_older_pipeline(pushed: Path) -> None:
 
     built_at("sha256:arm", "2026-01-02T16:30:00Z")
     built_at("sha256:arm2", "2026-01-02T16:29:59Z")
-    newer = publish(pushed, tag="latest")
+    newer = publish(pushed, tag=tags.LATEST)
     push(pushed, "toolbox", arm64="sha256:arm2")
-    late = publish(pushed, tag="latest")
+    late = publish(pushed, tag=tags.LATEST)
     assert late.status == 0, late.output
     assert "stays" in late.output
     assert late.registry["tags"] == newer.registry["tags"], "a slow pipeline would undo a newer one"

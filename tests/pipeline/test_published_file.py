@@ -10,6 +10,7 @@ import yaml
 
 from pipeline.generate import generate
 from pipeline.render import render
+from stacks.names import BUILDER_VARIABLE
 from tests.pipeline.conftest import GitLabCiLocal
 from tests.pipeline.published import HOST, SEVERAL_IMAGES, files, inputs, jobs, loaded
 from tests.stacks.stack_settings import SMALLEST
@@ -135,7 +136,7 @@ def test_timeouts_are_the_images_own() -> None:
 
 def test_jobs_run_in_the_builder_image_with_its_entrypoint_off() -> None:
     for job in jobs(files()).values():
-        assert job["image"] == {"name": "$BUILDYARD_BUILDER_IMAGE", "entrypoint": [""]}, (
+        assert job["image"] == {"name": f"${BUILDER_VARIABLE}", "entrypoint": [""]}, (
             "the daemon would start instead of the job"
         )
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from stacks.mistakes import Mistake, SettingsError
 from stacks.parsing import parse
+from stacks.problems import Problem, SettingsError
 from stacks.settings import Settings
 
 SMALLEST = """
@@ -28,11 +28,11 @@ def settings(text: str = SMALLEST, **keys: Any) -> Settings:
     return parse(raw(text, **keys), source="stacks/Pulumi.test.yaml")
 
 
-def mistakes(text: str = SMALLEST, **keys: Any) -> dict[str, Mistake]:
+def problems(text: str = SMALLEST, **keys: Any) -> dict[str, Problem]:
     """What is wrong with the settings, by the key's path."""
     with pytest.raises(SettingsError) as caught:
         settings(text, **keys)
-    return {mistake.path: mistake for mistake in caught.value.mistakes}
+    return {problem.path: problem for problem in caught.value.problems}
 
 
 def project(*images: dict[str, Any], **keys: Any) -> dict[str, Any]:

@@ -1,12 +1,13 @@
-"""A stack's file becomes settings, or every mistake in it at once."""
+"""A stack's file becomes settings, or every problem in it at once."""
 
 import pytest
 
 from stacks.architecture import Architecture
-from stacks.mistakes import SettingsError
+from stacks.names import default_namespace
 from stacks.parsing import parse
+from stacks.problems import SettingsError
 from stacks.quantities import Quantity
-from tests.stacks.stack_settings import SMALLEST, mistakes, project, raw, settings
+from tests.stacks.stack_settings import SMALLEST, problems, project, raw, settings
 
 
 def test_a_cluster_and_an_image_are_all_that_must_be_said() -> None:
@@ -18,6 +19,11 @@ def test_a_cluster_and_an_image_are_all_that_must_be_said() -> None:
     assert smallest.resources_of(images.images[0]).memory.limit == Quantity("8Gi")
 
 
+def test_the_namespace_is_the_settings_or_the_stacks() -> None:
+    assert settings().runners.namespace_of("dev") == default_namespace("dev")
+    assert settings(runners={"namespace": "builds"}).runners.namespace_of("dev") == "builds"
+
+
 def test_an_image_overrides_only_the_bounds_that_it_names() -> None:
     stack = settings(projects=[project({"name": "web", "resources": {"cpu": {"request": "3"}}})])
     resources = stack.resources_of(stack.projects[0].images[0])
@@ -26,17 +32,17 @@ def test_an_image_overrides_only_the_bounds_that_it_names() -> None:
 
 
 def test_a_misspelled_key_is_refused_with_the_nearest_known_one() -> None:
-    found = mistakes(nodes={"arm64": {"instance-types": ["m7g.large"], "max-sise": 3}})
-    assert "max-size" in found["buildyard:nodes.arm64.max-sise"].right
+    found = problems(nodes={"arm64": {"instance-types": ["m7g.large"], "max-sise": 3}})
+    assert "max-size" in found["buildyard:nodes.arm64.max-sise"].hint
 
 
 def test_a_misspelled_top_level_key_is_refused() -> None:
-    assert "registry" in mistakes(registy={"prefix": "x"})["buildyard:registy"].right
+    assert "registry" in problems(registy={"prefix": "x"})["buildyard:registy"].hint
 
 
 def test_an_unknown_architecture_is_named_with_the_known_ones() -> None:
-    found = mistakes(nodes={"arm46": {"instance-types": ["m7g.large"]}})
-    assert "arm64" in found["buildyard:nodes.arm46"].right
+    found = problems(nodes={"arm46": {"instance-types": ["m7g.large"]}})
+    assert "arm64" in found["buildyard:nodes.arm46"].hint
 
 
 @pytest.mark.parametrize(
@@ -56,7 +62,7 @@ def test_an_unknown_architecture_is_named_with_the_known_ones() -> None:
     ],
 )
 def test_a_wrong_value_is_refused_at_its_key(image: dict[str, object], key: str) -> None:
-    found = mistakes(projects=[project(image)])
+    found = problems(projects=[project(image)])
     assert list(found) == [f"buildyard:projects[0].images[0].{key}"]
 
 
@@ -66,16 +72,16 @@ def test_a_context_may_be_the_whole_repository() -> None:
 
 
 def test_a_time_zone_that_does_not_exist_is_refused_with_the_one_meant() -> None:
-    found = mistakes(projects=[project({"name": "web"}, **{"time-zone": "Asia/Hongkong"})])
-    assert "Asia/Hong_Kong" in found["buildyard:projects[0].time-zone"].right
+    found = problems(projects=[project({"name": "web"}, **{"time-zone": "Asia/Hongkong"})])
+    assert "Asia/Hong_Kong" in found["buildyard:projects[0].time-zone"].hint
 
 
 def test_an_account_written_as_a_number_is_asked_for_in_quotes() -> None:
-    assert '"123456789012"' in mistakes(registry={"account": 123456789012})["buildyard:registry.account"].right
+    assert '"123456789012"' in problems(registry={"account": 123456789012})["buildyard:registry.account"].hint
 
 
-def test_mistakes_of_shape_do_not_hide_mistakes_between_keys() -> None:
-    found = mistakes(
+def test_problems_of_shape_do_not_hide_problems_between_keys() -> None:
+    found = problems(
         cluster={"nme": "ci"},
         runners={"ceilings": {"cpu": "3"}},
         projects=[
@@ -103,7 +109,7 @@ def test_the_error_lists_what_is_wrong_and_what_would_be_right() -> None:
     with pytest.raises(SettingsError) as caught:
         parse(raw(identity="oidc"), source="stacks/Pulumi.dev.yaml")
     text = str(caught.value)
-    assert text.startswith("stacks/Pulumi.dev.yaml has 1 mistake; nothing was changed.")
+    assert text.startswith("stacks/Pulumi.dev.yaml has 1 problem; nothing was changed.")
     assert "buildyard:identity: 'oidc'" in text
     assert "'pod-identity' or 'irsa'" in text
 
@@ -111,5 +117,5 @@ def test_the_error_lists_what_is_wrong_and_what_would_be_right() -> None:
 @pytest.mark.parametrize("value", [None, [], "x", 3])
 @pytest.mark.parametrize("key", ["cluster", "nodes", "runners", "registry", "projects", "tags"])
 def test_a_top_level_key_of_the_wrong_kind_is_refused_at_the_key(key: str, value: object) -> None:
-    found = mistakes(SMALLEST, **{key: value})
+    found = problems(SMALLEST, **{key: value})
     assert list(found) == [f"buildyard:{key}"]

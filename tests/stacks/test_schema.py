@@ -1,12 +1,15 @@
 """The schema that editors use, and the stacks that we ship."""
 
+import platform
+
 import jsonschema
 import pytest
 import yaml
 
 from stacks import config, schema
 from stacks.architecture import Architecture
-from stacks.settings import Settings, keys
+from stacks.names import default_namespace
+from stacks.settings import DEFAULT_NODES, Runners, Settings, keys
 
 STACKS = sorted(path.name.split(".")[1] for path in config.DIRECTORY.glob("Pulumi.*.yaml"))
 
@@ -47,3 +50,14 @@ def test_the_table_of_architectures_has_a_row_for_each() -> None:
         assert architecture.ami_type.startswith("AL2023_")
         assert architecture.platform == f"linux/{architecture}"
         assert architecture.instance_architecture
+        assert DEFAULT_NODES[architecture].instance_types == architecture.instance_types
+
+
+def test_this_machines_processor_is_in_the_table() -> None:
+    assert platform.machine() in {architecture.machine for architecture in Architecture}
+
+
+def test_the_namespaces_description_names_its_default() -> None:
+    described = Runners.model_fields["namespace"].description
+    assert described
+    assert f"`{default_namespace('STACK')}`" in described

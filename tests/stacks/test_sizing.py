@@ -25,11 +25,11 @@ SEED = {
 
 
 def test_allocatable_follows_what_eks_reserves() -> None:
-    room = allocatable(INSTANCE_TYPES["m7g.4xlarge"], Nodes.model_validate({"instance-types": ["m7g.4xlarge"]}))
+    node = allocatable(INSTANCE_TYPES["m7g.4xlarge"], Nodes.model_validate({"instance-types": ["m7g.4xlarge"]}))
     assert INSTANCE_TYPES["m7g.4xlarge"].max_pods == 234
-    assert str(room.cpu) == "15.8900", "6 % of a core, 1 % of a second, 0.5 % of two, 0.25 % of twelve"
-    assert Quantity("56Gi").value < room.memory < Quantity("57Gi").value
-    assert room.ephemeral_storage == Quantity("179Gi").value, "a tenth is kubelet's, and 1Gi is reserved"
+    assert str(node.cpu) == "15.8900", "6 % of a core, 1 % of a second, 0.5 % of two, 0.25 % of twelve"
+    assert Quantity("56Gi").value < node.memory < Quantity("57Gi").value
+    assert node.ephemeral_storage == Quantity("179Gi").value, "a tenth is kubelet's, and 1Gi is reserved"
 
 
 def test_the_seeds_image_fits_the_default_nodes() -> None:
@@ -41,12 +41,12 @@ def test_a_job_that_fits_no_node_is_refused_with_what_the_largest_has() -> None:
         nodes={"arm64": {"instance-types": ["m7g.large"]}, "amd64": {"instance-types": ["m7i.4xlarge"]}},
         projects=[project({"name": "toolbox", "resources": SEED})],
     )
-    mistakes = {mistake.path: mistake for mistake in check_fit(stack, INSTANCE_TYPES)}
-    image = mistakes["buildyard:projects[0].images[0].resources"]
-    assert "6.1 CPU" in image.wrong, "the helper container counts"
-    assert "m7g.large" in image.right
-    assert "arm64" in image.right
-    assert "buildyard:runners.defaults" in mistakes, "2 CPU and a helper do not fit 2 vCPUs either"
+    problems = {problem.path: problem for problem in check_fit(stack, INSTANCE_TYPES)}
+    image = problems["buildyard:projects[0].images[0].resources"]
+    assert "6.1 CPU" in image.message, "the helper container counts"
+    assert "m7g.large" in image.hint
+    assert "arm64" in image.hint
+    assert "buildyard:runners.defaults" in problems, "2 CPU and a helper do not fit 2 vCPUs either"
 
 
 def test_one_fitting_instance_type_is_enough() -> None:
@@ -62,14 +62,14 @@ def test_a_disk_that_cannot_hold_the_job_is_refused() -> None:
         nodes={"arm64": {"instance-types": ["m7g.4xlarge"], "disk": "50Gi"}},
         projects=[project({"name": "toolbox", "resources": SEED})],
     )
-    (mistake,) = check_fit(stack, INSTANCE_TYPES)
-    assert "44Gi of ephemeral storage" in mistake.right
+    (problem,) = check_fit(stack, INSTANCE_TYPES)
+    assert "44Gi of ephemeral storage" in problem.hint
 
 
 def test_an_instance_type_of_the_other_processor_is_refused() -> None:
     stack = settings(nodes={"arm64": {"instance-types": ["m7g.4xlarge", "m7i.4xlarge"]}})
-    (mistake,) = check_fit(stack, INSTANCE_TYPES)
-    assert mistake.path == "buildyard:nodes.arm64.instance-types[1]"
+    (problem,) = check_fit(stack, INSTANCE_TYPES)
+    assert problem.path == "buildyard:nodes.arm64.instance-types[1]"
 
 
 def test_an_image_of_one_architecture_needs_room_on_those_nodes_alone() -> None:

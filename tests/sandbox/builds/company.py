@@ -24,6 +24,7 @@ from sandbox.services import gitlab as gitlab_service
 from sandbox.services.aws.app import create_app
 from sandbox.services.aws.first_world import make_first_world
 from sandbox.services.gitlab.repository import Change, Person, Repository
+from stacks import tags
 from stacks.parsing import parse
 
 HOST = registry_host("123456789012", REGION)
@@ -81,7 +82,7 @@ class Company:
                 repositoryName=name,
                 imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
                 imageTagMutabilityExclusionFilters=[
-                    {"filterType": "WILDCARD", "filter": tag} for tag in ("latest", "buildcache-*")
+                    {"filterType": "WILDCARD", "filter": tag} for tag in tags.movable()
                 ],
             )
             self._repositories.append(made["repository"]["repositoryArn"])

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
+from stacks import tags
 from tests.sandbox.builds.conftest import FILES, Yard, job, on_branch, words
 
 pytestmark = pytest.mark.builds
@@ -39,7 +40,7 @@ def test_branches_and_architectures_at_once_keep_each_their_own_cache(yard: Yard
     with ThreadPoolExecutor() as threads:
         results = list(threads.map(lambda branch: yard.build(project, on_branch(branch)), ("a/b", "a-b")))
     assert all(result.passed for result in results)
-    assert len([tag for tag in yard.tags(project) if tag.startswith("buildcache-")]) == 4
+    assert len([tag for tag in yard.tags(project) if tag.startswith(tags.CACHE_PREFIX)]) == 4
     for branch in ("a/b", "a-b"):
         result = yard.build(project, on_branch(branch))
         for architecture in ("arm64", "amd64"):
@@ -50,7 +51,7 @@ def test_branches_and_architectures_at_once_keep_each_their_own_cache(yard: Yard
 def test_a_broken_cache_does_not_stop_a_build(yard: Yard) -> None:
     project = yard.project()
     yard.build(project)
-    [cache] = [tag for tag in yard.tags(project) if tag.startswith("buildcache-")]
+    [cache] = [tag for tag in yard.tags(project) if tag.startswith(tags.CACHE_PREFIX)]
     manifest = yard.around.images.read(f"{project.path}/app/manifests/{cache}")
     for blob in [manifest["config"], *manifest["layers"]]:
         requests.delete(f"{yard.around.images.url}/v2/{project.path}/app/blobs/{blob['digest']}", timeout=10)

@@ -3,6 +3,7 @@
 import pytest
 
 from sandbox.builds.events import Event, Trigger
+from stacks.architecture import Architecture
 from tests.sandbox.builds.company import HOST
 from tests.sandbox.builds.conftest import FILES, Yard, job, on_branch, words
 
@@ -29,7 +30,7 @@ def test_an_index_of_both_architectures_is_published_with_labels_and_a_report(ya
     assert result.passed, [words(each) for each in result.jobs if not each.passed]
     [image] = result.images
     assert image.reference == f"{HOST}/{project.path}/app:latest"
-    assert image.machines == {"linux/arm64": "aarch64", "linux/amd64": "x86_64"}
+    assert image.machines == {each.platform: each.machine for each in Architecture}
     for labels in image.labels.values():
         assert labels["org.opencontainers.image.revision"] == project.repository.commit_id("master")
         assert labels["org.opencontainers.image.source"] == f"{yard.company.gitlab}/{project.path}"

@@ -5,9 +5,9 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.lookups import gitlab_url
 from components.platform import deploy
-from components.surroundings import gitlab_url
-from tests.components.world import Declared, attempt, declare
+from tests.components.mocks import Declared, attempt, declare
 from tests.stacks.stack_settings import project, settings
 
 
@@ -78,7 +78,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
         registry={"account": "210987654321"},
         nodes={"arm64": {"instance-types": ["x1.nano"]}},
     )
-    assert "has 4 mistakes; nothing was changed" in message, "people would mend one mistake a run"
+    assert "has 4 problems; nothing was changed" in message, "people would mend one problem a run"
 
 
 def test_subnets_of_the_settings_go_before_the_clusters() -> None:

@@ -15,7 +15,7 @@ import pulumi_gitlab as gitlab
 
 from components.policy_documents import MAX_ROLE_POLICIES, push
 from pipeline.inputs import registry_host
-from stacks.mistakes import Mistake, SettingsError
+from stacks.problems import Problem, SettingsError
 from stacks.settings import Identity, Settings
 from stacks.sizing import InstanceType, check_fit
 
@@ -68,55 +68,55 @@ class GitLab:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class Lookups:
     account: Account
     cluster: Cluster
     gitlab: GitLab
 
 
-def survey(settings: Settings, *, source: str) -> Surroundings:
+def look_up(settings: Settings, *, source: str) -> Lookups:
     """Ask the clouds for what the settings refer to.
 
     Raises `SettingsError` with every setting that does not agree with what is there: another account's credentials, a
     cluster, group or instance type that does not exist, jobs that fit no node.
     """
-    inquiry = _Inquiry(settings)
-    account = inquiry.account()
-    cluster = inquiry.cluster()
-    scope = inquiry.gitlab()
-    inquiry.instance_types()
-    inquiry.rights(account)
-    if inquiry.mistakes or not (cluster and scope):
-        raise SettingsError(inquiry.mistakes, source=source)
-    return Surroundings(account=account, cluster=cluster, gitlab=scope)
+    queries = _Queries(settings)
+    account = queries.account()
+    cluster = queries.cluster()
+    scope = queries.gitlab()
+    queries.instance_types()
+    queries.rights(account)
+    if queries.problems or not (cluster and scope):
+        raise SettingsError(queries.problems, source=source)
+    return Lookups(account=account, cluster=cluster, gitlab=scope)
 
 
-class _Inquiry:
-    """Questions to AWS and GitLab; what they refuse becomes a mistake of the key that made us ask."""
+class _Queries:
+    """Questions to AWS and GitLab; what they refuse becomes a problem of the key that made us ask."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.mistakes: list[Mistake] = []
+        self.problems: list[Problem] = []
 
-    def _ask(self, question: Callable[[], T], *, path: str, right: str) -> T | None:
+    def _ask(self, question: Callable[[], T], *, path: str, hint: str) -> T | None:
         try:
             return question()
         except pulumi.RunError:  # the engine is shutting down
             raise
         except Exception as refusal:  # the SDK has no class of its own for what a provider refuses
             reason = str(refusal).rpartition(" returned an error: ")[2]  # past the SDK's talk of tokens and calls
-            self.mistakes.append(Mistake(path=path, wrong=reason.strip(), right=right))
+            self.problems.append(Problem(path=path, message=reason.strip(), hint=hint))
             return None
 
     def account(self) -> Account:
         caller = aws.get_caller_identity()
         expected = self._settings.registry.account
         if expected and expected != caller.account_id:
-            self.mistakes.append(
-                Mistake(
+            self.problems.append(
+                Problem(
                     path="buildyard:registry.account",
-                    wrong=f"the AWS credentials are of account {caller.account_id}, not {expected}",
-                    right=f"Use credentials of {expected}, or change the key.",
+                    message=f"the AWS credentials are of account {caller.account_id}, not {expected}",
+                    hint=f"Use credentials of {expected}, or change the key.",
                 )
             )
         return Account(id=caller.account_id, region=aws.get_region().region, partition=aws.get_partition().partition)
@@ -127,12 +127,12 @@ class _Inquiry:
         images = [(project, image) for project in settings.projects for image in project.images]
         needed = len(push([account.repository_arn(settings.repository_of(*each)) for each in images]))
         if needed > MAX_ROLE_POLICIES:
-            self.mistakes.append(
-                Mistake(
+            self.problems.append(
+                Problem(
                     path="buildyard:projects",
-                    wrong=f"to push {len(images)} images a role needs {needed} policies, of which AWS gives it "
+                    message=f"to push {len(images)} images a role needs {needed} policies, of which AWS gives it "
                     f"{MAX_ROLE_POLICIES}",
-                    right="Divide the projects among stacks.",
+                    hint="Divide the projects among stacks.",
                 )
             )
 
@@ -141,7 +141,7 @@ class _Inquiry:
         found = self._ask(
             lambda: aws.eks.get_cluster(name=wanted.name),
             path="buildyard:cluster.name",
-            right="Name an EKS cluster of this account and region that the credentials may describe.",
+            hint="Name an EKS cluster of this account and region that the credentials may describe.",
         )
         if found is None:
             return None
@@ -161,7 +161,7 @@ class _Inquiry:
         provider = self._ask(
             lambda: aws.iam.get_open_id_connect_provider(url=issuer),
             path="buildyard:identity",
-            right=f"Create an IAM OIDC provider for the cluster's issuer {issuer}, or use pod-identity.",
+            hint=f"Create an IAM OIDC provider for the cluster's issuer {issuer}, or use pod-identity.",
         )
         return provider.arn if provider else None
 
@@ -172,13 +172,13 @@ class _Inquiry:
             owner = self._ask(
                 lambda: gitlab.get_project(path_with_namespace=project),
                 path="buildyard:runners.project",
-                right=f"Name a project of {url} that the token may read.",
+                hint=f"Name a project of {url} that the token may read.",
             )
             return GitLab(url=url, group_id=None, project_id=int(owner.id)) if owner else None
         found = self._ask(
             lambda: gitlab.get_group(full_path=group),
             path="buildyard:runners.group",
-            right=f"Name a group of {url} that the token may read.",
+            hint=f"Name a group of {url} that the token may read.",
         )
         return GitLab(url=url, group_id=found.group_id, project_id=None) if found else None
 
@@ -189,12 +189,12 @@ class _Inquiry:
                 found = known.get(name) or self._ask(
                     partial(_instance_type, name),
                     path=f"buildyard:nodes.{architecture}.instance-types[{position}]",
-                    right="Name instance types that EC2 has in this region.",
+                    hint="Name instance types that EC2 has in this region.",
                 )
                 if found:
                     known[name] = found
         if all(name in known for nodes in self._settings.nodes.values() for name in nodes.instance_types):
-            self.mistakes += check_fit(self._settings, known)
+            self.problems += check_fit(self._settings, known)
 
 
 def gitlab_url() -> str:

@@ -52,7 +52,7 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Yard:
+class Environment:
     """Images with one repository each, the jobs that build them, and one context for all."""
 
     context: Context
@@ -113,7 +113,7 @@ def _processor_seconds() -> float:
 
 
 @contextmanager
-def build_yard(images: Sequence[str]) -> Iterator[Yard]:
+def open_environment(images: Sequence[str]) -> Iterator[Environment]:
     """Deploy a stack with these images, and run what builds need while the context is open."""
     config = stack_config(images)
     with scratch_project() as project, tempfile.TemporaryDirectory(prefix="buildyard-bench-") as folder:
@@ -131,7 +131,7 @@ def build_yard(images: Sequence[str]) -> Iterator[Yard]:
             checkout = source.check_out(Event.on_schedule(_BRANCH), worker.own(directory / "run") / "checkout", worker)
             context = Context(checkout.directory / _CONTEXT)
             context.write()
-            yield Yard(
+            yield Environment(
                 context=context,
                 around=around,
                 worker=worker,

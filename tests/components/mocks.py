@@ -14,6 +14,7 @@ from pulumi.runtime import mocks, rpc
 from pulumi.runtime import settings as runtime_settings
 
 from components.platform import deploy
+from stacks.names import stack_name
 from stacks.settings import Settings
 from tests.stacks.stack_settings import settings
 
@@ -22,7 +23,7 @@ REGION = "ap-east-1"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 ISSUER = "https://oidc.eks.ap-east-1.amazonaws.com/id/0123456789ABCDEF"
 STACK = "test"
-NAME = f"buildyard-{STACK}"
+NAME = stack_name(STACK)
 TOKEN = "glrt-the-token-of-"
 
 _SIZES = {"large": (2, 8), "2xlarge": (8, 32), "4xlarge": (16, 64), "8xlarge": (32, 64)}
