@@ -38,7 +38,7 @@ def _job(job: Job, jobs: Mapping[str, Job], stages: Sequence[str]) -> Iterator[P
         yield Problem(
             path=f"{job.origin}.depends-on",
             message=f"{job.name} would need {len(job.needs or ())} jobs, and GitLab takes {MAX_NEEDS} at most",
-            hint="Put an image between that holds what several of them have in common.",
+            hint="Add an image in between that contains what several of them have in common.",
         )
     lines = (*job.rules, *job.before_script, *job.script)
     used = [*job.extends, *(line.job for line in lines if isinstance(line, Reference))]
@@ -66,6 +66,6 @@ def _cycle(pipeline: Pipeline, jobs: Mapping[str, Job]) -> Iterator[Problem]:
         cycle: list[str] = error.args[1]
         yield Problem(
             path=jobs[cycle[0]].origin,
-            message=f"jobs wait for each other in a circle: {' -> '.join(reversed(cycle))}",
-            hint="Take one of these images out of the other's depends-on.",
+            message=f"jobs wait for each other in a cycle: {' -> '.join(reversed(cycle))}",
+            hint="Remove one of these images from the other's depends-on.",
         )

@@ -2,10 +2,10 @@
 
 | pipeline | an image with changes | the others |
 | --- | --- | --- |
-| merge request to the default branch | built | by hand |
-| push to the default branch | built | by hand |
+| merge request to the default branch | built | manual |
+| push to the default branch | built | manual |
 | Git tag, schedule | built | built |
-| any other: another branch, started from the web, ... | by hand | by hand |
+| any other: another branch, started from the web, ... | manual | manual |
 """
 
 import posixpath
@@ -67,7 +67,7 @@ def always() -> tuple[Rule, ...]:
 
 
 MANUAL = Rule(when=When.MANUAL, allow_failure=True)
-"""A job that waits to be started, while the pipeline passes without it."""
+"""A job that somebody must start. The pipeline passes without it."""
 
 IN_EVERY_PIPELINE = Rule()
 """For jobs that follow others. A job without rules would be missing from merge request pipelines."""

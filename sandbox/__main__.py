@@ -1,7 +1,7 @@
 """The sandbox's command line: `python -m sandbox COMMAND`.
 
-Exit codes: 0 is success, 1 a failure, 130 an interruption. Standard output has the command's result alone; its preparation
-is reported on standard error.
+Exit codes: 0 is success, 1 a failure, 130 an interruption. Standard output has the command's result alone; how it is
+prepared is reported on standard error.
 """
 
 import argparse

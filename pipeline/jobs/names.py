@@ -21,7 +21,7 @@ def manifest(name: str) -> str:
 
 
 def manifest_manual(image: Image) -> str:
-    """The same for an image that others depend on, in the pipelines that build it by hand."""
+    """The same job of an image that others depend on, in pipelines in which its builds are manual."""
     return f"{manifest(image.name)}:manual"
 
 

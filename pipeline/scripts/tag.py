@@ -1,8 +1,8 @@
 """Write the pipeline's image tag to build.env, as IMAGE_TAG.
 
 Arguments: the default branch, a time zone, the tag that moves with the default branch, and the prefix of cache tags.
-It is the Git tag in a tag pipeline, the moving tag on the default branch, and `yymmdd_HHMMSS-commit` otherwise. The time
-is when the pipeline was created, so that a retry gives the same tag.
+It is the Git tag in a tag pipeline, the moving tag on the default branch, and `yymmdd_HHMMSS-commit` otherwise, where the
+time is when the pipeline was created, so that a retry gives the same tag.
 """
 
 import os

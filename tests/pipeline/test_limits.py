@@ -35,7 +35,7 @@ def test_a_sound_graph_has_no_faults() -> None:
         (replace(ONE, extends=(".temp",)), "one extends .temp, which does not exist"),
         (replace(ONE, rules=(Reference(".temp", "rules"),)), "one extends .temp, which does not exist"),
         (replace(ONE, stage="deploy"), "one is in the stage deploy, which does not exist"),
-        (replace(ONE, needs=(Need(job="one"),)), "jobs wait for each other in a circle: one -> one"),
+        (replace(ONE, needs=(Need(job="one"),)), "jobs wait for each other in a cycle: one -> one"),
     ],
 )
 def test_a_fault_is_told_with_the_image_that_it_comes_from(wrong: Job, message: str) -> None:
