@@ -18,12 +18,13 @@ GitLabCiLocal = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
-def gitlab_ci_local(pytestconfig: pytest.Config) -> GitLabCiLocal:
+def gitlab_ci_local(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> GitLabCiLocal:
     """`gitlab_ci_local(folder, *arguments)` returns its output. It is installed once, from its lock file, into pytest's
     cache.
     """
     assert pytestconfig.cache is not None
     home = Path(pytestconfig.cache.mkdir("gitlab-ci-local"))
+    empty_home = tmp_path_factory.mktemp("home")
     with (home / "lock").open("w") as lock:  # several test processes may start at once
         fcntl.flock(lock, fcntl.LOCK_EX)
         installed = home / "package-lock.json"
@@ -40,7 +41,17 @@ def gitlab_ci_local(pytestconfig: pytest.Config) -> GitLabCiLocal:
 
     def run(folder: Path, *arguments: str) -> str:
         program = home / "node_modules" / "gitlab-ci-local" / "dist" / "index.js"
-        done = subprocess.run([NODE, program, *arguments], cwd=folder, capture_output=True, text=True, timeout=120)
+        # It runs jobs with `bash -c` and a socket for standard input. Such a bash reads ~/.bashrc when it finds no
+        # SHLVL, as if rshd had started it. An empty home has none, like the home of a job's container.
+        own = {name: value for name, value in os.environ.items() if name not in ("BASH_ENV", "ENV")}
+        done = subprocess.run(
+            [NODE, program, *arguments],
+            cwd=folder,
+            env={**own, "HOME": str(empty_home)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
         assert done.returncode == 0, f"gitlab-ci-local refuses the pipeline: {done.stderr}"
         return done.stdout
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stacks import tags
@@ -49,6 +49,7 @@ def test_target_secrets_and_build_args_arrive_as_written(tmp_path: Path) -> None
 
 
 @settings(deadline=None, max_examples=25)
+@example(value="a\rb\r\n\u2028\x85\ufeff", folder="images")
 @given(
     value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40),
     folder=st.text(string.ascii_letters + " '\"$%\\[]{}*?`!#&;|<>~^()=,-é", min_size=1, max_size=20).filter(
