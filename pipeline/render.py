@@ -45,7 +45,7 @@ def render(pipeline: Pipeline) -> tuple[PipelineFile, ...]:
 
 
 def _names(pipeline: Pipeline, count: int) -> list[str]:
-    """The names of the files beside the pipeline's own."""
+    """The names of the files that the pipeline's own file includes."""
     path = PurePosixPath(pipeline.path)
     return [str(path.with_name(f"{path.stem}.{number}{path.suffix}")) for number in range(2, count + 2)]
 
@@ -55,16 +55,16 @@ def _include(names: Sequence[str]) -> dict[str, Any]:
 
 
 def _divide(pipeline: Pipeline, *, frame: Mapping[str, Any]) -> list[list[Job]]:
-    """Divide the jobs into files, with as many in each as GitLab's size limit allows. An image's jobs stay together.
+    """Divide the jobs into files, each as large as GitLab allows. The jobs of one image stay together.
 
-    `frame` is the rest of the first file, at its largest.
+    `frame` is what the first file contains besides its jobs, at its largest.
     """
     files: list[list[Job]] = [[]]
     keys, used = len(frame), size.entries_bytes(frame)
     for _, group in groupby(pipeline.jobs, key=lambda job: job.origin):
         jobs = list(group)
         needed = size.entries_bytes(document.jobs(jobs))
-        # The file's own mapping is counted as a whole: it is larger than the sum of its parts' mappings may be.
+        # The file's own mapping is counted as a whole, since it can be larger than the sum of its parts' mappings.
         if size.mapping_bytes(keys + len(jobs)) + used + needed > limits.MAX_FILE_BYTES:
             files.append([])
             keys = used = 0

@@ -1,4 +1,4 @@
-"""The scripts that jobs run. The published pipeline contains them as they are here.
+"""The scripts that jobs run. The published pipeline contains their text, and hands them names as values.
 
 Shell scripts are POSIX sh, since the builder image's shell may be BusyBox. Python scripts run on 3.10 or newer, with
 only the standard library.
@@ -9,7 +9,7 @@ from importlib.resources import files
 
 
 def shell(name: str, **values: str) -> str:
-    """A shell script, as one entry of a job's script. It begins by assigning `values` to variables."""
+    """A shell script, as one entry of a job's script. It begins with assignments of `values` to variables."""
     assignments = (f"{variable}={shlex.quote(value)}\n" for variable, value in values.items())
     return "".join(assignments) + files(__name__).joinpath(name).read_text().rstrip()
 

@@ -2,9 +2,9 @@
 
 Arguments: the tag that moves, the image's name, its repository, and each build as ARCHITECTURE=PLATFORM.
 Several architectures are joined in an index; a single one is tagged as it is. If the tag already has the same content,
-nothing is changed, so that a retry succeeds. If it has other content, the job fails, except for the tag that moves, but
-never back to an older pipeline's image. Writes the digest to .buildyard/NAME.digest, and IMAGE_TAG, IMAGE_URL and
-IMAGE_DIGEST to build.env.
+nothing is changed, so that a retry succeeds. If it has other content, the job fails, except for the tag that moves,
+which never goes back to an older pipeline's image. Writes the digest to .buildyard/NAME.digest, and IMAGE_TAG,
+IMAGE_URL and IMAGE_DIGEST to build.env.
 """
 
 import json

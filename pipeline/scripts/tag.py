@@ -1,8 +1,8 @@
-"""Write the pipeline's image tag to build.env, as IMAGE_TAG.
+"""Write the pipeline's image tag to build.env as IMAGE_TAG.
 
 Arguments: the default branch, a time zone, the tag that moves with the default branch, and the prefix of cache tags.
-It is the Git tag in a tag pipeline, the moving tag on the default branch, and `yymmdd_HHMMSS-commit` otherwise, where the
-time is when the pipeline was created, so that a retry gives the same tag.
+The tag is the Git tag in a tag pipeline, the moving tag on the default branch, and `yymmdd_HHMMSS-commit` otherwise.
+The time is when the pipeline was created, so that a retry gives the same tag.
 """
 
 import os
@@ -23,7 +23,7 @@ if git_tag:
     if git_tag == latest or git_tag.startswith(cache_prefix):
         sys.exit(
             f"The Git tag {git_tag} would overwrite what this pipeline keeps under that tag: {latest} and "
-            f"{cache_prefix}* are taken. Tag the commit again, under another name."
+            f"{cache_prefix}* are reserved. Tag the commit again, under another name."
         )
     tag = git_tag
 elif os.environ.get("CI_COMMIT_BRANCH") == default_branch:

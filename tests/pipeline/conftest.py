@@ -18,22 +18,14 @@ GitLabCiLocal = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
-<<<<<<< HEAD
-def gitlab_ci_local(pytestconfig: pytest.Config) -> GitLabCiLocal:
+def gitlab_ci_local(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> GitLabCiLocal:
     """`gitlab_ci_local(folder, *arguments)` returns its output. It is installed once, from its lock file, into pytest's
     cache.
     """
     assert pytestconfig.cache is not None
     home = Path(pytestconfig.cache.mkdir("gitlab-ci-local"))
-    with (home / "lock").open("w") as lock:  # several test processes may start at once
-=======
-def gitlab_ci_local(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> GitLabCiLocal:
-    """`gitlab_ci_local(folder, *arguments)`: its output. Installed once, from its lock file, into pytest's cache."""
-    assert pytestconfig.cache is not None
-    home = Path(pytestconfig.cache.mkdir("gitlab-ci-local"))
     empty_home = tmp_path_factory.mktemp("home")
-    with (home / "lock").open("w") as lock:  # several test processes may be the first at once
->>>>>>> product
+    with (home / "lock").open("w") as lock:  # several test processes may start at once
         fcntl.flock(lock, fcntl.LOCK_EX)
         installed = home / "package-lock.json"
         if not installed.exists() or installed.read_bytes() != (TOOL / "package-lock.json").read_bytes():
@@ -49,10 +41,6 @@ def gitlab_ci_local(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPa
 
     def run(folder: Path, *arguments: str) -> str:
         program = home / "node_modules" / "gitlab-ci-local" / "dist" / "index.js"
-<<<<<<< HEAD
-        done = subprocess.run([NODE, program, *arguments], cwd=folder, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, f"gitlab-ci-local refuses the pipeline: {done.stderr}"
-=======
         # It runs jobs with `bash -c` and a socket for standard input. Such a bash reads ~/.bashrc when it finds no
         # SHLVL, as if rshd had started it. An empty home has none, like the home of a job's container.
         own = {name: value for name, value in os.environ.items() if name not in ("BASH_ENV", "ENV")}
@@ -64,8 +52,7 @@ def gitlab_ci_local(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPa
             text=True,
             timeout=120,
         )
-        assert done.returncode == 0, f"gitlab-ci-local does not take the pipeline: {done.stderr}"
->>>>>>> product
+        assert done.returncode == 0, f"gitlab-ci-local refuses the pipeline: {done.stderr}"
         return done.stdout
 
     return run
