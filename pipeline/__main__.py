@@ -1,6 +1,6 @@
-"""Print a stack's pipelines: no cloud, engine or credentials.
+"""Print the pipelines of a stack, without cloud, Pulumi or credentials.
 
-What only the cloud knows stands as a name in capitals, unless the stack's file says it.
+A value that only the cloud knows is printed as a name in capitals, unless the stack's file sets it.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from stacks.problems import Problem, SettingsError, nearest
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns its exit status."""
+    """Run the command line and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
     parser.add_argument("--stack", required=True, help="the stack, as in stacks/Pulumi.STACK.yaml")
     parser.add_argument("--project", metavar="PATH", help="only this GitLab project; default: all of the stack")

@@ -1,4 +1,4 @@
-"""From a project's settings to its pipeline."""
+"""Generation of a project's pipeline from its settings."""
 
 from pipeline import graph, limits
 from pipeline.inputs import PipelineInputs
@@ -13,7 +13,7 @@ from stacks.problems import SettingsError
 
 
 def generate(inputs: PipelineInputs) -> Pipeline:
-    """The project's pipeline. Raises `SettingsError` if GitLab would not take it, with every reason."""
+    """Generate the project's pipeline. Raises `SettingsError`, with every reason, if GitLab would refuse it."""
     images = [
         job
         for image in inputs.project.images

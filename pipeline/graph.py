@@ -1,4 +1,4 @@
-"""Whether the jobs hang together: GitLab refuses the whole file if one of them does not."""
+"""Checks of the job graph: GitLab refuses the whole file if one job is wrong."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ MAX_NEEDS = 50
 
 
 def check(pipeline: Pipeline) -> Iterator[Problem]:
-    """Every fault in the graph, at the setting that the job comes from."""
+    """Find every error in the graph. Each names the setting that the job comes from."""
     jobs = {job.name: job for job in pipeline.jobs}
     for name, count in Counter(job.name for job in pipeline.jobs).items():
         if count > 1:
@@ -38,7 +38,7 @@ def _job(job: Job, jobs: Mapping[str, Job], stages: Sequence[str]) -> Iterator[P
         yield Problem(
             path=f"{job.origin}.depends-on",
             message=f"{job.name} would need {len(job.needs or ())} jobs, and GitLab takes {MAX_NEEDS} at most",
-            hint="Put an image between that holds what several of them have in common.",
+            hint="Add an image in between that contains what several of them have in common.",
         )
     lines = (*job.rules, *job.before_script, *job.script)
     used = [*job.extends, *(line.job for line in lines if isinstance(line, Reference))]
@@ -58,7 +58,7 @@ def _job(job: Job, jobs: Mapping[str, Job], stages: Sequence[str]) -> Iterator[P
 
 
 def _cycle(pipeline: Pipeline, jobs: Mapping[str, Job]) -> Iterator[Problem]:
-    # A template's needs are those of the jobs that extend it, so that both kinds of edge count.
+    # A job inherits the needs of the templates that it extends, so both kinds of edge count.
     graph = {job.name: [*job.extends, *(need.job for need in job.needs or ())] for job in pipeline.jobs}
     try:
         TopologicalSorter(graph).prepare()
@@ -66,6 +66,6 @@ def _cycle(pipeline: Pipeline, jobs: Mapping[str, Job]) -> Iterator[Problem]:
         cycle: list[str] = error.args[1]
         yield Problem(
             path=jobs[cycle[0]].origin,
-            message=f"jobs wait for each other in a circle: {' -> '.join(reversed(cycle))}",
-            hint="Take one of these images out of the other's depends-on.",
+            message=f"jobs wait for each other in a cycle: {' -> '.join(reversed(cycle))}",
+            hint="Remove one of these images from the other's depends-on.",
         )

@@ -1,4 +1,4 @@
-"""How much GitLab takes.
+"""GitLab's limits for a pipeline.
 
 Source of the defaults: https://docs.gitlab.com/administration/instance_limits/
 """
@@ -11,15 +11,15 @@ from pipeline.model import Pipeline
 from stacks.problems import Problem
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
-"""`max_yaml_size_bytes`, of one file. GitLab counts what the parsed file takes in memory: see `size`."""
+"""`max_yaml_size_bytes`, per file. GitLab counts the memory that the parsed file takes: see `size`."""
 
 MAX_INCLUDES = 150
 
 
 def check(pipeline: Pipeline, inputs: PipelineInputs) -> Iterator[Problem]:
-    """Every limit of GitLab, and of the project's settings, that the pipeline as a whole exceeds.
+    """Find every limit that the pipeline as a whole exceeds, of GitLab and of the project's settings.
 
-    What concerns one file is kept by `render`, which divides the pipeline, and what concerns one job by `graph`.
+    `render` divides the pipeline to keep the limits of one file; `graph` checks the limits of one job.
     """
     alternatives = {names.manifest_manual(image) for image in inputs.project.images}
     largest = sum(not job.hidden and job.name not in alternatives for job in pipeline.jobs)

@@ -1,4 +1,4 @@
-"""A pipeline as the text of its files: the same text for the same pipeline, always."""
+"""A pipeline as the text of its files. The same pipeline always gives the same text."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ class PipelineFile:
 
 
 def render(pipeline: Pipeline) -> tuple[PipelineFile, ...]:
-    """The pipeline's file; after it, the files that it includes where one alone would be too large for GitLab.
+    """Render the pipeline's file, and the files that it includes if one would be too large for GitLab.
 
-    Raises `SettingsError` if GitLab would not take so many files.
+    Raises `SettingsError` if these are more files than GitLab includes.
     """
     frame = {"stages": document.Inline(pipeline.stages), "workflow": document.workflow(pipeline.workflow)}
     first, *others = _divide(pipeline, frame={**_include(_names(pipeline, limits.MAX_INCLUDES)), **frame})
@@ -45,7 +45,7 @@ def render(pipeline: Pipeline) -> tuple[PipelineFile, ...]:
 
 
 def _names(pipeline: Pipeline, count: int) -> list[str]:
-    """The names of the files beside the pipeline's own."""
+    """The names of the files that the pipeline's own file includes."""
     path = PurePosixPath(pipeline.path)
     return [str(path.with_name(f"{path.stem}.{number}{path.suffix}")) for number in range(2, count + 2)]
 
@@ -55,16 +55,16 @@ def _include(names: Sequence[str]) -> dict[str, Any]:
 
 
 def _divide(pipeline: Pipeline, *, frame: Mapping[str, Any]) -> list[list[Job]]:
-    """The jobs, file by file, as many as GitLab's size limit allows. The jobs of one image stay together.
+    """Divide the jobs into files, each as large as GitLab allows. The jobs of one image stay together.
 
-    `frame` is what the first file holds beside its jobs, at its largest.
+    `frame` is what the first file contains besides its jobs, at its largest.
     """
     files: list[list[Job]] = [[]]
     keys, used = len(frame), size.entries_bytes(frame)
     for _, group in groupby(pipeline.jobs, key=lambda job: job.origin):
         jobs = list(group)
         needed = size.entries_bytes(document.jobs(jobs))
-        # The file's own mapping is counted as a whole: it is larger than the sum of its parts' mappings may be.
+        # The file's own mapping is counted as a whole, since it can be larger than the sum of its parts' mappings.
         if size.mapping_bytes(keys + len(jobs)) + used + needed > limits.MAX_FILE_BYTES:
             files.append([])
             keys = used = 0
@@ -90,10 +90,10 @@ _NO_FOLDING = 1 << 20
 
 
 class _Dumper(yaml.CSafeDumper):
-    """YAML in the forms that the document asks for; in C, since PyYAML's own takes minutes for thousands of jobs."""
+    """A dumper for `Inline`, `Block` and `Reference`. It is in C: PyYAML's own takes minutes for thousands of jobs."""
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (PyYAML calls it so)
-        """Write every value out: GitLab counts an alias as large as what it stands for."""
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (PyYAML's signature)
+        """Write no aliases: GitLab counts an alias as large as the value that it stands for."""
         return True
 
 

@@ -1,7 +1,7 @@
-"""How large GitLab finds a file: the bytes that its parsed values take in Ruby's memory, aliases counted each time.
+"""The size of a file as GitLab measures it: the bytes that its parsed values take in Ruby's memory.
 
-GitLab sums up `ObjectSpace.memsize_of` over the file's hashes, arrays and strings. These are the sizes of Ruby 3.3,
-rounded up where versions differ, so that what is small enough here is small enough there.
+GitLab adds up `ObjectSpace.memsize_of` over the file's hashes, arrays and strings, and counts an alias each time. These
+are the sizes of Ruby 3.3, rounded up where versions differ, so that a file that fits here fits in GitLab.
 Source: https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/gitlab/utils/deep_size.rb
 """
 
@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 _SLOTS = (40, 80, 160, 320, 640)
-"""Ruby's heap slots. A value that fits none has the smallest, and the rest elsewhere."""
+"""The sizes of Ruby's heap slots. A value that fits none takes the smallest, and memory elsewhere for its content."""
 
 
 def parsed_bytes(value: Any) -> int:
-    """The size of a value as the YAML parser returns it, with all that is in it."""
+    """The size of a value as the YAML parser returns it, with everything in it."""
     if isinstance(value, str):
         return _object(24, len(value.encode()) + 1)
     if isinstance(value, Mapping):

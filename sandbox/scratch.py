@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from sandbox.engines import ENGINE_VARIABLE, EngineName
 from sandbox.endpoints import DIRECTORY_VARIABLE
+from sandbox.engines import ENGINE_VARIABLE, EngineName
 
 _ROOT = Path(__file__).parent.parent
 

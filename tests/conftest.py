@@ -1,8 +1,8 @@
-"""Options of the test run."""
+"""Options of pytest."""
 
 import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`pytest --refresh-golden` writes the golden files anew, to be read in the diff before they are committed."""
-    parser.addoption("--refresh-golden", action="store_true", help="write the golden files anew")
+    """Add `--refresh-golden`, which rewrites the golden files. Read their diff before you commit them."""
+    parser.addoption("--refresh-golden", action="store_true", help="rewrite the golden files")

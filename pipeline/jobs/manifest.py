@@ -1,4 +1,4 @@
-"""`build-NAME:manifest`: the builds of an image joined under the pipeline's tag."""
+"""`build-NAME:manifest`: joins the builds of an image under the pipeline's tag."""
 
 import shlex
 from collections.abc import Iterator
@@ -12,10 +12,11 @@ from stacks.settings import Image
 
 
 def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
-    """The image's manifest job, which follows its builds whether these start by themselves or by hand.
+    """The image's manifest job, which follows its builds whether they start automatically or are manual.
 
-    An image that others depend on has two such jobs, of which a pipeline holds one. The builds of the others need the
-    first if it is there; were it there also when the image is built by hand, they would wait for somebody to do that.
+    An image that others depend on has two manifest jobs, and a pipeline contains one of them. The builds of the other
+    images need the first job if the pipeline contains it. If it were also there when the builds are manual, the other
+    builds would wait until somebody starts them.
     """
     architectures = inputs.settings.architectures_of(image)
     platforms = [f"{architecture}={architecture.platform}" for architecture in architectures]

@@ -1,4 +1,4 @@
-"""`container-get-tag`: the pipeline's image tag, found beside the builds."""
+"""`container-get-tag`: computes the pipeline's image tag while the builds run."""
 
 from pipeline import rules, scripts
 from pipeline.inputs import PipelineInputs
@@ -8,7 +8,7 @@ from stacks import tags
 
 
 def tag_job(inputs: PipelineInputs) -> Job:
-    """Hands `IMAGE_TAG` to the manifest jobs; nothing that builds waits for it."""
+    """The job that passes `IMAGE_TAG` to the manifest jobs. No build waits for it."""
     project = inputs.project
     arguments = [project.default_branch, project.time_zone, tags.LATEST, tags.CACHE_PREFIX]
     return Job(

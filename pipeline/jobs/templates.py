@@ -1,4 +1,4 @@
-"""The hidden templates: what all jobs of a kind share, written once a file."""
+"""The hidden templates: what all jobs of a kind share, written once per pipeline."""
 
 from collections.abc import Iterator
 
@@ -21,15 +21,15 @@ RETRY = Retry(
     when=("runner_system_failure", "scheduler_failure", "api_failure", "unknown_failure"),
     exit_codes=(137, 143),
 )
-"""What is not the job's own fault. A reclaimed spot node shows as a script that failed by SIGKILL or SIGTERM
-(https://gitlab.com/gitlab-org/gitlab-runner/-/issues/37911): by the exit code it can be told from a broken Dockerfile,
-which fails with 1 and would fail again. A timeout would run out again, so it is not among them."""
+"""Failures that the job did not cause. GitLab reports a reclaimed spot node as a script that failed by SIGKILL or
+SIGTERM (https://gitlab.com/gitlab-org/gitlab-runner/-/issues/37911). Its exit code differs from that of a broken
+Dockerfile, which fails with 1 and would fail again. A timeout is not retried, since it would run out again."""
 
 _BRIEF_MINUTES = 10
 
 
 def minutes(count: int) -> str:
-    """A duration as GitLab reads it."""
+    """A duration in GitLab's notation."""
     return f"{count} minutes"
 
 
@@ -42,7 +42,7 @@ def architecture_name(architecture: Architecture) -> str:
 
 
 def templates(inputs: PipelineInputs) -> Iterator[Job]:
-    """All of them, each before those that extend it."""
+    """All templates, each before those that extend it."""
     runners = inputs.settings.runners
     architectures = inputs.settings.architectures
     yield Job(
@@ -80,9 +80,9 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             "BUILDYARD_REGISTRY": inputs.registry_host,
             "BUILDYARD_DEFAULT_BRANCH": inputs.project.default_branch,
             "GIT_DEPTH": "1",
-            # A pod gives a rootless daemon no /proc of its own: RUN shares the daemon's process namespace.
+            # In a pod, a rootless daemon cannot mount a /proc of its own: RUN shares the daemon's process namespace.
             "BUILDKITD_FLAGS": "--oci-worker-no-process-sandbox",
-            # The default of 10 is two seconds; a busy node takes longer to start the daemon. 60 is about 40 seconds.
+            # The default of 10 lasts two seconds; a busy node needs longer to start the daemon. 60 lasts about 40.
             "BUILDCTL_CONNECT_RETRIES_MAX": "60",
         },
         timeout=BUILD_TIMEOUT,

@@ -1,6 +1,7 @@
-"""What the jobs run. The files stand in the published pipeline as they stand here.
+"""The scripts that jobs run. The published pipeline contains their text, and hands them names as values.
 
-Shell is POSIX sh, since the builder image's may be BusyBox's; Python is any from 3.10 on, with nothing but its library.
+Shell scripts are POSIX sh, since the builder image's shell may be BusyBox. Python scripts run on 3.10 or newer, with
+only the standard library.
 """
 
 import shlex
@@ -8,7 +9,7 @@ from importlib.resources import files
 
 
 def shell(name: str, **values: str) -> str:
-    """A shell script as a line of a job's script. It begins by assigning `values` to variables."""
+    """A shell script, as one entry of a job's script. It begins with assignments of `values` to variables."""
     assignments = (f"{variable}={shlex.quote(value)}\n" for variable, value in values.items())
     return "".join(assignments) + files(__name__).joinpath(name).read_text().rstrip()
 

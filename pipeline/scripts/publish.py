@@ -1,10 +1,10 @@
 """Publish what an image's build jobs pushed, under the tag IMAGE_TAG.
 
 Arguments: the tag that moves, the image's name, its repository, and each build as ARCHITECTURE=PLATFORM.
-Several architectures are joined in an index; one is tagged as it is. A tag that already holds the same is left alone,
-so that a retry succeeds; one that holds something else is refused, unless it is the one that moves, which never goes
-back to an older pipeline's image. Writes the digest to .buildyard/NAME.digest, and IMAGE_TAG, IMAGE_URL and
-IMAGE_DIGEST to build.env.
+Several architectures are joined in an index; a single one is tagged as it is. If the tag already has the same content,
+nothing is changed, so that a retry succeeds. If it has other content, the job fails, except for the tag that moves,
+which never goes back to an older pipeline's image. Writes the digest to .buildyard/NAME.digest, and IMAGE_TAG,
+IMAGE_URL and IMAGE_DIGEST to build.env.
 """
 
 import json
@@ -16,26 +16,26 @@ from pathlib import Path
 
 
 def crane(*arguments: str) -> str:
-    """What a crane command prints; the job ends if the command fails, after crane's own words."""
+    """Run a crane command and return its output. If it fails, the job ends, after crane's own message."""
     done = subprocess.run(["crane", *arguments], stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        sys.exit(f"crane {arguments[0]} failed, for the reason above; nothing more was done.")
+        sys.exit(f"crane {arguments[0]} failed; see its message above. The job stopped there.")
     return done.stdout.strip()
 
 
 def built_digest(architecture: str, wanted: str) -> str:
-    """The digest that a build job left, of an image that is indeed for the wanted platform."""
+    """The digest that a build job left, after a check that the image is for the wanted platform."""
     metadata = Path(f".buildyard/{name}-{architecture}.json")
     if not metadata.exists():
         sys.exit(f"build-{name}:{architecture} left no digest: let it succeed first, then retry this job.")
     digest: str = json.loads(metadata.read_text())["containerimage.digest"]
     if platform(f"{repository}@{digest}") != wanted:
-        sys.exit(f"build-{name}:{architecture} made an image that is not for {wanted}: {digest}")
+        sys.exit(f"build-{name}:{architecture} built an image that is not for {wanted}: {digest}")
     return digest
 
 
 def platform(reference: str) -> str:
-    """The platform that an image's own configuration names."""
+    """The platform in an image's configuration."""
     return _platform(json.loads(crane("config", reference)))
 
 
@@ -44,11 +44,11 @@ def _platform(said: dict[str, str]) -> str:
 
 
 def published(reference: str) -> dict[str, str]:
-    """The digest of each platform under a tag, or nothing if there is no such tag."""
+    """The digest of each platform under a tag; empty if the tag does not exist."""
     found = subprocess.run(["crane", "manifest", reference], capture_output=True, text=True)
     if found.returncode:
         if not any(answer in found.stderr for answer in ("MANIFEST_UNKNOWN", "NAME_UNKNOWN", "404")):
-            sys.exit(f"Whether there is a {reference} already, the registry did not say: {found.stderr.strip()}")
+            sys.exit(f"Could not check whether {reference} exists: {found.stderr.strip()}. Retry this job.")
         return {}
     manifest = json.loads(found.stdout)
     if "manifests" in manifest:
@@ -57,7 +57,7 @@ def published(reference: str) -> dict[str, str]:
 
 
 def created(digest: str) -> datetime:
-    """When the pipeline that built an image was created, which its label says; long ago where it says nothing."""
+    """The creation time of the pipeline that built an image, from the image's label; 1970 if it has none."""
     labels = json.loads(crane("config", f"{repository}@{digest}")).get("config", {}).get("Labels") or {}
     said = labels.get("org.opencontainers.image.created", "1970-01-01T00:00:00Z")
     return datetime.fromisoformat(said.replace("Z", "+00:00"))
@@ -66,7 +66,7 @@ def created(digest: str) -> datetime:
 latest, name, repository, *builds = sys.argv[1:]
 tag = os.environ.get("IMAGE_TAG")
 if not tag:
-    sys.exit("container-get-tag handed over no IMAGE_TAG: let it succeed first, then retry this job.")
+    sys.exit("container-get-tag set no IMAGE_TAG: let it succeed first, then retry this job.")
 reference = f"{repository}:{tag}"
 platforms = dict(build.split("=", 1) for build in builds)
 built = {wanted: built_digest(architecture, wanted) for architecture, wanted in platforms.items()}
@@ -80,7 +80,9 @@ elif present and tag != latest:
         "Release this one under a new Git tag."
     )
 elif present and created(next(iter(present.values()))) > created(next(iter(built.values()))):
-    print(f"{reference} is a newer pipeline's already, and stays. To go back to an older image, revert its commit.")
+    print(
+        f"{reference} is already a newer pipeline's image and stays. To go back to an older image, revert the commit."
+    )
 else:
     sources = [f"{repository}@{digest}" for digest in built.values()]
     if len(sources) > 1:

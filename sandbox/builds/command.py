@@ -10,6 +10,7 @@ from sandbox.builds.errors import BuildError
 from sandbox.builds.events import Event, Trigger
 from sandbox.builds.run import build as run_build
 from sandbox.endpoints import Endpoints
+from sandbox.engine.arguments import SANDBOX_STACK
 from stacks.problems import SettingsError
 
 
@@ -20,7 +21,7 @@ def build(console: Console, arguments: argparse.Namespace, endpoints: Endpoints,
             endpoints,
             directory,
             console,
-            stack=arguments.stack,
+            stack=SANDBOX_STACK,
             event=_event(arguments.event, arguments.ref),
             by_hand=arguments.manual,
             project=arguments.project,

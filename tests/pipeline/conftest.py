@@ -1,4 +1,4 @@
-"""The tool that parses pipelines like GitLab."""
+"""The fixture for gitlab-ci-local, which parses pipelines as GitLab does."""
 
 import fcntl
 import os
@@ -19,11 +19,13 @@ GitLabCiLocal = Callable[..., str]
 
 @pytest.fixture(scope="session")
 def gitlab_ci_local(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> GitLabCiLocal:
-    """`gitlab_ci_local(folder, *arguments)`: its output. Installed once, from its lock file, into pytest's cache."""
+    """`gitlab_ci_local(folder, *arguments)` returns its output. It is installed once, from its lock file, into pytest's
+    cache.
+    """
     assert pytestconfig.cache is not None
     home = Path(pytestconfig.cache.mkdir("gitlab-ci-local"))
     empty_home = tmp_path_factory.mktemp("home")
-    with (home / "lock").open("w") as lock:  # several test processes may be the first at once
+    with (home / "lock").open("w") as lock:  # several test processes may start at once
         fcntl.flock(lock, fcntl.LOCK_EX)
         installed = home / "package-lock.json"
         if not installed.exists() or installed.read_bytes() != (TOOL / "package-lock.json").read_bytes():
@@ -50,7 +52,7 @@ def gitlab_ci_local(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPa
             text=True,
             timeout=120,
         )
-        assert done.returncode == 0, f"gitlab-ci-local does not take the pipeline: {done.stderr}"
+        assert done.returncode == 0, f"gitlab-ci-local refuses the pipeline: {done.stderr}"
         return done.stdout
 
     return run

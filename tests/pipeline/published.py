@@ -1,4 +1,4 @@
-"""Published pipelines, read back from their text as GitLab reads them."""
+"""Published pipelines, parsed from their text as GitLab parses them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -69,7 +69,7 @@ def files(text: str = SEVERAL_IMAGES, **keys: Any) -> tuple[PipelineFile, ...]:
 
 
 def loaded(text: str) -> dict[str, Any]:
-    """A file's values, references as lists."""
+    """The values in a file, with references as lists."""
     values: dict[str, Any] = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with one more tag)
     return values
 
@@ -88,7 +88,7 @@ def gitlab_size(text: str) -> int:
 
 
 def jobs(published: tuple[PipelineFile, ...]) -> dict[str, dict[str, Any]]:
-    """The jobs that GitLab makes of the files: includes merged, references and templates resolved."""
+    """The jobs that GitLab makes from the files: includes merged, references and templates resolved."""
     values: dict[str, Any] = {}
     for file in published:
         values |= loaded(file.text)

@@ -1,4 +1,4 @@
-"""What a build job asks of BuildKit."""
+"""Tests of the build jobs' script: how it calls BuildKit."""
 
 import json
 import os
@@ -27,7 +27,9 @@ def test_the_image_is_built_for_its_platform_and_pushed_by_digest(tmp_path: Path
     assert done.options("--local") == ["context=images/toolbox", "dockerfile=images/toolbox"]
     assert {"filename=Dockerfile", "platform=linux/arm64"} <= set(done.options("--opt"))
     (output,) = done.options("--output")
-    assert f"name={TOOLBOX},push=true,push-by-digest=true" in output, "a build would take a tag before both are there"
+    assert f"name={TOOLBOX},push=true,push-by-digest=true" in output, (
+        "a build would take the tag before the other architecture is built"
+    )
     handed_over = json.loads((done.project / ".buildyard" / "toolbox-arm64.json").read_text())
     assert handed_over == {"containerimage.digest": "sha256:built"}
 
@@ -152,7 +154,7 @@ def test_from_base_is_the_image_just_built_else_the_published_one(tmp_path: Path
 def test_a_failed_build_fails_with_buildkits_own_error_and_hands_over_nothing(tmp_path: Path) -> None:
     for status in (1, 137):
         done = run(JOBS["build-base:arm64"], tmp_path, STUB_FAIL=str(status))
-        assert done.status == status, "a lost node could not be told from a broken Dockerfile"
+        assert done.status == status, "GitLab could not tell a lost node from a broken Dockerfile"
         assert "failed to solve" in done.output
         assert not (done.project / ".buildyard").exists()
 
@@ -177,7 +179,7 @@ def test_the_registry_alone_is_logged_in_to_by_ecrs_helper(tmp_path: Path) -> No
 def test_the_registrys_token_is_asked_for_before_buildkit_needs_it(tmp_path: Path) -> None:
     done = run(JOBS["build-base:arm64"], tmp_path)
     asked = done.record / "helper"
-    deadline = time.monotonic() + 10  # it is asked beside the job, and a job does not wait for it
+    deadline = time.monotonic() + 10  # it runs in the background, and a job does not wait for it
     while not asked.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert asked.read_text() == HOST
@@ -190,7 +192,7 @@ def test_a_helper_that_cannot_answer_yet_does_not_fail_the_job(tmp_path: Path) -
     (without / "docker-credential-ecr-login").chmod(0o755)
     done = run(JOBS["build-base:arm64"], tmp_path, PATH=f"{without}:{STUBS}:{os.environ['PATH']}")
     assert done.status == 0, done.output
-    assert "no credentials" not in done.output, "people would look for a fault where there may be none"
+    assert "no credentials" not in done.output, "people would look for an error although there may be none"
 
 
 def test_scripts_are_the_same_for_all_images_but_for_one_call() -> None:

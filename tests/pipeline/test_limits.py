@@ -1,4 +1,4 @@
-"""What GitLab would refuse is refused before it is published, at the key that causes it."""
+"""Tests that pipelines that GitLab would refuse are refused before they are published, at the key that causes it."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ ONE = Job(name="one", origin="buildyard:projects[0].images[0]", extends=(".templ
 
 
 def faults(*jobs: Job) -> dict[str, str]:
-    """What is wrong with a pipeline of these jobs, by key."""
+    """The errors in a pipeline of these jobs, by key."""
     pipeline: Pipeline = replace(generate(inputs()), jobs=(TEMPLATE, *jobs))
     return {problem.path: problem.message for problem in graph.check(pipeline)}
 
@@ -35,7 +35,7 @@ def test_a_sound_graph_has_no_faults() -> None:
         (replace(ONE, extends=(".temp",)), "one extends .temp, which does not exist"),
         (replace(ONE, rules=(Reference(".temp", "rules"),)), "one extends .temp, which does not exist"),
         (replace(ONE, stage="deploy"), "one is in the stage deploy, which does not exist"),
-        (replace(ONE, needs=(Need(job="one"),)), "jobs wait for each other in a circle: one -> one"),
+        (replace(ONE, needs=(Need(job="one"),)), "jobs wait for each other in a cycle: one -> one"),
     ],
 )
 def test_a_fault_is_told_with_the_image_that_it_comes_from(wrong: Job, message: str) -> None:

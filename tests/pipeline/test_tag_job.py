@@ -1,4 +1,4 @@
-"""The pipeline's image tag."""
+"""Tests of the tag job's script: the pipeline's image tag."""
 
 from pathlib import Path
 

@@ -8,9 +8,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sandbox.endpoints import CREDENTIALS
 from sandbox.providers.framework import IncompleteError, Property, ResourceKind, UnsupportedError
 from sandbox.values import Properties
-from sandbox.endpoints import CREDENTIALS
 
 if TYPE_CHECKING:  # the stubs are a tool of the type checker, not installed where the sandbox just runs
     from mypy_boto3_autoscaling import AutoScalingClient

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002 (methods keep the framework's signatures)
 """ECR: repositories and their lifecycle policies."""
 
 from collections.abc import Iterable

@@ -1,3 +1,4 @@
+# ruff: noqa: ARG002 (methods keep the framework's signatures)
 """EKS managed node groups."""
 
 from collections.abc import Iterable

@@ -129,7 +129,7 @@ class ResourceKind(ABC, Generic[Connection]):
 
     @abstractmethod
     def candidates(self, connection: Connection, inputs: Properties) -> Iterable[str]:
-        """The ids under which a resource that was made from these inputs may exist, to find one whose record was lost."""
+        """Return the ids that a resource made from these inputs may have, to find one whose record was lost."""
 
     @abstractmethod
     def create(self, connection: Connection, inputs: Properties) -> tuple[str, Properties]:

@@ -1,5 +1,7 @@
 """The kubernetes provider: pulumi-kubernetes's kinds that Buildyard uses, over plain HTTP to the sandbox's cluster."""
 
+from functools import partial
+
 from sandbox.providers.framework import Property, Provider
 from sandbox.providers.kubernetes.cluster import Cluster, KubernetesError, connect
 from sandbox.providers.kubernetes.objects import OBJECT_KINDS
@@ -28,11 +30,12 @@ _CONFIGURATION = (
 )
 
 
-def provider() -> Provider[Cluster]:
+def provider(kubernetes_url: str) -> Provider[Cluster]:
+    """The provider; every cluster of the sandbox's EKS is the Kubernetes at `kubernetes_url`."""
     return Provider(
         name="kubernetes",
         version=VERSION,
-        connect=connect,
+        connect=partial(connect, kubernetes_url),
         kinds=(*(kind() for kind in OBJECT_KINDS), Release()),
         # Another kubeconfig may lead to another cluster, where none of the resources are.
         configuration={name: Property() for name in _CONFIGURATION},

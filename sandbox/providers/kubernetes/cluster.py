@@ -1,10 +1,12 @@
-"""Reaching the cluster that a kubeconfig names.
+"""The cluster that a kubeconfig names: always the sandbox's Kubernetes, whose port may change with each start.
 
-A kubeconfig's users and certificates play no part: the sandbox's API is plain HTTP on loopback, and asks for nothing.
+The kubeconfig's users and certificates have no effect: that API is plain HTTP on loopback, without authentication.
 """
 
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import yaml
@@ -23,6 +25,8 @@ _UNSUPPORTED = (
     "upsertExistingObjects",
 )
 _TIMEOUT_SECONDS = 30
+# The API of an EKS cluster, such as https://1E0F0B3F6B8D4F3C9A2B7C5D8E6F4A1B.gr7.ap-east-1.eks.amazonaws.com.
+_EKS_HOST = re.compile(r"[0-9a-f]{32}\.[a-z0-9]+\.[a-z0-9-]+\.eks\.amazonaws\.com")
 
 
 class KubernetesError(Exception):
@@ -63,7 +67,11 @@ class Cluster:
             raise
 
 
-def connect(configuration: Properties) -> Cluster:
+def connect(kubernetes_url: str, configuration: Properties) -> Cluster:
+    """The cluster at `kubernetes_url`, if the kubeconfig names one of the sandbox.
+
+    Raises ConfigurationError for a kubeconfig or an option that the sandbox cannot use.
+    """
     for name in _UNSUPPORTED:
         if configuration.get(name) not in (None, False, "", "false"):
             raise ConfigurationError(f"The sandbox's kubernetes provider does not support {name}; leave it out.")
@@ -74,7 +82,10 @@ def connect(configuration: Properties) -> Cluster:
     if not isinstance(server, str):
         raise ConfigurationError("The kubeconfig's cluster has no server.")
     namespace = configuration.get("namespace") or context.get("namespace") or "default"
-    return Cluster(require_loopback(server, "the kubeconfig's server"), str(namespace))
+    if not _EKS_HOST.fullmatch(urlsplit(server).hostname or ""):
+        # A state may hold the address of an earlier start of the sandbox, which EKS gave out then.
+        require_loopback(server, "the kubeconfig's server")
+    return Cluster(kubernetes_url, str(namespace))
 
 
 def _kubeconfig(text: Any) -> dict[str, Any]:

@@ -26,13 +26,13 @@ _READS = ("Describe", "Get", "List")
 StartResponse = Callable[..., Any]
 
 
-def create_app(directory: Path, kubernetes_url: str) -> "AwsApplication":
-    """The AWS endpoint as a WSGI application: its data in `directory / "aws"`, its EKS clusters at `kubernetes_url`.
+def create_app(directory: Path) -> "AwsApplication":
+    """The AWS endpoint as a WSGI application, with its data in `directory / "aws"`.
 
     One a process: moto's state is global. Raises ValueError if the journal is damaged.
     """
     autoscaling.extend_moto()
-    eks.extend_moto(kubernetes_url)
+    eks.extend_moto()
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # those that AWS itself offers, for attaching
     # What nobody here uses and each start would pay for: machine images, and IAM in AWS's other partitions.
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"

@@ -4,7 +4,7 @@ import json
 
 import boto3
 
-from sandbox.world import CREDENTIALS, REGION
+from sandbox.endpoints import CREDENTIALS, REGION
 
 CLUSTER = "ci"
 KUBERNETES_VERSION = "1.34"

@@ -19,11 +19,11 @@ from pipeline.inputs import PipelineInputs, registry_host
 from pipeline.render import render
 from sandbox.builds.internet import serving
 from sandbox.builds.pod_identity import ServiceAccount
+from sandbox.endpoints import REGION
 from sandbox.services import gitlab as gitlab_service
 from sandbox.services.aws.app import create_app
 from sandbox.services.aws.first_world import make_first_world
 from sandbox.services.gitlab.repository import Change, Person, Repository
-from sandbox.endpoints import REGION
 from stacks import tags
 from stacks.parsing import parse
 
@@ -118,9 +118,7 @@ class ImageProject:
 def company(directory: Path) -> Iterator[Company]:
     """AWS and GitLab of a company, and a role for its build pods. One a process, since moto's state is global."""
     with ExitStack() as stack:
-        aws_server = make_server(
-            "127.0.0.1", 0, create_app(directory / "aws", "http://127.0.0.1:1"), True, request_handler=_QuietMoto
-        )
+        aws_server = make_server("127.0.0.1", 0, create_app(directory / "aws"), True, request_handler=_QuietMoto)
         aws = stack.enter_context(serving(aws_server))
         make_first_world(aws)
         gitlab_server = make_server("127.0.0.1", 0, Response(), True, request_handler=_Quiet)

@@ -53,6 +53,9 @@ class Note(ResourceKind[Notes]):
     def outputs_changed_by(self, changed: frozenset[str]) -> frozenset[str]:
         return frozenset({"revision"}) if "text" in changed else frozenset()
 
+    def candidates(self, connection: Notes, inputs: Properties) -> list[str]:
+        return [resource_id for resource_id, note in connection.items() if note["name"] == inputs["name"]]
+
     def create(self, connection: Notes, inputs: Properties) -> tuple[str, Properties]:
         if inputs["text"] == "explode":
             raise ValueError(f"no room for {inputs['password']}")

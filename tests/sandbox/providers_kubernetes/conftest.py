@@ -12,6 +12,8 @@ from sandbox.providers.kubernetes.cluster import Cluster
 from sandbox.services.kubernetes import create_app
 from tests.sandbox.provider_client import ProviderClient
 
+EKS_ENDPOINT = "https://0123456789ABCDEF0123456789ABCDEF.gr7.ap-east-1.eks.amazonaws.com"
+
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
@@ -40,8 +42,8 @@ def kubeconfig(server: str) -> str:
 
 @pytest.fixture
 def engine(cluster: Cluster) -> Iterator[ProviderClient]:
-    server, port = serve(provider())
-    client = ProviderClient(port, {"kubeconfig": kubeconfig(cluster.server), "enableServerSideApply": "true"})
+    server, port = serve(provider(cluster.server))
+    client = ProviderClient(port, {"kubeconfig": kubeconfig(EKS_ENDPOINT), "enableServerSideApply": "true"})
     yield client
     client.close()
     server.stop(None)

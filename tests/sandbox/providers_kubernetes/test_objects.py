@@ -11,7 +11,7 @@ from sandbox.providers.kubernetes.cluster import Cluster
 from sandbox.providers.kubernetes.objects import OBJECT_KINDS
 from sandbox.values import Properties, Secret, reveal
 from tests.sandbox.provider_client import ProviderClient, details
-from tests.sandbox.providers_kubernetes.conftest import kubeconfig
+from tests.sandbox.providers_kubernetes.conftest import EKS_ENDPOINT, kubeconfig
 
 NAMESPACE = "kubernetes:core/v1:Namespace"
 SECRET = "kubernetes:core/v1:Secret"
@@ -159,13 +159,25 @@ def test_an_unknown_kind_is_refused_by_name(engine: ProviderClient) -> None:
         ({}, "needs kubeconfig"),
         ({"kubeconfig": "no such file"}, "neither a kubeconfig nor the path"),
         ({"kubeconfig": "{: ["}, "neither YAML nor JSON"),
-        ({"kubeconfig": kubeconfig("https://1.eks.amazonaws.com")}, "which is not the sandbox's"),
+        ({"kubeconfig": kubeconfig("https://kubernetes.example.com")}, "which is not the sandbox's"),
+        ({"kubeconfig": kubeconfig(f"{EKS_ENDPOINT}.example.com")}, "which is not the sandbox's"),
         ({"kubeconfig": kubeconfig("http://127.0.0.1:1"), "context": "prod"}, "no context named 'prod'"),
         ({"kubeconfig": kubeconfig("http://127.0.0.1:1"), "enableSecretMutable": "true"}, "enableSecretMutable"),
     ],
 )
 def test_a_configuration_that_does_not_lead_to_the_sandbox_is_refused(configuration: Properties, message: str) -> None:
-    server, port = serve(provider())
+    server, port = serve(provider("http://127.0.0.1:1"))
     with pytest.raises(grpc.RpcError, match=message):
         ProviderClient(port, configuration)
+    server.stop(None)
+
+
+@pytest.mark.parametrize("recorded", [EKS_ENDPOINT, EKS_ENDPOINT.lower(), "http://127.0.0.1:1", "http://localhost:1"])
+def test_a_recorded_kubeconfig_leads_to_the_cluster_of_this_start(cluster: Cluster, recorded: str) -> None:
+    server, port = serve(provider(cluster.server))
+    client = ProviderClient(port, {"kubeconfig": kubeconfig(recorded)})
+    inputs, _ = client.check(NAMESPACE, "team", {"metadata": {"name": "team"}})
+    client.create(NAMESPACE, "team", inputs)
+    assert cluster.find("/api/v1/namespaces/team"), "a sandbox that got another port is lost to its stack"
+    client.close()
     server.stop(None)

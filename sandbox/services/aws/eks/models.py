@@ -1,6 +1,5 @@
 """The EKS backend: moto's clusters and node groups, extended. Errors are those that EKS documents."""
 
-from functools import partial
 from typing import Any
 
 from moto.eks.exceptions import ResourceNotFoundException
@@ -13,27 +12,20 @@ from sandbox.services.aws.eks.node_groups import NodeGroups
 from sandbox.services.aws.eks.pod_identity import PodIdentityAssociations
 
 
-def extend_moto(kubernetes_url: str) -> None:
-    """Let moto make this backend for every account and region; its clusters' API is at `kubernetes_url`."""
-    eks_backends.backend = partial(EksBackend, kubernetes_url=kubernetes_url)  # type: ignore[assignment] # only called
+def extend_moto() -> None:
+    """Let moto make this backend for every account and region."""
+    eks_backends.backend = EksBackend
 
 
 class EksBackend(Addons, NodeGroups, PodIdentityAssociations, EKSBackend):
-    def __init__(self, region_name: str, account_id: str, kubernetes_url: str) -> None:
-        super().__init__(region_name, account_id)
-        self._kubernetes_url = kubernetes_url
-
     def create_cluster(self, name: str, *args: Any, **kwargs: Any) -> Cluster:
         cluster = super().create_cluster(name, *args, **kwargs)
         cluster.certificate_authority = {"data": certificate_authority()}
-        issuer = f"https://oidc.eks.{self.region_name}.amazonaws.com/id/{mock_random.get_random_hex(32).upper()}"
-        cluster.identity = {"oidc": {"issuer": issuer}}
-        return cluster
-
-    def describe_cluster(self, name: str) -> Cluster:
-        """The address of the cluster's API is that of this run of the sandbox, not of the one that made the cluster."""
-        cluster = super().describe_cluster(name)
-        cluster.endpoint = self._kubernetes_url
+        # EKS names the cluster's API and its identity provider after the same random value, and never renames them.
+        # The sandbox's kubernetes provider knows such a host, and goes to the sandbox's Kubernetes instead.
+        unique = mock_random.get_random_hex(32).upper()
+        cluster.endpoint = f"https://{unique}.gr7.{self.region_name}.eks.amazonaws.com"
+        cluster.identity = {"oidc": {"issuer": f"https://oidc.eks.{self.region_name}.amazonaws.com/id/{unique}"}}
         return cluster
 
     def tags_of(self, arn: str) -> dict[str, str]:
