@@ -1,4 +1,4 @@
-"""Where a stack's settings are read from: Pulumi's configuration while the program runs, else the stack's own file."""
+"""The sources of a stack's settings: Pulumi's configuration while the program runs, otherwise the stack's own file."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -18,9 +18,9 @@ DIRECTORY = Path(__file__).parent
 def load() -> Settings:
     """The settings of the stack that Pulumi is deploying. Raises `SettingsError`.
 
-    An empty text says nothing: it is the default with which Pulumi.yaml makes a key optional.
+    An empty text means that the key is not set: Pulumi.yaml makes keys optional with this default.
     """
-    import pulumi  # here, so that reading a file needs no engine's SDK
+    import pulumi  # here, so that reading a file does not need Pulumi's SDK
     from pulumi.runtime.config import CONFIG
 
     config = pulumi.Config(NAMESPACE)
@@ -29,24 +29,26 @@ def load() -> Settings:
 
 
 def read_file(stack: str) -> Settings:
-    """The settings that a stack's file holds, without Pulumi. Raises `SettingsError`."""
+    """The settings in a stack's file, read without Pulumi. Raises `SettingsError`."""
     values = read_values(stack)
     return parse({key: values[f"{NAMESPACE}:{key}"] for key in _own(values)}, source=file_name(stack))
 
 
 def read_values(stack: str) -> Mapping[str, Any]:
-    """All that a stack's file says under `config`, every namespace included. Raises `SettingsError`."""
+    """Everything under `config` in a stack's file, of all namespaces. Raises `SettingsError`."""
     file = DIRECTORY / f"Pulumi.{stack}.yaml"
     if not file.exists():
         known = [path.name.split(".")[1] for path in DIRECTORY.glob("Pulumi.*.yaml")]
         raise SettingsError(
-            [Problem(path=file_name(stack), message="there is no such file", hint=nearest(stack, known))],
+            [Problem(path=file_name(stack), message="the file does not exist", hint=nearest(stack, known))],
             source=file_name(stack),
         )
     try:
         return dict((yaml.safe_load(file.read_text()) or {}).get("config") or {})
     except (yaml.YAMLError, AttributeError) as error:
-        problem = Problem(path=file_name(stack), message=f"is no YAML mapping: {error}", hint="Mend the file's syntax.")
+        problem = Problem(
+            path=file_name(stack), message=f"is not a YAML mapping: {error}", hint="Fix the file's syntax."
+        )
         raise SettingsError([problem], source=file_name(stack)) from None
 
 
@@ -56,10 +58,10 @@ def _own(keys: Iterable[str]) -> list[str]:
 
 
 def _value(text: str) -> Any:
-    """Pulumi hands objects and lists over as JSON, and everything else as it is."""
+    """A value from Pulumi, which passes objects and lists as JSON and everything else unchanged."""
     return json.loads(text) if text[:1] in ("{", "[") else text
 
 
 def file_name(stack: str) -> str:
-    """How messages and generated files name a stack's file."""
+    """The name of a stack's file in messages and generated files."""
     return f"stacks/Pulumi.{stack}.yaml"

@@ -1,4 +1,4 @@
-"""Problems in a stack's settings, said so that the person who wrote the YAML can mend all of them in one go."""
+"""Problems in a stack's settings, worded for the person who wrote the YAML, who can fix all of them at once."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from pydantic_core import PydanticCustomError
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """One wrong setting.
+    """A wrong setting.
 
-    `path` is the key as the stack's file spells it, `buildyard:projects[0].images[1].context`; `message` says what is
+    `path` is the key as in the stack's file, `buildyard:projects[0].images[1].context`; `message` says what is
     wrong with it, `hint` what to do.
     """
 
@@ -24,7 +24,7 @@ class Problem:
 
 
 class SettingsError(Exception):
-    """A stack's settings hold problems; nothing was created. Carries all of them."""
+    """All problems in a stack's settings. Nothing was created."""
 
     def __init__(self, problems: Iterable[Problem], *, source: str) -> None:
         self.problems = tuple(problems)
@@ -34,13 +34,13 @@ class SettingsError(Exception):
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """Advice for a word that is not among the known ones: the one probably meant, else all of them."""
+    """A hint for an unknown word: the most similar known word, or all known words."""
     matches = get_close_matches(word, known, n=1)
     if matches:
         return f"Did you mean {matches[0]}?"
-    return "Known here: " + (", ".join(sorted(known)) or "nothing") + "."
+    return "Known: " + (", ".join(sorted(known)) or "none") + "."
 
 
 def refusal(message: str, hint: str) -> PydanticCustomError:
-    """What a validator raises for a value that it does not take: `parsing` makes a `Problem` of it."""
+    """The error that a validator raises for a wrong value. `parsing` turns it into a `Problem`."""
     return PydanticCustomError("refused", "{message}", {"message": message, "hint": hint})

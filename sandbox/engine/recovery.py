@@ -15,7 +15,7 @@ from sandbox.engine.arguments import SANDBOX_STACK
 from sandbox.engine.cli import PulumiCli
 from sandbox.providers import providers
 from sandbox.providers.framework import Provider, ResourceKind
-from sandbox.providers.framework.diff import changes, refreshed
+from sandbox.providers.framework.diff import changes
 from sandbox.values import Properties
 
 Resource = dict[str, Any]
@@ -86,7 +86,7 @@ class _Search:
             if kind.told_once:
                 kind.delete(connection, candidate, {})
                 return Found(f"was created as {candidate}, and its secret is lost: it is deleted and created again.")
-            if changes(refreshed(inputs, inputs, {**inputs, **live}, kind.inputs), inputs, kind.inputs):
+            if changes(_as_asked(inputs, live), inputs, kind.inputs):
                 return Found(
                     f"was not created, since there is another {candidate}: delete that, or take it in with "
                     f"{_IMPORT} {resource['type']} {resource['urn'].rpartition('::')[2]} {candidate}'."
@@ -138,6 +138,13 @@ def _record(resources: list[Resource], made: Resource) -> None:
                 resources[index : index + 1] = [made, {**each, "delete": True}]
             return
     resources.append(made)
+
+
+def _as_asked(inputs: Any, live: Any) -> Any:
+    """The live values of just what was asked for; as it was asked for where the cloud does not tell."""
+    if isinstance(inputs, dict) and isinstance(live, dict):
+        return {key: _as_asked(value, live[key]) if key in live else value for key, value in inputs.items()}
+    return live
 
 
 def _plain(value: Any) -> Any:

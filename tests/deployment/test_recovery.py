@@ -29,12 +29,12 @@ LAYERS = (
         "aws:iam/policy:Policy",
         "aws:ec2/launchTemplate:LaunchTemplate",
         "aws:iam/role:Role",
+        "gitlab:index/projectVariable:ProjectVariable",
     ),
     (
         "kubernetes:core/v1:Namespace",
         "aws:ecr/lifecyclePolicy:LifecyclePolicy",
         "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-        "gitlab:index/projectVariable:ProjectVariable",
         "gitlab:index/repositoryFile:RepositoryFile",
     ),
     ("kubernetes:core/v1:ServiceAccount", "aws:eks/nodeGroup:NodeGroup"),

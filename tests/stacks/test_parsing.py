@@ -1,5 +1,7 @@
 """A stack's file becomes settings, or every problem in it at once."""
 
+from typing import Any
+
 import pytest
 
 from stacks.architecture import Architecture
@@ -64,6 +66,49 @@ def test_an_unknown_architecture_is_named_with_the_known_ones() -> None:
 def test_a_wrong_value_is_refused_at_its_key(image: dict[str, object], key: str) -> None:
     found = problems(projects=[project(image)])
     assert list(found) == [f"buildyard:projects[0].images[0].{key}"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "path", "message", "hint"),
+    [
+        ({"runners": {"concurrent": 0}}, "runners.concurrent", "0 is too small", "It must be at least 1."),
+        ({"runners": {"concurrent": 1001}}, "runners.concurrent", "1001 is too large", "It must be at most 1000."),
+        (
+            {"runners": {"concurrent": "many"}},
+            "runners.concurrent",
+            "'many' is not a whole number",
+            "Use a whole number",
+        ),
+        ({"runners": {"concurrent": [2]}}, "runners.concurrent", "[2] is not a whole number", "Use a whole number"),
+        ({"runners": {"concurrent": 2.5}}, "runners.concurrent", "2.5 is not a whole number", "Use a whole number"),
+        (
+            {"registry": {"force-delete": "maybe"}},
+            "registry.force-delete",
+            "'maybe' is not a boolean",
+            "Use true or false",
+        ),
+        ({"registry": {"force-delete": []}}, "registry.force-delete", "[] is not a boolean", "Use true or false"),
+        ({"registry": {"prefix": "a"}}, "registry.prefix", "'a' is too short", "at least 2 characters"),
+        ({"cluster": {"name": "a" * 101}}, "cluster.name", "' is too long", "at most 100 characters"),
+        ({"cluster": "ci"}, "cluster", "'ci' is not a mapping", "Use a mapping with these keys: name, subnet-ids."),
+        ({"cluster": {"name": ["ci"]}}, "cluster.name", "['ci'] is not a string", "Write it in quotes"),
+        ({"cluster": {"name": "ci", "subnet-ids": "a"}}, "cluster.subnet-ids", "'a' is not a list", "Use a list"),
+        ({"cluster": {"name": "ci", "subnet-ids": []}}, "cluster.subnet-ids", "is empty", "Add at least one item"),
+        ({"cluster": {}}, "cluster.name", "is missing", "The key has no default. Known keys here: name, subnet-ids."),
+        ({"cluster": {"name": "-"}}, "cluster.name", "'-' has the wrong format", "`aws eks list-clusters`"),
+        (
+            {"nodes": {"arm64": {"instance-types": ["m7g.large"] * 21}}},
+            "nodes.arm64.instance-types",
+            "has too many items",
+            "It must have at most 20.",
+        ),
+    ],
+)
+def test_a_problem_says_what_is_wrong_and_what_to_do(keys: dict[str, Any], path: str, message: str, hint: str) -> None:
+    [problem] = problems(**keys).values()
+    assert problem.path == f"buildyard:{path}"
+    assert message in problem.message
+    assert hint in problem.hint
 
 
 def test_a_context_may_be_the_whole_repository() -> None:

@@ -32,7 +32,7 @@ def test_two_spellings_of_one_amount_are_equal() -> None:
 
 @pytest.mark.parametrize("text", ["", "Gi", "-1", "1 Gi", "1gi", "1e3", "five", "1.", ".5", "1\n"])
 def test_other_texts_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no Kubernetes quantity"):
+    with pytest.raises(ValueError, match="is not a Kubernetes quantity"):
         Quantity(text)
 
 
