@@ -109,7 +109,7 @@ def kill_at(project: ScratchProject, gate: Gate, command: str = "up") -> None:
     """Run the command until all of the gate's types have reached it, then kill it and the CLI."""
     with guarded(project, gate):
         process = subprocess.Popen(
-            project.command(command, "--skip-preview"),
+            project.command(command, "--skip-preview", "--parallel=64"),
             cwd=project.root,
             env=project.environment,
             stdout=subprocess.PIPE,
