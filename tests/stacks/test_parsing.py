@@ -1,4 +1,4 @@
-"""A stack's file becomes settings, or every problem in it at once."""
+"""A stack's file becomes settings, or all problems in it at once."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ from stacks.quantities import Quantity
 from tests.stacks.stack_settings import SMALLEST, problems, project, raw, settings
 
 
-def test_a_cluster_and_an_image_are_all_that_must_be_said() -> None:
+def test_a_cluster_and_an_image_are_enough() -> None:
     smallest = settings()
     assert smallest.architectures == (Architecture.ARM64, Architecture.AMD64)
-    assert smallest.runner_group == "platform", "the runners default to the group that holds the projects"
+    assert smallest.runner_group == "platform", "the default is the group that contains the projects"
     (images,) = smallest.projects
     assert smallest.repository_of(images, images.images[0]) == "platform/images/toolbox"
     assert smallest.resources_of(images.images[0]).memory.limit == Quantity("8Gi")
@@ -30,10 +30,10 @@ def test_an_image_overrides_only_the_bounds_that_it_names() -> None:
     stack = settings(projects=[project({"name": "web", "resources": {"cpu": {"request": "3"}}})])
     resources = stack.resources_of(stack.projects[0].images[0])
     assert resources.cpu.request == Quantity("3")
-    assert resources.cpu.limit == stack.runners.defaults.cpu.limit, "the limit stays the default"
+    assert resources.cpu.limit == stack.runners.defaults.cpu.limit, "the limit is still the default"
 
 
-def test_a_misspelled_key_is_refused_with_the_nearest_known_one() -> None:
+def test_the_hint_for_a_misspelled_key_is_the_most_similar_key() -> None:
     found = problems(nodes={"arm64": {"instance-types": ["m7g.large"], "max-sise": 3}})
     assert "max-size" in found["buildyard:nodes.arm64.max-sise"].hint
 
@@ -42,7 +42,7 @@ def test_a_misspelled_top_level_key_is_refused() -> None:
     assert "registry" in problems(registy={"prefix": "x"})["buildyard:registy"].hint
 
 
-def test_an_unknown_architecture_is_named_with_the_known_ones() -> None:
+def test_the_hint_for_an_unknown_architecture_names_the_known_ones() -> None:
     found = problems(nodes={"arm46": {"instance-types": ["m7g.large"]}})
     assert "arm64" in found["buildyard:nodes.arm46"].hint
 
@@ -116,16 +116,16 @@ def test_a_context_may_be_the_whole_repository() -> None:
     assert stack.projects[0].images[0].context == "."
 
 
-def test_a_time_zone_that_does_not_exist_is_refused_with_the_one_meant() -> None:
+def test_the_hint_for_an_unknown_time_zone_is_the_most_similar_one() -> None:
     found = problems(projects=[project({"name": "web"}, **{"time-zone": "Asia/Hongkong"})])
     assert "Asia/Hong_Kong" in found["buildyard:projects[0].time-zone"].hint
 
 
-def test_an_account_written_as_a_number_is_asked_for_in_quotes() -> None:
+def test_the_hint_for_an_account_without_quotes_has_quotes() -> None:
     assert '"123456789012"' in problems(registry={"account": 123456789012})["buildyard:registry.account"].hint
 
 
-def test_problems_of_shape_do_not_hide_problems_between_keys() -> None:
+def test_wrong_values_do_not_hide_problems_between_keys() -> None:
     found = problems(
         cluster={"nme": "ci"},
         runners={"ceilings": {"cpu": "3"}},
@@ -150,7 +150,7 @@ def test_problems_of_shape_do_not_hide_problems_between_keys() -> None:
     }
 
 
-def test_the_error_lists_what_is_wrong_and_what_would_be_right() -> None:
+def test_the_error_lists_problems_and_hints() -> None:
     with pytest.raises(SettingsError) as caught:
         parse(raw(identity="oidc"), source="stacks/Pulumi.dev.yaml")
     text = str(caught.value)
@@ -161,6 +161,6 @@ def test_the_error_lists_what_is_wrong_and_what_would_be_right() -> None:
 
 @pytest.mark.parametrize("value", [None, [], "x", 3])
 @pytest.mark.parametrize("key", ["cluster", "nodes", "runners", "registry", "projects", "tags"])
-def test_a_top_level_key_of_the_wrong_kind_is_refused_at_the_key(key: str, value: object) -> None:
+def test_a_top_level_key_of_the_wrong_type_is_refused_at_the_key(key: str, value: object) -> None:
     found = problems(SMALLEST, **{key: value})
     assert list(found) == [f"buildyard:{key}"]

@@ -24,7 +24,7 @@ def test_suffixes_scale(text: str, value: Decimal) -> None:
     assert Quantity(text).value == value
 
 
-def test_two_spellings_of_one_amount_are_equal() -> None:
+def test_two_notations_of_one_amount_are_equal() -> None:
     assert Quantity("1024Mi") == Quantity("1Gi")
     assert hash(Quantity("1000m")) == hash(Quantity("1"))
     assert Quantity("1G") < Quantity("1Gi")

@@ -1,4 +1,4 @@
-"""The largest job must fit a node."""
+"""Every job must fit a node."""
 
 from stacks.quantities import Quantity
 from stacks.settings import Nodes
@@ -24,19 +24,19 @@ SEED = {
 }
 
 
-def test_allocatable_follows_what_eks_reserves() -> None:
+def test_allocatable_resources_are_without_what_eks_reserves() -> None:
     node = allocatable(INSTANCE_TYPES["m7g.4xlarge"], Nodes.model_validate({"instance-types": ["m7g.4xlarge"]}))
     assert INSTANCE_TYPES["m7g.4xlarge"].max_pods == 234
     assert str(node.cpu) == "15.8900", "6 % of a core, 1 % of a second, 0.5 % of two, 0.25 % of twelve"
     assert Quantity("56Gi").value < node.memory < Quantity("57Gi").value
-    assert node.ephemeral_storage == Quantity("179Gi").value, "a tenth is kubelet's, and 1Gi is reserved"
+    assert node.ephemeral_storage == Quantity("179Gi").value, "kubelet keeps a tenth free, and 1Gi is reserved"
 
 
 def test_the_seeds_image_fits_the_default_nodes() -> None:
     assert not list(check_fit(settings(projects=[project({"name": "toolbox", "resources": SEED})]), INSTANCE_TYPES))
 
 
-def test_a_job_that_fits_no_node_is_refused_with_what_the_largest_has() -> None:
+def test_a_job_that_fits_no_node_is_refused_with_the_largest_nodes_resources() -> None:
     stack = settings(
         nodes={"arm64": {"instance-types": ["m7g.large"]}, "amd64": {"instance-types": ["m7i.4xlarge"]}},
         projects=[project({"name": "toolbox", "resources": SEED})],
@@ -66,13 +66,13 @@ def test_a_disk_that_cannot_hold_the_job_is_refused() -> None:
     assert "44Gi of ephemeral storage" in problem.hint
 
 
-def test_an_instance_type_of_the_other_processor_is_refused() -> None:
+def test_an_instance_type_of_another_architecture_is_refused() -> None:
     stack = settings(nodes={"arm64": {"instance-types": ["m7g.4xlarge", "m7i.4xlarge"]}})
     (problem,) = check_fit(stack, INSTANCE_TYPES)
     assert problem.path == "buildyard:nodes.arm64.instance-types[1]"
 
 
-def test_an_image_of_one_architecture_needs_room_on_those_nodes_alone() -> None:
+def test_an_image_of_one_architecture_must_fit_only_its_nodes() -> None:
     stack = settings(
         nodes={"arm64": {"instance-types": ["m7g.large"]}, "amd64": {"instance-types": ["m7i.4xlarge"]}},
         runners={"defaults": {"cpu": {"request": "1", "limit": "4"}, "memory": {"request": "2Gi"}}},
