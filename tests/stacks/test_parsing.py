@@ -7,7 +7,7 @@ import pytest
 from stacks.architecture import Architecture
 from stacks.names import default_namespace
 from stacks.parsing import parse
-from stacks.problems import SettingsError
+from stacks.problems import Problem, SettingsError, nearest
 from stacks.quantities import Quantity
 from tests.stacks.stack_settings import SMALLEST, problems, project, raw, settings
 
@@ -111,14 +111,82 @@ def test_a_problem_says_what_is_wrong_and_what_to_do(keys: dict[str, Any], path:
     assert hint in problem.hint
 
 
+@pytest.mark.parametrize("disk", ["0", "0Gi", "50.5Gi", "100G", "1"])
+def test_a_disk_is_a_whole_number_of_gibibytes(disk: str) -> None:
+    [problem] = problems(nodes={"arm64": {"instance-types": ["m7g.large"], "disk": disk}}).values()
+    assert problem.path == "buildyard:nodes.arm64.disk"
+    assert problem.message.startswith(f"{disk} is not a whole number of GiB")
+    assert problem.hint == "Use, for example, 200Gi."
+    assert settings(nodes={"arm64": {"instance-types": ["m7g.large"], "disk": "51200Mi"}})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ({"contxt": "."}, "Did you mean context?"),
+        ({"resources": {"memry": {}}}, "Did you mean memory?"),
+        ({"resources": {"memory": {"requst": "1Gi"}}}, "Did you mean request?"),
+        ({"resources": {"memory": {"zzz": "1Gi"}}}, "Known: limit, request."),
+    ],
+)
+def test_the_hint_for_an_unknown_key_knows_the_keys_of_its_place(wrong: dict[str, Any], hint: str) -> None:
+    [problem] = problems(projects=[project({"name": "web", **wrong})]).values()
+    assert problem.message == "there is no such key"
+    assert problem.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("zone", "hint"),
+    [
+        ("Asia/Hongkong", "Did you mean Asia/Hong_Kong?"),
+        ("UTCC", "Did you mean UTC?"),
+        ("Xyz", "Use a name from the IANA database, such as Asia/Hong_Kong or UTC."),
+        ("../etc/localtime", "Use a name from the IANA database, such as Asia/Hong_Kong or UTC."),
+    ],
+)
+def test_the_hint_for_an_unknown_time_zone(zone: str, hint: str) -> None:
+    [problem] = problems(projects=[project({"name": "web"}, **{"time-zone": zone})]).values()
+    assert (problem.message, problem.hint) == (f"there is no time zone {zone!r}", hint)
+
+
+def test_a_project_that_is_not_a_mapping_hides_no_other_problem() -> None:
+    found = problems(projects=["platform/images", project({"name": "a"}, {"name": "a"})])
+    assert list(found) == ["buildyard:projects[0]", "buildyard:projects[1].images[1].name"]
+
+
+def test_a_missing_project_hides_no_other_problem() -> None:
+    raw_settings = raw(runners={"ceilings": {"cpu": "3"}})
+    del raw_settings["projects"], raw_settings["cluster"]
+    with pytest.raises(SettingsError) as caught:
+        parse(raw_settings, source="stacks/Pulumi.dev.yaml")
+    assert {each.path for each in caught.value.problems} == {
+        "buildyard:cluster",
+        "buildyard:projects",
+        "buildyard:runners.ceilings.cpu",
+    }
+
+
+def test_an_error_numbers_its_problems() -> None:
+    found = [
+        Problem(path="buildyard:a", message="is wrong", hint="Fix it."),
+        Problem(path="b", message="too", hint="-"),
+    ]
+    assert str(SettingsError(found, source="stacks/Pulumi.dev.yaml")) == (
+        "stacks/Pulumi.dev.yaml has 2 problems; nothing was changed.\n"
+        "  1. buildyard:a: is wrong\n      Fix it.\n"
+        "  2. b: too\n      -"
+    )
+
+
+def test_a_hint_is_the_most_similar_word_or_all_words() -> None:
+    assert nearest("bsae", ["web", "base"]) == "Did you mean base?"
+    assert nearest("xyz", ["web", "base"]) == "Known: base, web."
+    assert nearest("xyz", []) == "Known: none."
+
+
 def test_a_context_may_be_the_whole_repository() -> None:
     stack = settings(projects=[project({"name": "web", "context": ".", "dockerfile": "docker/web/Dockerfile"})])
     assert stack.projects[0].images[0].context == "."
-
-
-def test_the_hint_for_an_unknown_time_zone_is_the_most_similar_one() -> None:
-    found = problems(projects=[project({"name": "web"}, **{"time-zone": "Asia/Hongkong"})])
-    assert "Asia/Hong_Kong" in found["buildyard:projects[0].time-zone"].hint
 
 
 def test_the_hint_for_an_account_without_quotes_has_quotes() -> None:

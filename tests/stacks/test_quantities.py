@@ -36,6 +36,11 @@ def test_other_texts_are_refused(text: str) -> None:
         Quantity(text)
 
 
+def test_gibibytes_are_rounded_down() -> None:
+    assert str(Quantity.gibibytes(Decimal("13.999"))) == "13.99Gi", "a message would promise more than a node has"
+    assert str(Quantity.gibibytes(Decimal(20))) == "20Gi"
+
+
 @given(st.integers(1, 10**6), st.sampled_from(["m", "", "k", "Ki", "Mi", "Gi"]))
 def test_a_quantity_prints_as_it_was_written(number: int, suffix: str) -> None:
     assert str(Quantity(f"{number}{suffix}")) == f"{number}{suffix}"

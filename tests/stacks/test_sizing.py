@@ -1,8 +1,11 @@
 """Every job must fit a node."""
 
-from stacks.quantities import Quantity
+from dataclasses import replace
+from decimal import Decimal
+
+from stacks.quantities import GIBIBYTE, Quantity
 from stacks.settings import Nodes
-from stacks.sizing import InstanceType, allocatable, check_fit
+from stacks.sizing import Amounts, InstanceType, allocatable, check_fit
 from tests.stacks.stack_settings import project, settings
 
 # As EC2 describes them.
@@ -47,6 +50,23 @@ def test_a_job_that_fits_no_node_is_refused_with_the_largest_nodes_resources() -
     assert "m7g.large" in image.hint
     assert "arm64" in image.hint
     assert "buildyard:runners.defaults" in problems, "2 CPU and a helper do not fit 2 vCPUs either"
+
+
+def test_a_node_without_fit_is_described_in_full() -> None:
+    amounts = Amounts(cpu=Decimal("15.899"), memory=57 * GIBIBYTE - 1, ephemeral_storage=179 * GIBIBYTE)
+    assert str(amounts) == "15.89 CPU, 56.99Gi of memory and 179Gi of ephemeral storage"
+
+
+def test_the_largest_node_is_the_one_with_the_most_memory() -> None:
+    stack = settings(
+        nodes={"arm64": {"instance-types": ["m7g.large", "m7g.4xlarge", "m7g.2xlarge"]}},
+        projects=[project({"name": "toolbox", "resources": {"ephemeral-storage": {"request": "50Gi"}}})],
+        runners={"defaults": {"memory": {"request": "70Gi", "limit": "70Gi"}}, "ceilings": {"memory": "70Gi"}},
+    )
+    smaller = replace(INSTANCE_TYPES["m7g.4xlarge"], vcpus=8, memory_mib=32768)
+    found = list(check_fit(stack, {**INSTANCE_TYPES, "m7g.2xlarge": smaller}))
+    assert found
+    assert all("The largest, m7g.4xlarge, has 15.89 CPU" in problem.hint for problem in found)
 
 
 def test_one_fitting_instance_type_is_enough() -> None:
