@@ -46,6 +46,7 @@ pulumi: $(VENV)/installed ## Run any command of the pulumi CLI on the sandbox's 
 	@$(BIN)/python -m sandbox pulumi $(ARGS)
 
 test: $(VENV)/installed ## Run every test.
+	@$(BIN)/python -m sandbox.engine.install
 	@$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/installed ## Lint, format check and strict types.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.labels import DO_NOT_EVICT
+from stacks.versions import RUNNER_VERSION
 
 CHART = "gitlab-runner"
 REPOSITORY = "https://charts.gitlab.io"
@@ -52,6 +53,7 @@ def chart_values(manager: Manager) -> dict[str, Any]:
     """
     return {
         "fullnameOverride": manager.name,
+        "image": {"tag": f"alpine-v{RUNNER_VERSION}"},
         "gitlabUrl": manager.gitlab_url,
         "concurrent": manager.concurrent,
         "checkInterval": 3,

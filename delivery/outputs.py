@@ -75,7 +75,7 @@ def dotenv(found: Sequence[Variable]) -> str:
     ]
     if odd:
         raise OutputsError(
-            f"A dotenv report cannot hold line breaks or outer spaces, as in {', '.join(odd)}. Use --only."
+            f"A dotenv report cannot contain line breaks or outer spaces, as in {', '.join(odd)}. Use --only."
         )
     text = "".join(f"{variable.name}={variable.value}\n" for variable in found)
     size = len(text.encode())

@@ -1,7 +1,7 @@
 """The sandbox's command line: `python -m sandbox COMMAND`.
 
-Exit codes: 0 is success, 1 a failure, 130 an interruption. Standard output has the command's result alone; its preparation
-is reported on standard error.
+Exit codes: 0 is success, 1 a failure, 130 an interruption. Standard output has the command's result alone; how it is
+prepared is reported on standard error.
 """
 
 import argparse
@@ -102,7 +102,7 @@ def destroy(arguments: Sequence[str]) -> int:
         resources = cli.export()["deployment"].get("resources") or []
         # Only the program has the hooks that wait until runners are drained.
         hooks = ["--run-program"] if any(each.get("resourceHooks") for each in resources) else []
-        return cli.run(["destroy", "--yes", *hooks, *arguments])
+        return cli.run(["destroy", "--yes", "--suppress-outputs", *hooks, *arguments])
 
 
 def down(arguments: Sequence[str]) -> int:

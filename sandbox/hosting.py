@@ -14,9 +14,7 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from sandbox.endpoints import Endpoints
-from sandbox.providers import aws as aws_provider
-from sandbox.providers import gitlab as gitlab_provider
-from sandbox.providers import kubernetes as kubernetes_provider
+from sandbox.providers import providers
 from sandbox.providers.framework import Provider, serve
 from sandbox.services import gitlab, kubernetes
 from sandbox.services.aws.app import create_app as create_aws
@@ -67,8 +65,8 @@ class Hosting:
         token = gitlab.access_token(self._directory)
         # Providers that have no configuration of their own find GitLab where GitLab's clients look.
         os.environ.update(GITLAB_BASE_URL=f"{urls['gitlab']}/api/v4/", GITLAB_TOKEN=token)
-        providers = (aws_provider.provider(urls["aws"]), gitlab_provider.provider(), kubernetes_provider.provider(urls["kubernetes"]))
-        ports = {provider.name: self._serve_provider(provider) for provider in providers}
+        served = providers(aws_url=urls["aws"], kubernetes_url=urls["kubernetes"])
+        ports = {provider.name: self._serve_provider(provider) for provider in served}
         endpoints = Endpoints(pid=os.getpid(), **urls, providers=ports, gitlab_token=token)
         self._remember_ports(sockets, ports)
         return endpoints

@@ -1,10 +1,13 @@
 """Versions that Python's requirements do not pin."""
 
-RUNNER_CHART_VERSION = "0.91.3"
-"""The `gitlab-runner` Helm chart. Chart and runner are released together: 0.91.3 installs `RUNNER_VERSION`."""
+RUNNER_CHART_VERSION = "0.86.0"
+"""The `gitlab-runner` Helm chart. `sandbox/charts` has the values of the same version, to check ours against."""
 
 RUNNER_VERSION = "19.2.3"
-"""GitLab Runner. 18.11 is the oldest that supports seccomp and AppArmor profiles in a container's security context."""
+"""GitLab Runner, newer than the chart's own.
+
+18.11 is the oldest that supports seccomp and AppArmor profiles in a container's security context.
+"""
 
 BUILDKIT_VERSION = "0.33.1"
 """BuildKit in the builder image. 0.12 is the oldest whose cache manifests ECR accepts."""

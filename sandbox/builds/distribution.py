@@ -30,14 +30,17 @@ class Distribution:
         self.url = url
         self._pool = urllib3.PoolManager(maxsize=16)
 
-    def pass_on(self, request: Request, path: str) -> Response:
-        """The registry's answer to a request, for `path` (query included) instead of the request's own."""
+    def pass_on(self, request: Request, path: str, body: bytes | None = None) -> Response:
+        """The registry's answer to a request, for `path` (query included) instead of the request's own.
+
+        `body` is the request's body if that was read already.
+        """
         headers = {name: value for name, value in request.headers if name.lower() not in _OF_ONE_CONNECTION}
         try:
             answer = self._pool.request(
                 request.method,
                 f"{self.url}{path}",
-                body=request.stream if request.method in ("PATCH", "POST", "PUT") else None,
+                body=body or (request.stream if request.method in ("PATCH", "POST", "PUT") else None),
                 headers=headers,
                 preload_content=False,
                 redirect=False,

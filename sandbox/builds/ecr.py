@@ -1,8 +1,9 @@
-"""Amazon ECR as a build meets it: its registry, its API's token for that, and who may do what there.
+"""Amazon ECR for builds: its registry, the token for that from its API, and the rights of whoever asks.
 
-Images are kept by a real registry (`distribution`). In front of it stands what is ECR's own: repositories are made by a
-deployment and not by a push, rights come from the policies of the role that asked for the token, and an immutable tag
-is not moved. Repositories and roles are those of the sandbox's AWS.
+A real registry (`distribution`) stores manifests and layers. This module adds ECR's own rules: a push creates no
+repository, rights come from the policies of the role that asked for the token, and an immutable tag cannot be moved.
+Repositories, roles and the list of images are those of the sandbox's AWS: an image that its API deletes cannot be
+pulled any more.
 """
 
 import base64
@@ -12,6 +13,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from threading import Lock
 from typing import Any
 
@@ -22,6 +24,7 @@ from werkzeug.wrappers import Request, Response
 
 from sandbox.builds.distribution import Distribution
 from sandbox.builds.rights import Policy, allows
+from sandbox.services.aws.ecr import immutable_tag, is_immutable
 
 _TOKEN_SECONDS = 12 * 3600
 _TOKEN_OPERATION = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"  # noqa: S105 - a name
@@ -112,18 +115,48 @@ class Ecr:
                 f"The repository with name '{repository}' does not exist in the registry with id '{self._account}'"
             )
             return _error(404, "NAME_UNKNOWN", message)
-        if action == "ecr:PutImage" and ":" not in reference:
+        if action == "ecr:PutImage":
             with self._moving_tags:
-                if is_immutable(settings, reference) and self._images.has_tag(repository, reference):
-                    message = (
-                        f"The image tag '{reference}' already exists in the '{repository}' repository and cannot be "
-                        "overwritten because the tag is immutable."
-                    )
-                    return _error(400, "TAG_INVALID", message)
-                return self._images.pass_on(request, request.path)
+                return self._put_image(request, settings, repository, reference)
+        if action == "ecr:BatchDeleteImage":
+            return self._delete_image(repository, reference)
+        if action == "ecr:ListImages":
+            return self._list_tags(repository)
+        if action == "ecr:BatchGetImage" and not self._has_image(repository, reference):
+            return _error(404, "MANIFEST_UNKNOWN", "Requested image not found")
         # ECR copies no layer from one repository to another, unless an account asks for that; then a client uploads it.
         query = "" if action == "ecr:InitiateLayerUpload" else request.query_string.decode()
         return self._images.pass_on(request, f"{request.path}?{query}" if query else request.path)
+
+    def _put_image(self, request: Request, settings: Mapping[str, Any], repository: str, reference: str) -> Response:
+        tag = None if ":" in reference else reference
+        if tag and is_immutable(settings, tag) and self._has_image(repository, tag):
+            return _error(400, "TAG_INVALID", immutable_tag(repository, tag))
+        manifest = request.get_data()
+        response = self._images.pass_on(request, request.path, manifest)
+        if response.status_code == HTTPStatus.CREATED:
+            image = {"imageManifest": manifest.decode(), "imageManifestMediaType": request.content_type}
+            try:
+                self._ecr.put_image(repositoryName=repository, **image, **({"imageTag": tag} if tag else {}))
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "ImageAlreadyExistsException":
+                    raise
+        return response
+
+    def _delete_image(self, repository: str, reference: str) -> Response:
+        """Delete an image from ECR; its files stay in the registry, where nobody reaches them through ECR."""
+        done = self._ecr.batch_delete_image(repositoryName=repository, imageIds=[_image_id(reference)])
+        if done["failures"]:
+            return _error(400, "UNSUPPORTED", done["failures"][0]["failureReason"])
+        return Response(status=HTTPStatus.ACCEPTED)
+
+    def _list_tags(self, repository: str) -> Response:
+        pages = self._ecr.get_paginator("list_images").paginate(repositoryName=repository)
+        tags = [each["imageTag"] for page in pages for each in page["imageIds"] if "imageTag" in each]
+        return _json({"name": repository, "tags": sorted(tags)})
+
+    def _has_image(self, repository: str, reference: str) -> bool:
+        return bool(self._ecr.batch_get_image(repositoryName=repository, imageIds=[_image_id(reference)])["images"])
 
     def _repository(self, name: str) -> Mapping[str, Any] | None:
         try:
@@ -165,15 +198,9 @@ class Ecr:
             )
 
 
-def is_immutable(repository: Mapping[str, Any], tag: str) -> bool:
-    """Whether a tag stays once it is there.
-
-    Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-tag-mutability.html
-    """
-    mutability, _, exclusion = repository["imageTagMutability"].partition("_WITH_")
-    filters = repository.get("imageTagMutabilityExclusionFilters", []) if exclusion else []
-    excluded = any(re.fullmatch(re.escape(each["filter"]).replace(r"\*", ".*"), tag) for each in filters)
-    return bool((mutability == "IMMUTABLE") != excluded)
+def _image_id(reference: str) -> dict[str, str]:
+    """ECR's form of a tag or a digest."""
+    return {"imageDigest" if ":" in reference else "imageTag": reference}
 
 
 def _refusal(caller: _Caller, action: str, resource: str) -> str:

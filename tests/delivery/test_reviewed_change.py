@@ -74,5 +74,5 @@ def test_a_reviewer_reads_what_an_edit_would_do(deployed: ScratchProject, capsys
     config["buildyard:nodes"]["arm64"]["instance-types"] = ["m7g.4xlarge"]
     deployed.write_config(config)
     [note] = push_edit()
-    assert "All images in it are lost" not in note, "the note still tells of what the last push took back"
+    assert "All images in it are lost" not in note, "the note still shows a change that the last push took back"
     assert token not in json.dumps(capsys.readouterr())

@@ -40,7 +40,7 @@ class Done:
     @property
     def buildctl(self) -> list[str]:
         """The arguments that BuildKit received."""
-        return (self.record / "buildctl").read_bytes().decode().split("\0")[:-1]  # a text would lose its \r
+        return (self.record / "buildctl").read_bytes().decode().split("\0")[:-1]  # text mode would translate \r
 
     def options(self, name: str) -> list[str]:
         """The values of one of BuildKit's options."""

@@ -147,7 +147,7 @@ def test_from_base_is_the_image_just_built_else_the_published_one(tmp_path: Path
     done = run(JOBS["build-web:arm64"], tmp_path)
     assert f"{context}@sha256:base" in done.options("--opt")
     assert ".buildyard" not in (done.record / "files").read_text().split(), (
-        "a context that holds it would miss its cache"
+        "a context that contains it would miss its cache"
     )
 
 

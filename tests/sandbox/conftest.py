@@ -5,6 +5,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from sandbox import server
 from sandbox.endpoints import REGION, Endpoints
@@ -25,6 +26,6 @@ def aws(endpoints: Endpoints) -> AwsClient:
     return aws_clients(endpoints)
 
 
-def aws_clients(endpoints: Endpoints) -> AwsClient:
+def aws_clients(endpoints: Endpoints, config: Config | None = None) -> AwsClient:
     session = boto3.Session("test", "test", region_name=REGION)
-    return lambda service: session.client(service, endpoint_url=endpoints.aws)  # type: ignore[call-overload]
+    return lambda service: session.client(service, endpoint_url=endpoints.aws, config=config)  # type: ignore[call-overload]

@@ -13,6 +13,10 @@ if TYPE_CHECKING:  # the stubs are a tool of the type checker, not installed whe
     from mypy_boto3_ecr.type_defs import RepositoryTypeDef
 
 
+class NotEmptyError(Exception):
+    """A repository that still holds images cannot be deleted."""
+
+
 class Repository(AwsKind):
     """https://www.pulumi.com/registry/packages/aws/api-docs/ecr/repository/. The id is the name."""
 
@@ -77,8 +81,13 @@ class Repository(AwsKind):
         return self.read(connection, resource_id, outputs)
 
     def delete(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> None:
-        """Refused by ECR for a repository with images, unless `forceDelete` says otherwise."""
-        connection.ecr(outputs).delete_repository(repositoryName=resource_id, force=outputs.get("forceDelete", False))
+        """Raises NotEmptyError, worded as the real provider's, for a repository with images and no `forceDelete`."""
+        client = connection.ecr(outputs)
+        try:
+            client.delete_repository(repositoryName=resource_id, force=outputs.get("forceDelete", False))
+        except client.exceptions.RepositoryNotEmptyException as error:
+            message = f"ECR Repository ({resource_id}) not empty, consider using force_delete: {error}"
+            raise NotEmptyError(message) from error
 
     @staticmethod
     def _outputs(region: str, repository: "RepositoryTypeDef", tags: dict[str, str]) -> Properties:

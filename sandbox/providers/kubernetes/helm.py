@@ -8,6 +8,7 @@ Source: https://helm.sh/docs/topics/advanced/#storage-backends and Helm's `pkg/s
 import base64
 import gzip
 import json
+import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -26,6 +27,10 @@ _PLURALS = {
     "RoleBinding": "rolebindings",
     "Deployment": "deployments",
 }
+# Helm's rule for names of releases: objects that charts name after them have ten characters more.
+# https://helm.sh/docs/chart_template_guide/getting_started/#a-simple-template-call
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_NAME_CHARACTERS = 53
 _RELEASE_NAME = "meta.helm.sh/release-name"
 _RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
 
@@ -56,6 +61,11 @@ def latest(cluster: Cluster, namespace: str, name: str) -> Revision | None:
 
 
 def install(cluster: Cluster, revision: Revision) -> None:
+    if not _NAME.fullmatch(revision.name) or len(revision.name) > _NAME_CHARACTERS:
+        raise HelmError(
+            f'release name "{revision.name}": invalid release name, must match regex {_NAME.pattern} and the length '
+            f"must not be longer than {_NAME_CHARACTERS}"
+        )
     if latest(cluster, revision.namespace, revision.name):
         raise HelmError(f"cannot re-use a name that is still in use: {revision.namespace}/{revision.name}")
     made: list[Object] = []

@@ -6,16 +6,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from sandbox.providers.framework import Name, Property, ResourceKind
-from sandbox.providers.kubernetes import helm
+from sandbox.providers.kubernetes import helm, runner_chart
 from sandbox.providers.kubernetes.cluster import Cluster
 from sandbox.providers.kubernetes.objects import collection
-from sandbox.providers.kubernetes.runner_chart import app_version, mistakes_in_values
+from sandbox.providers.kubernetes.runner_chart import mistakes_in_values
 from sandbox.providers.kubernetes.runner_manifests import manifests, token_secret
 from sandbox.values import UNKNOWN, Properties, reveal
 
 _CHART = "gitlab-runner"
 _REPOSITORY = "https://charts.gitlab.io"
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
 _DEFAULT_TIMEOUT_SECONDS = 300
 # What the real provider has and the sandbox has no use for: neither would change what is deployed here.
 _WITHOUT_EFFECT = (
@@ -83,8 +82,9 @@ class Release(ResourceKind[Cluster]):
         url = repository.get("repo", "") if isinstance(repository, dict) else UNKNOWN
         if url is not UNKNOWN and url.rstrip("/") != _REPOSITORY:
             yield "repositoryOpts.repo", f"The chart {_CHART} is in the repository {_REPOSITORY}, not in '{url}'."
-        if version is None or (isinstance(version, str) and not _VERSION.fullmatch(version)):
-            yield "version", f"version is '{version}'; pin one of the chart's versions, such as 0.86.0."
+        if version is not UNKNOWN and version != runner_chart.version():
+            known = runner_chart.version()
+            yield "version", f"version is '{version}'; the sandbox knows the values of chart {_CHART} {known} alone."
         for name in _UNSUPPORTED:
             if inputs.get(name):
                 yield name, f"The sandbox's Helm does not support {name}; leave it out."
@@ -141,7 +141,7 @@ def _revision(inputs: Properties, namespace: str, *, number: int, first_deployed
         number=number,
         chart=_CHART,
         version=inputs["version"],
-        app_version=app_version(inputs["version"]),
+        app_version=runner_chart.app_version(),
         values=values,
         objects=manifests(inputs["name"], namespace, inputs["version"], values),
         first_deployed=first_deployed,

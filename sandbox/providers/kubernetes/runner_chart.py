@@ -41,14 +41,14 @@ _ESCAPED_BRACES = re.compile(r"\{\{-?\s*(?:\"\{\{\"|`\{\{`)\s*-?\}\}")
 Mistake = tuple[str, str]  # path of the value, reason
 
 
-def app_version(chart_version: str) -> str:
-    """The Runner in a version of the chart: they move together, a minor a month, and a year of Runner has twelve."""
-    data = _chart()
-    _, minor, patch = (int(part) for part in chart_version.split("."))
-    _, known_minor, _ = (int(part) for part in data["version"].split("."))
-    known_major, known_runner_minor, _ = (int(part) for part in data["appVersion"].split("."))
-    years, runner_minor = divmod(known_runner_minor + minor - known_minor, 12)
-    return f"{known_major + years}.{runner_minor}.{patch}"
+def version() -> str:
+    """The version of the chart that the data is of."""
+    return str(_chart()["version"])
+
+
+def app_version() -> str:
+    """The version of GitLab Runner that the chart deploys unless its values name another."""
+    return str(_chart()["appVersion"])
 
 
 def mistakes_in_values(values: Mapping[str, PropertyValue]) -> Iterator[Mistake]:

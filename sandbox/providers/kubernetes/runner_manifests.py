@@ -8,7 +8,8 @@ from typing import Any
 from sandbox.providers.kubernetes.runner_chart import app_version, rendered_config
 
 Object = dict[str, Any]
-_IMAGE = "registry.gitlab.com/gitlab-org/gitlab-runner:alpine-v{version}"
+_REGISTRY = "registry.gitlab.com"
+_IMAGE = "gitlab-org/gitlab-runner"
 
 
 def manifests(release: str, namespace: str, chart_version: str, values: Object) -> list[Object]:
@@ -49,7 +50,7 @@ def manifests(release: str, namespace: str, chart_version: str, values: Object) 
                 "subjects": [{"kind": "ServiceAccount", "name": account_name, "namespace": namespace}],
             }
         )
-    objects.append(_deployment(metadata, account_name, chart_version, values))
+    objects.append(_deployment(metadata, account_name, values))
     return objects
 
 
@@ -77,11 +78,16 @@ def _settings(values: Object) -> Object:
     }
 
 
-def _deployment(metadata: Object, service_account: str, chart_version: str, values: Object) -> Object:
+def _image(image: Object) -> str:
+    tag = image.get("tag") or f"alpine-v{app_version()}"
+    return f"{image.get('registry') or _REGISTRY}/{image.get('image') or _IMAGE}:{tag}"
+
+
+def _deployment(metadata: Object, service_account: str, values: Object) -> Object:
     name = metadata["name"]
     container = {
         "name": name,
-        "image": _IMAGE.format(version=app_version(chart_version)),
+        "image": _image(values.get("image") or {}),
         "env": [
             {"name": "CI_SERVER_URL", "value": str(values.get("gitlabUrl", ""))},
             {"name": "RUNNER_EXECUTOR", "value": (values.get("runners") or {}).get("executor", "kubernetes")},

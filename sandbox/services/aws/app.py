@@ -15,7 +15,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.test import create_environ, run_wsgi_app
 from werkzeug.wrappers import Request, Response
 
-from sandbox.services.aws import autoscaling, eks
+from sandbox.services.aws import autoscaling, ecr, eks, limits
 from sandbox.services.aws.journal import Entry, Journal
 from sandbox.services.aws.repeatable import repeatable
 
@@ -32,12 +32,15 @@ def create_app(directory: Path) -> "AwsApplication":
     One a process: moto's state is global. Raises ValueError if the journal is damaged.
     """
     autoscaling.extend_moto()
+    ecr.extend_moto()
     eks.extend_moto()
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # those that AWS itself offers, for attaching
     # What nobody here uses and each start would pay for: machine images, and IAM in AWS's other partitions.
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     moto.iam.models.PARTITION_NAMES = ["aws"]  # type: ignore[attr-defined] # moto imported it from elsewhere
-    return AwsApplication(Journal(directory / "aws" / "journal.jsonl"))
+    application = AwsApplication(Journal(directory / "aws" / "journal.jsonl"))
+    limits.enforce()  # not before the journal is repeated: what was accepted once stays
+    return application
 
 
 class AwsApplication:

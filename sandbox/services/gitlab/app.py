@@ -11,7 +11,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
-from sandbox.services.gitlab import files, git_http, jobs, merge_requests, projects, runners, seed, variables
+from sandbox.services.gitlab import files, git_http, jobs, limits, merge_requests, projects, runners, seed, variables
 from sandbox.services.gitlab.errors import ApiError, unauthorized
 from sandbox.services.gitlab.store import Store
 
@@ -28,6 +28,7 @@ def create_app(directory: Path, base_url: str) -> Flask:
     seed.seed(store)
 
     app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = limits.REQUEST_BYTES
     app.url_map.converters["encoded"] = _EncodedConverter
     app.wsgi_app = _KeepEncodedSlashes(app.wsgi_app)  # type: ignore[method-assign]
     for blueprint in (

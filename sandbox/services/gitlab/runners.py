@@ -8,6 +8,7 @@ import secrets
 
 from flask import Blueprint, Response, jsonify, request
 
+from sandbox.services.gitlab import limits
 from sandbox.services.gitlab.errors import ApiError, bad_parameters, bad_request, invalid
 from sandbox.services.gitlab.paging import paged
 from sandbox.services.gitlab.parameters import Parameters
@@ -15,8 +16,6 @@ from sandbox.services.gitlab.store import Record, Store, next_id, now
 
 _TYPES = ("instance_type", "group_type", "project_type")
 _ACCESS_LEVELS = ("not_protected", "ref_protected")
-_SHORTEST_TIMEOUT = 600
-_LONGEST_NOTE = 1024
 _EDITABLE = (
     "description",
     "maintenance_note",
@@ -146,14 +145,18 @@ def _settings(parameters: Parameters, runner: Record) -> Record:
 
 
 def _problems(settings: Record) -> dict[str, list[str]]:
-    problems = {}
-    if settings["maximum_timeout"] is not None and settings["maximum_timeout"] < _SHORTEST_TIMEOUT:
+    problems = {
+        "description": limits.too_long(settings["description"], limits.RUNNER_DESCRIPTION),
+        "maintenance_note": limits.too_long(settings["maintenance_note"], limits.RUNNER_MAINTENANCE_NOTE),
+    }
+    shortest = limits.RUNNER_SHORTEST_TIMEOUT
+    if settings["maximum_timeout"] is not None and settings["maximum_timeout"] < shortest:
         problems["maximum_timeout"] = ["needs to be at least 10 minutes"]
     if not settings["tag_list"] and not settings["run_untagged"]:
         problems["tags_list"] = ["can not be empty when runner is not allowed to pick untagged jobs"]
-    if len(settings["maintenance_note"]) > _LONGEST_NOTE:
-        problems["maintenance_note"] = [f"is too long (maximum is {_LONGEST_NOTE} characters)"]
-    return problems
+    if len(settings["tag_list"]) > limits.RUNNER_TAGS:
+        problems["tags_list"] = [f"Too many tags specified. Please limit the number of tags to {limits.RUNNER_TAGS}"]
+    return {name: found for name, found in problems.items() if found}
 
 
 def _summary(runner: Record) -> Record:

@@ -8,6 +8,7 @@ import re
 
 from flask import Blueprint, Response, jsonify, request
 
+from sandbox.services.gitlab import limits
 from sandbox.services.gitlab.errors import ApiError, invalid, not_found
 from sandbox.services.gitlab.paging import paged
 from sandbox.services.gitlab.parameters import Parameters
@@ -16,8 +17,6 @@ from sandbox.services.gitlab.store import Record, Store
 _KEY = re.compile(r"[a-zA-Z0-9_]+")
 _MASKABLE = re.compile(r"[a-zA-Z0-9_+=/@:.~-]{8,}")
 _MASKABLE_RAW = re.compile(r"\S{8,}")  # a value in which nothing is expanded may hold any character but white space
-_LONGEST_KEY = 255
-_LONGEST_VALUE = 10_000
 _VISIBILITY_IS_FIXED = "The visibility setting cannot be changed for masked and hidden variables."
 
 
@@ -135,14 +134,15 @@ def _problems(variable: Record) -> dict[str, list[str]]:
         problems["key"] = ["can't be blank"]
     elif not _KEY.fullmatch(variable["key"]):
         problems["key"] = ["can contain only letters, digits and '_'."]
-    elif len(variable["key"]) > _LONGEST_KEY:
-        problems["key"] = [f"is too long (maximum is {_LONGEST_KEY} characters)"]
+    else:
+        problems["key"] = limits.too_long(variable["key"], limits.VARIABLE_KEY)
     maskable = _MASKABLE_RAW if variable["raw"] else _MASKABLE
     if variable["masked"] and not maskable.fullmatch(variable["value"]):
         problems["value"] = ["is invalid"]
-    elif len(variable["value"]) > _LONGEST_VALUE:
-        problems["value"] = [f"is too long (maximum is {_LONGEST_VALUE} characters)"]
-    return problems
+    else:
+        problems["value"] = limits.too_long(variable["value"], limits.VARIABLE_VALUE)
+    problems["description"] = limits.too_long(variable["description"] or "", limits.VARIABLE_DESCRIPTION)
+    return {name: found for name, found in problems.items() if found}
 
 
 def _entity(variable: Record) -> Record:

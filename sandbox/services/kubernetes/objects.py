@@ -4,24 +4,18 @@ Source: https://kubernetes.io/docs/reference/using-api/api-concepts/
 """
 
 import base64
-import binascii
 import re
 import uuid
 from datetime import datetime, timezone
 from typing import Any
 
+from sandbox.services.kubernetes import limits
 from sandbox.services.kubernetes.errors import bad_request, conflict, invalid
 from sandbox.services.kubernetes.kinds import Kind
 
 Object = dict[str, Any]
 
 _COMMON_FIELDS = frozenset({"apiVersion", "kind", "metadata", "status"})
-# Names of most objects are DNS subdomains; those of namespaces, DNS labels.
-# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
-_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
-_LONGEST_LABEL = 63
-_LONGEST_SUBDOMAIN = 253
 
 
 def checked(kind: Kind, body: Any, *, namespace: str | None, name: str | None = None) -> Object:
@@ -47,7 +41,7 @@ def checked(kind: Kind, body: Any, *, namespace: str | None, name: str | None = 
     metadata = {**metadata, **({"name": name} if name else {}), **({"namespace": namespace} if namespace else {})}
     checked_object = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": metadata}
     checked_object |= {field: value for field, value in body.items() if field in kind.fields and value is not None}
-    causes = [*_name_causes(kind, metadata), *_secret_causes(kind, checked_object), *_text_causes(metadata)]
+    causes = limits.causes(kind, checked_object)
     if causes:
         raise invalid(kind.name, str(metadata.get("name", "")), causes)
     return _with_defaults(kind, checked_object)
@@ -113,58 +107,6 @@ def matches(labels: dict[str, str], selector: str) -> bool:
         key, operator, value = found.groups()
         if (labels.get(key) == value) == (operator == "!="):
             return False
-    return True
-
-
-def _name_causes(kind: Kind, metadata: Object) -> list[str]:
-    name = metadata.get("name")
-    if not name:
-        if metadata.get("generateName"):
-            return ["metadata.generateName: Forbidden: the sandbox's Kubernetes does not generate names; give a name"]
-        return ["metadata.name: Required value: name or generateName is required"]
-    pattern, longest = (_LABEL, _LONGEST_LABEL) if kind.name == "Namespace" else (_SUBDOMAIN, _LONGEST_SUBDOMAIN)
-    if not re.fullmatch(pattern, str(name)):
-        return [
-            f'metadata.name: Invalid value: "{name}": a lowercase RFC 1123 name must consist of lower case '
-            "alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"
-        ]
-    if len(name) > longest:
-        return [f'metadata.name: Invalid value: "{name}": must be no more than {longest} characters']
-    return []
-
-
-def _text_causes(metadata: Object) -> list[str]:
-    return [
-        f"metadata.{field}[{key}]: Invalid value: must be a string"
-        for field in ("labels", "annotations")
-        for key, value in (metadata.get(field) or {}).items()
-        if not isinstance(value, str)
-    ]
-
-
-def _secret_causes(kind: Kind, body: Object) -> list[str]:
-    if kind.name not in ("Secret", "ConfigMap"):
-        return []
-    causes = [
-        f"{field}[{key}]: Invalid value: must be a string"
-        for field in ("data", "stringData", "binaryData")
-        for key, value in (body.get(field) or {}).items()
-        if not isinstance(value, str)
-    ]
-    if causes or kind.name != "Secret":
-        return causes
-    return [
-        f"data[{key}]: Invalid value: illegal base64 data"
-        for key, value in (body.get("data") or {}).items()
-        if not _is_base64(value)
-    ]
-
-
-def _is_base64(text: str) -> bool:
-    try:
-        base64.b64decode(text, validate=True)
-    except binascii.Error:
-        return False
     return True
 
 

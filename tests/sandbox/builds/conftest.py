@@ -64,11 +64,11 @@ class Yard:
         return self.run(self.check_out(project, event), by_hand)
 
     def tags(self, project: ImageProject, image: str = "app") -> set[str]:
-        """The tags of an image's repository."""
-        try:
-            return set(self.around.images.read(f"{project.path}/{image}/tags/list")["tags"] or [])
-        except LookupError:
-            return set()
+        """The tags of an image's repository, as ECR's API lists them."""
+        pages = (
+            self.company.client("ecr").get_paginator("list_images").paginate(repositoryName=f"{project.path}/{image}")
+        )
+        return {each["imageTag"] for page in pages for each in page["imageIds"] if "imageTag" in each}
 
 
 def on_branch(branch: str, trigger: Trigger = Trigger.SCHEDULE) -> Event:

@@ -8,13 +8,13 @@ import pytest
 from rich.console import Console
 
 from sandbox.builds import command, tools
-from sandbox.builds.ecr import is_immutable
 from sandbox.builds.events import Event, Trigger
 from sandbox.builds.parts import MissingPartsError, require
 from sandbox.builds.progress import Progress
 from sandbox.builds.rights import allows
 from sandbox.builds.runner import due
 from sandbox.endpoints import Endpoints
+from sandbox.services.aws.ecr import is_immutable
 
 REPOSITORY = "arn:aws:ecr:ap-east-1:123456789012:repository/platform/images/web"
 

@@ -8,6 +8,7 @@ import pytest
 
 from sandbox.values import UNKNOWN, Properties
 from tests.sandbox.conftest import AwsClient
+from tests.sandbox.manifests import image
 from tests.sandbox.provider_client import ProviderClient, details
 from tests.sandbox.providers_aws.conftest import Unique
 from tests.sandbox.providers_aws.managed import Managed
@@ -329,3 +330,22 @@ def test_a_scaling_groups_tag_goes_with_its_group(client: ProviderClient, aws: A
 def test_what_pulumi_knows_and_the_sandbox_does_not_is_refused_by_name(client: ProviderClient) -> None:
     _, failures = client.check(ROLE, "role", {"assumeRolePolicy": "{}", "inlinePolicies": []})
     assert "no property 'inlinePolicies' of aws:iam/role:Role" in failures["inlinePolicies"]
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_repository_with_images_is_not_deleted_without_force(
+    client: ProviderClient, unique: Unique, aws: AwsClient, force: bool
+) -> None:
+    repository = Managed(client, REPOSITORY, "web")
+    repository.create({"name": unique("kept"), "forceDelete": force})
+    aws("ecr").put_image(repositoryName=repository.id, imageManifest=image(), imageTag="latest")
+    if force:
+        repository.delete()
+        return
+    with pytest.raises(grpc.RpcError) as refused:
+        repository.delete()
+    message = str(refused.value)
+    assert f"ECR Repository ({repository.id}) not empty, consider using force_delete" in message
+    assert "RepositoryNotEmptyException" in message
+    assert "cannot be deleted because it still contains images" in message
+    assert repository.refresh()

@@ -95,6 +95,25 @@ def test_a_new_message_alone_makes_no_commit(engine: ProviderClient, cloud: gitl
     assert cloud.projects.get(1).commits.get("master").id == outputs["commitId"]
 
 
+def test_commits_of_other_files_are_no_change_of_a_file(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
+    included, moved = {**PIPELINE, "filePath": "ci/arm64.yml"}, {**PIPELINE, "filePath": "ci/images.yml"}
+    included_id, included_outputs = engine.create(FILE, "included", included)
+    old_id, old_outputs = engine.create(FILE, "pipeline", PIPELINE)
+    assert list(engine.diff(FILE, "pipeline", PIPELINE, moved, outputs=old_outputs).replaces) == ["filePath"]
+    moved_id, moved_outputs = engine.create(FILE, "pipeline", moved)
+    engine.delete(FILE, "pipeline", old_id, old_outputs)
+
+    head = cloud.projects.get(1).branches.get("master").commit["id"]
+    states = [("included", included_id, included_outputs, included), ("pipeline", moved_id, moved_outputs, moved)]
+    for name, resource_id, outputs, inputs in states:
+        # GitLab's commit_id is the branch's newest commit; last_commit_id is the newest one that touched the file.
+        assert not details(engine.diff(FILE, name, inputs, inputs, outputs=outputs)), f"{name} changes with its branch"
+        _, live, live_inputs = engine.read(FILE, name, resource_id, outputs, inputs)
+        assert live == {**outputs, "commitId": head}
+        assert live_inputs == inputs
+        assert not details(engine.diff(FILE, name, live_inputs, inputs, outputs=live)), f"a refresh changes {name}"
+
+
 def test_a_deleted_file_is_gone_and_deleting_it_again_is_no_error(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
     resource_id, outputs = engine.create(FILE, "pipeline", PIPELINE)
     engine.delete(FILE, "pipeline", resource_id, outputs)

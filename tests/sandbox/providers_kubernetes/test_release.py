@@ -8,8 +8,10 @@ from typing import Any
 import grpc
 import pytest
 
+from sandbox.providers.kubernetes import runner_chart
 from sandbox.providers.kubernetes.cluster import Cluster
 from sandbox.values import UNKNOWN, Properties
+from stacks.versions import RUNNER_CHART_VERSION
 from tests.sandbox.provider_client import ProviderClient, details
 
 RELEASE = "kubernetes:helm.sh/v3:Release"
@@ -203,6 +205,14 @@ def test_the_name_of_a_release_is_used_once(engine: ProviderClient) -> None:
         engine.create(RELEASE, "manager", checked(engine))
 
 
+@pytest.mark.usefixtures("token")
+def test_the_name_of_a_release_has_at_most_53_characters(engine: ProviderClient) -> None:
+    for wrong in ("r" * 54, "Arm64", "arm_64"):
+        with pytest.raises(grpc.RpcError, match="the length must not be longer than 53"):
+            engine.create(RELEASE, "manager", checked(engine, name=wrong))
+    assert engine.create(RELEASE, "manager", checked(engine, name="r" * 53))[0] == f"builds/{'r' * 53}"
+
+
 def test_a_release_can_make_its_namespace(engine: ProviderClient, cluster: Cluster) -> None:
     inputs = checked(engine, namespace="fresh", createNamespace=True, skipAwait=True)
     engine.create(RELEASE, "manager", inputs)
@@ -277,6 +287,7 @@ def test_escaped_braces_reach_the_manager_as_they_were_meant(engine: ProviderCli
         ({"chart": "nginx"}, "chart"),
         ({"version": None}, "version"),
         ({"version": ">=0.86"}, "version"),
+        ({"version": "0.86.1"}, "version"),
         ({"repositoryOpts": {"repo": "https://example.com"}}, "repositoryOpts.repo"),
         ({"repositoryOpts": None}, "repositoryOpts.repo"),
         ({"postrender": "sed"}, "postrender"),
@@ -285,3 +296,20 @@ def test_escaped_braces_reach_the_manager_as_they_were_meant(engine: ProviderCli
 )
 def test_a_wrong_release_fails_the_preview(engine: ProviderClient, inputs: Properties, path: str) -> None:
     assert list(failures(engine, **inputs)) == [path]
+
+
+def test_the_values_are_those_of_the_chart_that_the_platform_pins() -> None:
+    assert runner_chart.version() == RUNNER_CHART_VERSION, "a preview here would prove nothing about production's chart"
+
+
+@pytest.mark.usefixtures("token")
+def test_the_manager_runs_the_image_that_the_values_name(engine: ProviderClient, cluster: Cluster) -> None:
+    path = "/apis/apps/v1/namespaces/builds/deployments/arm64-gitlab-runner"
+    inputs = checked(engine)
+    resource_id, outputs = engine.create(RELEASE, "manager", inputs)
+    [container] = cluster.request("GET", path)["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.gitlab.com/gitlab-org/gitlab-runner:alpine-v18.9.0"
+    new = checked(engine, values={**VALUES, "image": {"tag": "alpine-v19.2.3"}})
+    engine.update(RELEASE, "manager", resource_id, outputs=outputs, old_inputs=inputs, inputs=new)
+    [container] = cluster.request("GET", path)["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.gitlab.com/gitlab-org/gitlab-runner:alpine-v19.2.3"

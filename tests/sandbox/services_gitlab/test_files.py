@@ -1,10 +1,12 @@
 """A published pipeline is a commit that can be cloned."""
 
+import http.client
 import subprocess
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import gitlab
 import pytest
@@ -88,6 +90,17 @@ def test_a_wrong_new_file_is_refused_in_gitlabs_words(project: Any, wrong: dict[
         commit(project, **{"path": wrong.pop("file_path", "new.txt"), **wrong})
     assert refused.value.response_code == 400
     assert project.branches.get("master").commit["id"] == before, "a refused request moved the branch"
+
+
+def test_a_request_that_is_too_large_is_refused_unread(client: gitlab.Gitlab, url: str) -> None:
+    headers = {"PRIVATE-TOKEN": str(client.private_token), "Content-Type": "application/json"}
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=10)
+    connection.putrequest("POST", "/api/v4/projects/1/repository/files/large")
+    for name, value in {**headers, "Content-Length": str(300 * 1024 * 1024 + 1)}.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
 
 
 def test_an_update_of_a_missing_file_is_refused(project: Any) -> None:

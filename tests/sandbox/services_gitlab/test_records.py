@@ -89,6 +89,9 @@ def test_a_runners_token_is_shown_once(client: gitlab.Gitlab, tmp_path: Path) ->
         ({"maximum_timeout": 599}, "Maximum timeout needs to be at least 10 minutes"),
         ({"run_untagged": False}, "Tags list can not be empty when runner is not allowed to pick untagged jobs"),
         ({"access_level": "secret"}, "access_level does not have a valid value"),
+        ({"description": "d" * 1025}, "Description is too long .maximum is 1024 characters"),
+        ({"maintenance_note": "n" * 1025}, "Maintenance note is too long .maximum is 1024 characters"),
+        ({"tag_list": [f"tag-{number}" for number in range(51)]}, "Please limit the number of tags to 50"),
     ],
 )
 def test_a_wrong_runner_is_refused(client: gitlab.Gitlab, wrong: dict[str, object], message: str) -> None:
@@ -136,12 +139,23 @@ def test_a_variable_lives_and_dies(client: gitlab.Gitlab, owner: str) -> None:
         ({"key": "A", "value": "has a space", "masked": True, "raw": True}, "is invalid"),
         ({"key": "A", "value": "half $expanded", "masked": True}, "is invalid"),
         ({"key": "A", "value": "x", "variable_type": "secret"}, "variable_type does not have a valid value"),
-        ({"key": "A", "value": "x" * 10_001}, "is too long"),
+        ({"key": "A", "value": "x" * 10_001}, "maximum is 10000 characters"),
+        ({"key": "A" * 256, "value": "x"}, "maximum is 255 characters"),
+        ({"key": "A", "value": "x", "description": "d" * 256}, "maximum is 255 characters"),
     ],
 )
 def test_a_wrong_variable_is_refused(client: gitlab.Gitlab, variable: dict[str, object], message: str) -> None:
     with pytest.raises(gitlab.GitlabCreateError, match=message):
         client.projects.get(1).variables.create(variable)
+
+
+def test_the_longest_variable_and_runner_are_accepted(client: gitlab.Gitlab) -> None:
+    variable = {"key": "A" * 255, "value": "x" * 10_000, "description": "d" * 255}
+    assert client.projects.get(1).variables.create(variable).key == "A" * 255
+    runner = {"description": "d" * 1024, "tag_list": [f"tag-{number}" for number in range(50)]}
+    created = client.http_post("/user/runners", post_data={"runner_type": "instance_type", **runner})
+    assert isinstance(created, dict)
+    assert len(client.runners.get(created["id"]).tag_list) == 50
 
 
 def test_variables_of_one_key_are_told_apart_by_their_scope(client: gitlab.Gitlab) -> None:
