@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
+
+import pytest
 
 from stacks.quantities import GIBIBYTE, Quantity
 from stacks.settings import Nodes
@@ -20,6 +23,7 @@ INSTANCE_TYPES = {
         vcpus=16, memory_mib=65536, architectures=("x86_64",), network_interfaces=8, addresses_per_interface=30
     ),
 }
+NODES = Nodes.model_validate({"instance-types": ["m7g.large"]})
 SEED = {
     "cpu": {"request": "6", "limit": "8"},
     "memory": {"request": "13Gi", "limit": "15Gi"},
@@ -33,6 +37,52 @@ def test_allocatable_resources_are_without_what_eks_reserves() -> None:
     assert str(node.cpu) == "15.8900", "6 % of a core, 1 % of a second, 0.5 % of two, 0.25 % of twelve"
     assert Quantity("56Gi").value < node.memory < Quantity("57Gi").value
     assert node.ephemeral_storage == Quantity("179Gi").value, "kubelet keeps a tenth free, and 1Gi is reserved"
+
+
+@pytest.mark.parametrize(
+    ("vcpus", "cpu"), [(1, "0.94"), (2, "1.93"), (3, "2.925"), (4, "3.92"), (5, "4.9175"), (16, "15.89")]
+)
+def test_reserved_cpu_follows_the_number_of_cores(vcpus: int, cpu: str) -> None:
+    assert allocatable(replace(INSTANCE_TYPES["m7g.large"], vcpus=vcpus), NODES).cpu == Decimal(cpu)
+
+
+def test_reserved_memory_follows_the_number_of_pods() -> None:
+    large = INSTANCE_TYPES["m7g.large"]
+    assert large.max_pods == 29
+    mebibytes = Decimal(8192) * Decimal("0.925") - 255 - 11 * 29 - 100
+    assert allocatable(large, NODES).memory == mebibytes * 1024**2
+
+
+def test_a_pod_may_fill_a_node_exactly() -> None:
+    node = Amounts(cpu=Decimal(2), memory=4 * GIBIBYTE, ephemeral_storage=50 * GIBIBYTE)
+    assert node.fit(node)
+    for field in ("cpu", "memory", "ephemeral_storage"):
+        assert not replace(node, **{field: getattr(node, field) + 1}).fit(node), f"{field} is not checked"
+
+
+def test_a_pod_without_a_request_requests_its_limit_and_its_helper_counts() -> None:
+    none: dict[str, Any] = {"cpu": {}, "memory": {}, "ephemeral-storage": {}}
+    stack = settings(
+        nodes={"arm64": {"instance-types": ["m7g.large"], "disk": "20Gi"}},
+        runners={
+            "defaults": {**none, "cpu": {"limit": "1500m"}, "memory": {"limit": "6Gi"}},
+            "helper": {
+                "cpu": {"request": "431m"},
+                "memory": {"limit": "2Gi"},
+                "ephemeral-storage": {"request": "30Gi"},
+            },
+        },
+    )
+    [problem] = check_fit(stack, INSTANCE_TYPES)
+    assert problem.path == "buildyard:runners.defaults"
+    assert problem.message == (
+        "a job with the default resources asks for 1.93 CPU, 8Gi of memory and 30Gi of ephemeral storage, "
+        "helper container included, and fits no arm64 node"
+    )
+    assert problem.hint == (
+        "The largest, m7g.large, has 1.93 CPU, 6.74Gi of memory and 17Gi of ephemeral storage allocatable. "
+        "Ask for less, or change the instance-types or disk of buildyard:nodes.arm64."
+    )
 
 
 def test_the_seeds_image_fits_the_default_nodes() -> None:
@@ -90,6 +140,8 @@ def test_an_instance_type_of_another_architecture_is_refused() -> None:
     stack = settings(nodes={"arm64": {"instance-types": ["m7g.4xlarge", "m7i.4xlarge"]}})
     (problem,) = check_fit(stack, INSTANCE_TYPES)
     assert problem.path == "buildyard:nodes.arm64.instance-types[1]"
+    assert problem.message == "m7i.4xlarge has x86_64 processors"
+    assert problem.hint == "Use instance types with arm64 processors."
 
 
 def test_an_image_of_one_architecture_must_fit_only_its_nodes() -> None:
