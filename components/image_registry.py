@@ -1,4 +1,4 @@
-"""Where images and their build caches are kept: one ECR repository an image."""
+"""The registry of images and build caches: one ECR repository per image."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from stacks.settings import Registry
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRegistryArgs:
-    """`repositories` maps each repository's name to the image in it, as its tag names that."""
+    """`repositories` maps each repository's name to its image, as in the repository's AWS tag."""
 
     repositories: Mapping[str, str]
     registry: Registry
@@ -23,7 +23,7 @@ class ImageRegistryArgs:
 
 
 class ImageRegistry(pulumi.ComponentResource):
-    """The repositories of a stack, by name, and what each forgets with time."""
+    """The repositories of a stack, by name, and their lifecycle policies."""
 
     repositories: Mapping[str, aws.ecr.Repository]
     urls: Mapping[str, pulumi.Output[str]]

@@ -1,4 +1,4 @@
-"""What is wired to what: settings and lookups go in, components and the stack's outputs come out."""
+"""The wiring of all components: from settings and lookups to resources and the stack's outputs."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,7 @@ SERVICE_ACCOUNT = "builds"
 def deploy(load: Callable[[], Settings]) -> None:
     """Declare the stack whose settings `load` reads, and export its outputs.
 
-    Wrong settings end the program before the first resource, with all problems in one message.
+    Wrong settings end the program before the first resource. The message contains all problems.
     """
     stack = pulumi.get_stack()
     source = file_name(stack)
@@ -54,7 +54,7 @@ Pipelines = Mapping[str, Sequence[PipelineFile]]
 def generate_pipelines(settings: Settings, registry_host: str, *, source: str) -> Pipelines:
     """The pipelines of all projects.
 
-    Raises `SettingsError` with all that GitLab would not take, of any project.
+    Raises `SettingsError` with everything that GitLab would refuse, of all projects.
     """
     pipelines: dict[str, Sequence[PipelineFile]] = {}
     problems: list[Problem] = []
@@ -78,10 +78,10 @@ class PlatformArgs:
 
 
 class Platform(pulumi.ComponentResource):
-    """All that one stack has."""
+    """All resources of one stack."""
 
     outputs: Mapping[str, Any]
-    """What CI reads, under names that stay."""
+    """The stack's outputs. CI reads them, so their names do not change."""
 
     def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("buildyard:components:Platform", name, {}, opts)
@@ -116,7 +116,7 @@ class Platform(pulumi.ComponentResource):
 
     @property
     def _images(self) -> dict[str, str]:
-        """The images that builds push: each repository's name, and the image as its tag names it."""
+        """The images that builds push: each repository's name, and its image as in its AWS tag."""
         return {
             self._settings.repository_of(project, image): f"{project.path}/{image.name}"
             for project in self._settings.projects
@@ -154,7 +154,7 @@ class Platform(pulumi.ComponentResource):
             oidc_provider_arn=cluster.oidc_provider_arn,
             namespace=self._namespace,
             service_account=SERVICE_ACCOUNT,
-            # Not the builder's: who builds an image must not be able to change what every other build runs in.
+            # Without the builder's: a build must not be able to change the image that all other builds run in.
             repository_arns=[self._args.lookups.account.repository_arn(name) for name in self._images],
             tags=self._tags,
         )
@@ -190,13 +190,13 @@ class Platform(pulumi.ComponentResource):
                 certificate_authority=cluster.certificate_authority,
                 region=self._args.lookups.account.region,
             ),
-            # The same cluster, whatever its endpoint: a changed kubeconfig must not replace all that is in it.
+            # It identifies the cluster if its endpoint changes: a new kubeconfig must not replace everything in it.
             cluster_identifier=cluster.arn,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
     def _publish_pipeline(self, project: Project) -> dict[str, str]:
-        """Publish one project's pipeline; gives what the outputs say of it."""
+        """Publish one project's pipeline, and return its part of the outputs."""
         files = self._args.pipelines[project.path]
         args = PublishedPipelineArgs(
             stack=self._args.stack,

@@ -39,17 +39,20 @@ def read_values(stack: str) -> Mapping[str, Any]:
     file = DIRECTORY / f"Pulumi.{stack}.yaml"
     if not file.exists():
         known = [path.name.split(".")[1] for path in DIRECTORY.glob("Pulumi.*.yaml")]
-        raise SettingsError(
-            [Problem(path=file_name(stack), message="the file does not exist", hint=nearest(stack, known))],
-            source=file_name(stack),
-        )
+        raise _error(stack, "the file does not exist", nearest(stack, known))
     try:
-        return dict((yaml.safe_load(file.read_text()) or {}).get("config") or {})
-    except (yaml.YAMLError, AttributeError) as error:
-        problem = Problem(
-            path=file_name(stack), message=f"is not a YAML mapping: {error}", hint="Fix the file's syntax."
-        )
-        raise SettingsError([problem], source=file_name(stack)) from None
+        content = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        raise _error(stack, f"is not YAML: {error}", "Fix the file's syntax.") from None
+    values = content.get("config") if isinstance(content, Mapping) else content
+    if not isinstance(values, Mapping | None):
+        raise _error(stack, "is not a mapping, or its `config` is not", "Use `config:`, with the settings as its keys.")
+    return values or {}
+
+
+def _error(stack: str, message: str, hint: str) -> SettingsError:
+    source = file_name(stack)
+    return SettingsError([Problem(path=source, message=message, hint=hint)], source=source)
 
 
 def _own(keys: Iterable[str]) -> list[str]:

@@ -290,7 +290,7 @@ class Settings(Model):
     runners: Runners = Runners()
     """The GitLab runners: who may use them, and the defaults and ceilings of their jobs' resources."""
     registry: Registry = Registry()
-    """The ECR registry: the account, repository names, encryption and how long images are kept."""
+    """The ECR registry: the account, repository names, encryption, and how long caches are kept."""
     identity: Identity = Identity.POD_IDENTITY
     """How a build pod assumes its IAM role: pod-identity or irsa."""
     projects: Annotated[tuple[Project, ...], Field(min_length=1)]

@@ -92,7 +92,7 @@ def check_fit(settings: Settings, instance_types: Mapping[str, InstanceType]) ->
                 yield Problem(
                     path=f"{key}[{position}]",
                     message=f"{name} has {' and '.join(processors)} processors",
-                    hint=f"Name instance types with {architecture.instance_architecture} processors.",
+                    hint=f"Use instance types with {architecture.instance_architecture} processors.",
                 )
         by_type = {name: allocatable(instance_types[name], nodes) for name in nodes.instance_types}
         yield from _default_fit(settings, architecture, by_type)

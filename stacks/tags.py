@@ -1,4 +1,4 @@
-"""The tags of images and build caches: the only place that knows their names.
+"""The tags of images and build caches. No other module knows their names.
 
 The published scripts get these names as values. Components make the repositories' tag filter and lifecycle policy of
 them. A different prefix leaves the old caches behind: nothing reads them, and the new lifecycle policy keeps them.

@@ -23,6 +23,7 @@ from sandbox.builds.pod_identity import find_service_account
 from sandbox.builds.worker import Worker
 from sandbox.endpoints import REGION, read_endpoints
 from sandbox.scratch import ScratchProject, scratch_project
+from stacks.names import default_namespace
 from stacks.parsing import parse
 
 _PROJECT, _BRANCH, _CONTEXT = "platform/images", "master", "measured"
@@ -121,7 +122,7 @@ def open_environment(images: Sequence[str]) -> Iterator[Environment]:
         directory.chmod(0o755)  # the worker must be able to enter it
         worker = require(directory)
         endpoints = _deploy(project, config)
-        account = find_service_account("ci", "buildyard-sandbox", aws=endpoints.aws, region=REGION)
+        account = find_service_account("ci", default_namespace("sandbox"), aws=endpoints.aws, region=REGION)
         if account is None:
             raise RuntimeError("the deployed stack gives its build pods no role")
         with build_environment(

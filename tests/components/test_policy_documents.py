@@ -1,4 +1,4 @@
-"""IAM and ECR policies, read as dictionaries."""
+"""IAM and ECR policies, as dictionaries."""
 
 import json
 
@@ -12,9 +12,9 @@ PROVIDER = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.ap-east-1.amazonaws
 def test_builds_push_to_the_given_repositories_and_no_others() -> None:
     [document] = policy_documents.push(REPOSITORIES)
     log_in, push = document["Statement"]
-    assert push["Resource"] == sorted(REPOSITORIES), "a build could overwrite images that are not the stack's"
+    assert push["Resource"] == sorted(REPOSITORIES), "a build could overwrite images of another stack"
     assert log_in == {"Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"}, (
-        "only the registry's token may be asked for without a repository"
+        "only the registry's token needs access to all resources"
     )
 
 
@@ -22,13 +22,15 @@ def test_builds_cannot_delete_images_or_change_repositories() -> None:
     [document] = policy_documents.push(REPOSITORIES)
     _, push = document["Statement"]
     forbidden = [action for action in push["Action"] if "*" in action or "Delete" in action or "Policy" in action]
-    assert not forbidden, "a build could destroy or open the repositories that it pushes to"
+    assert not forbidden, "a build could delete its repositories, or give others access to them"
 
 
-def test_more_repositories_than_a_policy_holds_get_more_policies() -> None:
+def test_more_repositories_than_fit_into_a_policy_get_more_policies() -> None:
     arns = [f"arn:aws:ecr:ap-east-1:123456789012:repository/platform/images/service-{n:04}" for n in range(500)]
     documents = policy_documents.push(arns)
-    assert [arn for each in documents for arn in each["Statement"][1]["Resource"]] == arns, "each once"
+    assert [arn for each in documents for arn in each["Statement"][1]["Resource"]] == arns, (
+        "each repository exactly once"
+    )
     for document in documents:
         assert len(json.dumps(document, separators=(",", ":"))) <= 6144, "IAM would refuse it"
     assert len(documents) <= policy_documents.MAX_ROLE_POLICIES
@@ -44,7 +46,7 @@ def test_pod_identity_gives_the_role_to_one_service_account_of_one_cluster() -> 
         "aws:RequestTag/eks-cluster-arn": "arn:cluster",
         "aws:RequestTag/kubernetes-namespace": "ns",
         "aws:RequestTag/kubernetes-service-account": "builds",
-    }, "another association in the account could hand the role to other pods"
+    }, "another association in the account could give the role to other pods"
 
 
 def test_irsa_gives_the_role_to_one_service_account_and_audience() -> None:

@@ -1,4 +1,4 @@
-"""What must hold between a stack's settings."""
+"""Checks that concern several keys of a stack's settings."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_an_image_above_a_ceiling_is_refused(resource: str, bounds: dict[str, st
     assert f"buildyard:runners.ceilings.{resource}" in found[f"{IMAGE}.resources.{resource}.{bound}"].hint
 
 
-def test_a_limit_at_the_ceiling_is_taken_however_it_is_written() -> None:
+def test_a_limit_at_the_ceiling_is_accepted_in_every_notation() -> None:
     resources = {"cpu": {"limit": "8000m"}, "memory": {"limit": "15360Mi"}}
     settings(projects=[project({"name": "a", "resources": resources})])
 
@@ -45,11 +45,11 @@ def test_a_ceiling_below_the_defaults_is_refused() -> None:
     assert "buildyard:runners.ceilings.memory" in problems(runners={"ceilings": {"memory": "2Gi"}})
 
 
-def test_two_images_of_one_name_are_one_problem() -> None:
+def test_two_images_with_one_name_are_one_problem() -> None:
     assert list(problems(projects=[project({"name": "a"}, {"name": "a"})])) == ["buildyard:projects[0].images[1].name"]
 
 
-def test_two_images_of_one_repository_are_refused_across_projects() -> None:
+def test_two_images_with_one_repository_are_refused_across_projects() -> None:
     other = project({"name": "b", "repository": "platform/images/a"}, path="platform/other")
     found = problems(projects=[project({"name": "a"}), other])
     assert "projects[0].images[0]" in found["buildyard:projects[1].images[0].repository"].message
@@ -70,7 +70,7 @@ def test_an_image_cannot_depend_on_itself() -> None:
     assert "a -> a" in found["buildyard:projects[0].images"].message
 
 
-def test_an_unknown_dependency_is_answered_with_the_nearest_image() -> None:
+def test_the_hint_for_an_unknown_dependency_is_the_most_similar_image() -> None:
     found = problems(projects=[project({"name": "base"}, {"name": "web", "depends-on": ["bsae"]})])
     assert found["buildyard:projects[0].images[1].depends-on[0]"].hint == "Did you mean base?"
 
@@ -91,7 +91,9 @@ def test_an_architecture_without_nodes_is_refused() -> None:
 
 
 def test_runners_that_a_project_cannot_use_are_refused() -> None:
-    assert "buildyard:projects[0].path" in problems(runners={"group": "plat"}), "plat is no parent of platform/images"
+    assert "buildyard:projects[0].path" in problems(runners={"group": "plat"}), (
+        "plat is not a parent of platform/images"
+    )
     assert "buildyard:projects[0].path" in problems(runners={"project": "platform/other"})
     assert "buildyard:runners.project" in problems(runners={"group": "platform", "project": "platform/images"})
 
@@ -105,13 +107,13 @@ def test_a_timeout_beyond_the_runners_is_refused() -> None:
     assert f"{IMAGE}.timeout-minutes" in problems(projects=[project({"name": "a", "timeout-minutes": 500})])
 
 
-def test_credentials_that_jobs_clear_cannot_be_secrets() -> None:
+def test_credentials_that_jobs_unset_cannot_be_secrets() -> None:
     found = problems(projects=[project({"name": "a", "secrets": {"aws": "AWS_SECRET_ACCESS_KEY"}})])
     assert f"{IMAGE}.secrets.aws" in found
 
 
-def test_an_image_cannot_take_the_builders_repository() -> None:
+def test_an_image_cannot_use_the_builders_repository() -> None:
     images = [{"name": "a", "repository": "buildyard/builder"}]
     found = problems(projects=[project(*images)])
-    assert f"{IMAGE}.repository" in found, "its builds could change what all others run in"
+    assert f"{IMAGE}.repository" in found, "its builds could change the image of all other jobs"
     settings(runners={"builder-image": "registry.example.com/builder:1"}, projects=[project(*images)])

@@ -1,4 +1,4 @@
-"""One owner for the names of tags: the scripts, the tag filter and the lifecycle policy follow each rename."""
+"""The names of tags have one owner. Scripts, tag filter and lifecycle policy follow a rename."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ RENAMED = ("newest", "layers.")
 
 @dataclass(frozen=True, kw_only=True)
 class Names:
-    """The jobs and the resources that follow from one choice of names."""
+    """Names of tags, and the jobs and resources made of them."""
 
     latest: str
     cache_prefix: str
@@ -49,7 +49,7 @@ class Names:
 
 @pytest.fixture(params=[None, RENAMED], ids=["as they are", "renamed"])
 def names(request: pytest.FixtureRequest) -> Iterator[Names]:
-    """The names as they are, and renamed in their one place."""
+    """The names as they are, and renamed in `stacks/tags.py`."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param:
             patch.setattr(tags, "LATEST", request.param[0])
@@ -76,7 +76,7 @@ def test_a_builds_cache_can_be_overwritten_and_expires(names: Names, tmp_path: P
         assert names.expires(cache), "caches of deleted branches would stay for ever"
 
 
-def test_a_builds_platform_and_base_are_named_by_their_owners(names: Names, tmp_path: Path) -> None:
+def test_a_build_uses_the_platform_and_the_published_base(names: Names, tmp_path: Path) -> None:
     done = run(names.jobs["build-web:arm64"], tmp_path)
     assert "platform=linux/arm64" in done.options("--opt")
     assert any(each.endswith(f"/base:{names.latest}") for each in done.options("--opt")), (
@@ -100,14 +100,14 @@ def test_every_other_tag_is_immutable_and_stays(names: Names, tmp_path: Path, gi
     assert not names.expires(tag)
 
 
-def test_a_git_tag_cannot_take_a_name_of_the_pipelines_own(names: Names, tmp_path: Path) -> None:
+def test_a_git_tag_cannot_be_a_name_that_the_pipeline_uses(names: Names, tmp_path: Path) -> None:
     for tag in (names.latest, f"{names.cache_prefix}main"):
         done = run(names.jobs["container-get-tag"], tmp_path, CI_COMMIT_TAG=tag, CI_COMMIT_BRANCH="")
         assert done.status == 1, f"the Git tag {tag} would overwrite what builds keep there"
         assert f"{names.latest} and {names.cache_prefix}*" in done.output
 
 
-def test_a_manifest_job_moves_the_default_branchs_tag_alone(names: Names, tmp_path: Path) -> None:
+def test_a_manifest_job_moves_only_the_default_branchs_tag(names: Names, tmp_path: Path) -> None:
     job = jobs(files(projects=[project({"name": "web", "architectures": ["arm64"]})]))["build-web:manifest"]
     image = {"config": {"os": "linux", "architecture": "arm64"}}
     for folder in ("project/.buildyard", "record"):
