@@ -20,6 +20,14 @@ from sandbox.builds.errors import BuildError
 from sandbox.builds.gitlab_project import Checkout
 from sandbox.builds.worker import Worker
 
+SHELL = {"SHLVL": "1"}
+"""What keeps the Bash of a job from reading `~/.bashrc` and `/etc/bash.bashrc`, as on a runner.
+
+`gitlab-ci-local` gives it a socket for its standard input. Bash takes that for a login by rsh or ssh, and reads the
+files if no other shell started it.
+Source: https://www.gnu.org/software/bash/manual/html_node/Bash-Startup-Files.html
+"""
+
 _STATE = ".gitlab-ci-local"
 _VARIABLES = f"{_STATE}/variables.yml"
 
@@ -99,6 +107,7 @@ class Runner:
         temporary = self.worker.own(home / "tmp")
         return {
             **self.worker.environment,
+            **SHELL,
             **self.environment,
             "HOME": str(home),
             "TMPDIR": str(temporary),

