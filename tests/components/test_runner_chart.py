@@ -6,7 +6,7 @@ import pytest
 
 from components.labels import BUILDS
 from components.runner_chart import RULES, Manager, chart_values, escape_template
-from sandbox.providers.kubernetes.runner_chart import mistakes_in_values, rendered_config
+from sandbox.providers.kubernetes.runner_chart import problems_in_values, rendered_config
 from stacks.architecture import Architecture
 from stacks.versions import RUNNER_VERSION
 from tests.components.test_runner_config import text
@@ -23,7 +23,7 @@ MANAGER = Manager(
 
 
 def test_the_chart_knows_every_value_and_its_type() -> None:
-    assert not list(mistakes_in_values(chart_values(MANAGER))), "Helm would ignore the value without a word"
+    assert not list(problems_in_values(chart_values(MANAGER))), "Helm would ignore the value without a word"
 
 
 def test_the_manager_is_the_pinned_runner() -> None:

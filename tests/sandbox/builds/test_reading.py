@@ -12,7 +12,7 @@ from rich.console import Console
 
 from sandbox.builds import command, tools
 from sandbox.builds.events import Event, Trigger
-from sandbox.builds.parts import MissingPartsError, require
+from sandbox.builds.prerequisites import MissingPrerequisitesError, require
 from sandbox.builds.progress import Progress
 from sandbox.builds.rights import allows
 from sandbox.builds.runner import SHELL, due
@@ -131,7 +131,7 @@ def test_a_machine_without_a_part_is_told_which_and_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(tools, "SEARCH_PATH", str(tmp_path))
-    with pytest.raises(MissingPartsError) as raised:
+    with pytest.raises(MissingPrerequisitesError) as raised:
         require(tmp_path)
     message = str(raised.value)
     assert "newuidmap" in message
