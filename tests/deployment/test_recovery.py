@@ -137,6 +137,7 @@ def inventory(project: ScratchProject) -> Mapping[str, int]:
     iam, eks = cloud.aws("iam"), cloud.aws("eks")
     roles = [role["RoleName"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith("buildyard-")]
     files = cloud.gitlab("/projects/platform%2Fimages/repository/commits?path=.gitlab-ci.yml").json()
+    secrets = cloud.kubernetes("/api/v1/namespaces/buildyard-sandbox/secrets")
     return {
         "repositories": len(cloud.aws("ecr").describe_repositories()["repositories"]),
         "roles": len(roles),
@@ -148,7 +149,7 @@ def inventory(project: ScratchProject) -> Mapping[str, int]:
         "runners": len(cloud.gitlab("/runners/all").json()),
         "variables": len(cloud.gitlab("/projects/platform%2Fimages/variables").json()),
         "commits of the pipeline": len(files),
-        "secrets": len(cloud.kubernetes("/api/v1/namespaces/buildyard-sandbox/secrets")),
+        "secrets": sum(secret["type"] != "helm.sh/release.v1" for secret in secrets),
         "managers": len(cloud.kubernetes("/apis/apps/v1/namespaces/buildyard-sandbox/deployments")),
     }
 
