@@ -67,7 +67,11 @@ class Hosting:
         token = gitlab.access_token(self._directory)
         # Providers that have no configuration of their own find GitLab where GitLab's clients look.
         os.environ.update(GITLAB_BASE_URL=f"{urls['gitlab']}/api/v4/", GITLAB_TOKEN=token)
-        providers = (aws_provider.provider(urls["aws"]), gitlab_provider.provider(), kubernetes_provider.provider(urls["kubernetes"]))
+        providers = (
+            aws_provider.provider(urls["aws"]),
+            gitlab_provider.provider(),
+            kubernetes_provider.provider(urls["kubernetes"]),
+        )
         ports = {provider.name: self._serve_provider(provider) for provider in providers}
         endpoints = Endpoints(pid=os.getpid(), **urls, providers=ports, gitlab_token=token)
         self._remember_ports(sockets, ports)

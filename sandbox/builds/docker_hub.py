@@ -1,4 +1,4 @@
-"""Docker Hub as a build meets it: the base images that the sandbox has, for everybody to pull."""
+"""Docker Hub for builds: anybody may pull the sandbox's base images."""
 
 from collections.abc import Callable
 
@@ -8,11 +8,11 @@ from sandbox.builds.distribution import Distribution
 
 HOST = "registry-1.docker.io"
 PREFIX = "docker.io"
-"""Under which the registry keeps its images, apart from those that are pushed to ECR."""
+"""The repository prefix of its images, which keeps them apart from those of ECR."""
 
 
 def docker_hub(images: Distribution) -> Callable[[Request], Response]:
-    """Docker Hub in front of the registry that keeps its images."""
+    """The host: it answers from the registry that stores the images."""
 
     def answer(request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):

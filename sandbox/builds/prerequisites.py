@@ -1,4 +1,4 @@
-"""What real builds need of a machine, and the command that installs each of them."""
+"""The prerequisites of real builds, and the command that installs each of them."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -18,12 +18,12 @@ _NAMESPACES = (
 
 
 class MissingPrerequisitesError(BuildError):
-    """The machine cannot run builds; the message names what it lacks, and the commands that bring it."""
+    """The machine cannot run builds; the message names what is missing, and the commands that install it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prerequisite:
-    """Something that builds need: what it is for, and the command that brings it."""
+    """A prerequisite of builds: its purpose, and the command that installs it."""
 
     name: str
     purpose: str
@@ -60,7 +60,7 @@ def _missing(worker: Worker | None, directory: Path) -> Iterator[Prerequisite]:
         return
     yield from (each for each in _of_worker(worker, directory) if not each.present())
     if not programs:
-        # The second tries what the first makes sure of.
+        # The checks of `_namespaces` run the programs that are checked above.
         yield from (each for each in list(_namespaces(worker)) if not each.present())
 
 

@@ -26,7 +26,7 @@ from stacks.settings import Identity, Project, Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What came of a pipeline."""
+    """The result of a pipeline."""
 
     passed: bool
     jobs: Sequence[Job]
@@ -43,10 +43,10 @@ def build(
     manual: Sequence[str] = (),
     project: str | None = None,
 ) -> bool:
-    """Run a pipeline of a deployed stack in the sandbox, show it as it goes on, and what came of it.
+    """Run a pipeline of a deployed stack in the sandbox, and show its progress and its result.
 
     By default that is a schedule on the default branch, which builds every image of the stack's first project. Returns
-    whether all jobs passed. Raises `BuildError`, and `SettingsError` for a stack with mistakes.
+    whether all jobs passed. Raises `BuildError`, and `SettingsError` for wrong settings.
     """
     worker = require(directory)
     settings = config.read_file(stack)
@@ -70,7 +70,7 @@ def build(
 def run(
     environment: BuildEnvironment, checkout: Checkout, file: str, manual: Sequence[str], console: Console
 ) -> Result:
-    """Run the pipeline in a checkout's file, and look at what it left."""
+    """Run the pipeline in a checkout's file, and read its results."""
 
     def say(job: str, words: str) -> None:
         console.print(Text(f"{job:28} {words}", no_wrap=True, overflow="ellipsis"), soft_wrap=True)
@@ -95,7 +95,7 @@ def _project(settings: Settings, path: str | None) -> Project:
 
 
 def _service_account(endpoints: Endpoints, settings: Settings, stack: str) -> ServiceAccount:
-    """Whom the stack's build pods are run as."""
+    """The service account of the stack's build pods."""
     if settings.identity is not Identity.POD_IDENTITY:
         raise BuildError("Builds here need EKS Pod Identity: set buildyard:identity to pod-identity.")
     namespace = settings.runners.namespace or f"buildyard-{stack}"
@@ -107,7 +107,7 @@ def _service_account(endpoints: Endpoints, settings: Settings, stack: str) -> Se
 
 @contextmanager
 def _alone(place: Path) -> Iterator[Path]:
-    """A folder for builds, for one command at a time, without the last one's checkout."""
+    """Lock the folder of builds for one command, and remove the previous checkout."""
     with (place / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

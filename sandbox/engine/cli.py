@@ -151,7 +151,9 @@ class PulumiCli:
     @property
     def _environment(self) -> dict[str, str]:
         """Nothing of the user's own for AWS, GitLab and Pulumi, so that no real account and no other backend is in reach."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GITLAB_", "PULUMI_"))}
+        kept = {
+            name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GITLAB_", "PULUMI_"))
+        }
         return {
             **kept,
             **self.endpoints.environment(),

@@ -75,7 +75,9 @@ class _Search:
         for candidate, live in self._live(provider, kind, connection, inputs):
             if kind.told_once:
                 kind.delete(connection, candidate, {})
-                return Found(f"was made as {candidate}, and its secret is lost: it was deleted, and will be made again.")
+                return Found(
+                    f"was made as {candidate}, and its secret is lost: it was deleted, and will be made again."
+                )
             if changes(refreshed(inputs, inputs, {**inputs, **live}, kind.inputs), inputs, kind.inputs):
                 return Found(
                     f"was not made, since there is another {candidate}: delete that, or take it in with "

@@ -1,4 +1,4 @@
-"""The sandbox's providers talk to the sandbox alone: an address that leads elsewhere is a mistake worth stopping at."""
+"""A check that the sandbox's providers talk to this machine only."""
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit

@@ -111,7 +111,7 @@ class Repository(AwsKind):
 class LifecyclePolicy(AwsKind):
     """https://www.pulumi.com/registry/packages/aws/api-docs/ecr/lifecyclepolicy/. The id is the repository's name.
 
-    As in pulumi-aws, another policy is another resource, and the old one goes first: there is one a repository.
+    As in pulumi-aws, a changed policy replaces the resource, and the old one is deleted first: a repository has one.
     """
 
     type = "aws:ecr/lifecyclePolicy:LifecyclePolicy"

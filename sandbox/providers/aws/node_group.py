@@ -20,7 +20,7 @@ _TAINT = {"key": Property(required=True), "value": Property(), "effect": Propert
 
 
 def _same_items(old: list[Any], new: list[Any]) -> bool:
-    """Equal as sets, which is what EKS takes these lists for."""
+    """Whether two lists are equal as sets, as EKS compares them."""
     return sorted(map(repr, map(_sorted, old))) == sorted(map(repr, map(_sorted, new)))
 
 
@@ -133,7 +133,7 @@ class NodeGroup(AwsKind):
 
 
 def _version_changes(outputs: Properties, inputs: Properties) -> Any:
-    """What UpdateNodegroupVersion must be told; EKS takes a launch template by id or by name, not by both."""
+    """The parameters of UpdateNodegroupVersion. EKS takes a launch template by id or by name, not by both."""
     changes: Properties = {
         key: inputs[key] for key in ("releaseVersion", "version") if key in inputs and inputs[key] != outputs.get(key)
     }
@@ -145,7 +145,7 @@ def _version_changes(outputs: Properties, inputs: Properties) -> Any:
 
 
 def _config_changes(outputs: Properties, inputs: Properties) -> Any:
-    """What UpdateNodegroupConfig must be told: only what differs, so that an autoscaler's own changes stay."""
+    """The parameters of UpdateNodegroupConfig: only differences, so that an autoscaler's own changes stay."""
     changes: Properties = {}
     old_labels, labels = outputs.get("labels") or {}, inputs.get("labels") or {}
     if labels != old_labels:

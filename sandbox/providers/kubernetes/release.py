@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (the methods' signatures are the framework's)
-"""Helm releases, of the one chart that the sandbox knows: `gitlab-runner`."""
+"""Helm releases of the chart `gitlab-runner`, the only one that the sandbox knows."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from sandbox.values import UNKNOWN, Properties, reveal
 _CHART = "gitlab-runner"
 _REPOSITORY = "https://charts.gitlab.io"
 _DEFAULT_TIMEOUT_SECONDS = 300
-# What the real provider has and the sandbox has no use for: neither would change what is deployed here.
+# Options without effect in the sandbox.
 _WITHOUT_EFFECT = (
     "allowNullValues",
     "atomic",
@@ -37,7 +37,7 @@ _WITHOUT_EFFECT = (
     "verify",
     "waitForJobs",
 )
-# What would change it, in a way that is not emulated.
+# Options with effects that are not emulated.
 _UNSUPPORTED = ("postrender", "replace", "resetValues", "reuseValues", "takeOwnership", "valueYamlFiles")
 
 
@@ -63,7 +63,7 @@ class Release(ResourceKind[Cluster]):
     computed = frozenset({"status", "resourceNames"})
 
     def complete(self, name: Name, inputs: Properties, old_inputs: Properties) -> Properties:
-        # The SDK says of itself by `compat` which schema it follows; the real provider drops it, too.
+        # The SDK names its schema in `compat`; the real provider drops it, too.
         completed = {key: value for key, value in inputs.items() if key not in ("compat", "resourceNames")}
         if completed.get("name") is None:
             old = str(old_inputs.get("name", ""))
@@ -149,7 +149,7 @@ def _revision(inputs: Properties, namespace: str, *, number: int, first_deployed
 
 
 def _require_token(cluster: Cluster, revision: helm.Revision, inputs: Properties) -> None:
-    """Helm waits for the manager's pod, which does not start without the Secret that it mounts."""
+    """Refuse a release whose manager cannot start without its Secret: Helm would wait for the manager."""
     if inputs.get("skipAwait") or revision.values.get("runnerToken"):
         return
     name = token_secret(revision.name, revision.values)

@@ -1,7 +1,7 @@
-"""What the Helm chart `gitlab-runner` and GitLab Runner know: the chart's values, and the keys of `config.toml`.
+"""The values of the Helm chart `gitlab-runner`, and the keys of GitLab Runner's `config.toml`.
 
-`sandbox/charts/` holds both as data. What a real cluster would only show as a manager that never becomes ready fails
-here before anything is made.
+`sandbox/charts/` holds both as data. Wrong values fail in the preview; on a real cluster, the manager would never
+become ready.
 """
 
 import json
@@ -21,9 +21,9 @@ else:
     import tomli as tomllib
 
 _DATA = Path(__file__).parents[2] / "charts"
-# Handed to Kubernetes as they are: the chart's defaults name some of their fields, not all there may be.
+# The chart passes them to Kubernetes unchanged: its defaults have only some of their fields.
 _TAKEN_WHOLE = frozenset({"securityContext", "podSecurityContext"})
-# With an authentication token, GitLab keeps these with the runner; a manager that is told them does not start.
+# With an authentication token, these belong to the runner in GitLab; a manager with one of them does not start.
 # https://docs.gitlab.com/ci/runners/new_creation_workflow/#changes-to-the-gitlab-runner-register-command-syntax
 _OF_THE_RUNNER = ("locked", "tags", "maximumTimeout", "runUntagged", "protected")
 _TYPES: Mapping[str, tuple[type, ...]] = {
@@ -32,17 +32,17 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "integer": (int,),
     "number": (int, float),
     "array": (list,),
-    "object": (dict, list),  # the chart's empty defaults are objects even where a list is meant
+    "object": (dict, list),  # the chart's empty defaults are objects, even for lists
     "duration": (str, int),
 }
-# The chart puts runners.config through Helm's templates, so that a literal `{{` is written as one of these.
+# The chart renders runners.config as a Helm template, in which a literal `{{` is written as one of these.
 _ESCAPED_BRACES = re.compile(r"\{\{-?\s*(?:\"\{\{\"|`\{\{`)\s*-?\}\}")
 
 Problem = tuple[str, str]  # path of the value, reason
 
 
 def version() -> str:
-    """The version of the chart that the data is of."""
+    """The version of the chart in the data."""
     return str(_chart()["version"])
 
 
@@ -52,7 +52,7 @@ def app_version() -> str:
 
 
 def problems_in_values(values: Mapping[str, PropertyValue]) -> Iterator[Problem]:
-    """Everything in the chart's values that would not work. Values may hold `UNKNOWN`."""
+    """All problems in the chart's values. Values may hold `UNKNOWN`."""
     yield from _unknown_values(values, _known_values(), "values")
     yield from _token_problems(values)
     runners = values.get("runners")
@@ -62,7 +62,7 @@ def problems_in_values(values: Mapping[str, PropertyValue]) -> Iterator[Problem]
 
 
 def problems_in_config(text: str) -> Iterator[Problem]:
-    """Everything in a template of `config.toml` that GitLab Runner would refuse or leave out of account."""
+    """All parts of a template of `config.toml` that GitLab Runner would refuse or ignore."""
     if "{{" in _ESCAPED_BRACES.sub("", text):
         yield "", 'The sandbox runs no Helm templates: write {{ as {{ "{{" }}, and values as they are.'
         return
@@ -151,7 +151,7 @@ def _config_problems(value: Any, known: Any, path: str) -> Iterator[Problem]:
 
 
 def _is_a(value: Any, declared: str) -> bool:
-    """Types that the data names after Runner's own Go types are not looked into."""
+    """Whether a value has the declared type. Go types of Runner's own are not checked."""
     if isinstance(value, bool) and declared in ("integer", "number", "duration"):
         return False
     return isinstance(value, _TYPES.get(declared, (object,)))
