@@ -39,5 +39,5 @@ def _event(trigger: str, ref: str | None) -> Event | None:
     if ref is None and trigger == Trigger.SCHEDULE:
         return None
     if ref is None:
-        raise BuildError(f"Say which ref the {trigger} is of: --ref NAME.")
+        raise BuildError(f"The event {trigger} needs a ref: --ref NAME.")
     return Event(trigger=Trigger(trigger), ref=ref)

@@ -116,4 +116,4 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise BuildError(f"The registry does not start: {log.read_text(errors='replace').strip() or 'it says nothing'}")
+    raise BuildError(f"The registry did not start: {log.read_text(errors='replace').strip() or 'it printed nothing'}")

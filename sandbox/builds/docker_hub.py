@@ -16,7 +16,7 @@ def docker_hub(images: Distribution) -> Callable[[Request], Response]:
 
     def answer(request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
-            return Response("The sandbox's Docker Hub takes no images.\n", 405)
+            return Response("The sandbox's Docker Hub refuses pushes.\n", 405)
         path = request.path if request.path == "/v2/" else request.path.replace("/v2/", f"/v2/{PREFIX}/", 1)
         return images.pass_on(request, path)
 

@@ -94,7 +94,9 @@ class _Handler(QuietHandler):
         host = self.known.get(name)
         if self._host or host is None or port != "443":
             # Clients show the status line only.
-            self.send_error(HTTPStatus.FORBIDDEN, f"{self.path} is not part of the sandbox and a build reaches no more")
+            self.send_error(
+                HTTPStatus.FORBIDDEN, f"{self.path} is not part of the sandbox, and builds reach no other host"
+            )
             return
         self.send_response(HTTPStatus.OK)
         self.end_headers()

@@ -79,7 +79,7 @@ def run(
     status = environment.runner.run(checkout, file=file, manual=manual, report=progress.take)
     jobs = list(progress.jobs.values())
     if not jobs:
-        raise BuildError("\n".join(["The runner started no job. It says:", *progress.other]))
+        raise BuildError("\n".join(["The runner started no job. Its output:", *progress.other]))
     images = [
         look_up(report, environment.images, environment.runner.worker)
         for report in reports(environment.runner.artifacts(checkout))
@@ -112,7 +112,7 @@ def _alone(place: Path) -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BuildError("Another build is running in this sandbox; wait for its end.") from None
+            raise BuildError("Another build is running in this sandbox; wait until it ends.") from None
         shutil.rmtree(place / "checkout", ignore_errors=True)
         yield place
 
@@ -120,14 +120,14 @@ def _alone(place: Path) -> Iterator[Path]:
 def _show(console: Console, result: Result) -> None:
     for job in result.jobs:
         if job.passed is False:
-            console.print(Text(f"\nThe last words of {job.name}:", style="bold red"))
+            console.print(Text(f"\nThe last lines of {job.name}:", style="bold red"))
             console.print(Text("\n".join(job.tail)), soft_wrap=True)
     console.print()
     console.print(_table(result.jobs))
     for image in result.images:
         console.print(Text(f"\n{image.reference}", style="bold"), soft_wrap=True)
         for platform, machine in image.machines.items():
-            console.print(f"  {platform}: its program runs on {machine}", soft_wrap=True)
+            console.print(f"  {platform}: runs on {machine}", soft_wrap=True)
         for name, value in next(iter(image.labels.values())).items():
             console.print(f"  {name.removeprefix('org.opencontainers.image.')}: {value}", soft_wrap=True)
         for key in REPORT_KEYS:

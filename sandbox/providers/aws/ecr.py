@@ -125,7 +125,7 @@ class LifecyclePolicy(AwsKind):
 
     def validate(self, inputs: Properties) -> Iterable[tuple[str, str]]:
         if not is_json(inputs.get("policy")):
-            yield "policy", "A lifecycle policy is a JSON object, as text."
+            yield "policy", "The lifecycle policy must be a JSON object, as a string."
 
     def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
         return [inputs["repository"]]

@@ -33,7 +33,7 @@ class Role(AwsKind):
 
     def validate(self, inputs: Properties) -> Iterable[tuple[str, str]]:
         if not is_json(inputs.get("assumeRolePolicy")):
-            yield "assumeRolePolicy", "A trust policy is a JSON object, as text."
+            yield "assumeRolePolicy", "The trust policy must be a JSON object, as a string."
 
     def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
         return [inputs["name"]]
@@ -125,7 +125,7 @@ class Policy(AwsKind):
 
     def validate(self, inputs: Properties) -> Iterable[tuple[str, str]]:
         if not is_json(inputs.get("policy")):
-            yield "policy", "An IAM policy is a JSON object, as text."
+            yield "policy", "The IAM policy must be a JSON object, as a string."
 
     def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
         pages = connection.iam().get_paginator("list_policies").paginate(Scope="Local")

@@ -66,10 +66,10 @@ class NodeGroup(AwsKind):
     def validate(self, inputs: Properties) -> Iterable[tuple[str, str]]:
         sizes = inputs.get("scalingConfig")
         if isinstance(sizes, dict) and isinstance(sizes.get("maxSize"), int) and sizes["maxSize"] < 1:
-            yield "scalingConfig.maxSize", f"A node group may grow to at least 1 node, not to {sizes['maxSize']}."
+            yield "scalingConfig.maxSize", f"maxSize must be at least 1, not {sizes['maxSize']}."
         update = inputs.get("updateConfig")
         if isinstance(update, dict) and len(update) != 1:
-            yield "updateConfig", "One of 'maxUnavailable' and 'maxUnavailablePercentage' must be given, not both."
+            yield "updateConfig", "Set either 'maxUnavailable' or 'maxUnavailablePercentage'."
 
     def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
         return [f"{inputs['clusterName']}:{inputs['nodeGroupName']}"]

@@ -52,7 +52,7 @@ class RepositoryFile(ResourceKind[Connection]):
         if encoding not in (None, UNKNOWN, "text", "base64"):
             yield "encoding", f"encoding is '{encoding}'; it is text or base64."
         if encoding == "base64" and isinstance(content, str) and not _is_base64(content):
-            yield "content", "content is not base64, which encoding says it is."
+            yield "content", "content is not base64, but encoding is base64."
         for operation in ("create", "update", "delete"):
             if not _message(inputs, operation):
                 own = f"{operation}CommitMessage"

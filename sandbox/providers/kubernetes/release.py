@@ -76,7 +76,7 @@ class Release(ResourceKind[Cluster]):
     def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
         chart, version = inputs.get("chart"), inputs.get("version")
         if chart not in (None, UNKNOWN, _CHART):
-            yield "chart", f"The sandbox knows the chart {_CHART} alone, not '{chart}'."
+            yield "chart", f"The sandbox knows only the chart {_CHART}, not '{chart}'."
             return
         repository = inputs.get("repositoryOpts") or {}
         url = repository.get("repo", "") if isinstance(repository, dict) else UNKNOWN
@@ -84,7 +84,7 @@ class Release(ResourceKind[Cluster]):
             yield "repositoryOpts.repo", f"The chart {_CHART} is in the repository {_REPOSITORY}, not in '{url}'."
         if version is not UNKNOWN and version != runner_chart.version():
             known = runner_chart.version()
-            yield "version", f"version is '{version}'; the sandbox knows the values of chart {_CHART} {known} alone."
+            yield "version", f"version is '{version}'; the sandbox knows only the values of chart {_CHART} {known}."
         for name in _UNSUPPORTED:
             if inputs.get(name):
                 yield name, f"The sandbox's Helm does not support {name}; leave it out."
@@ -158,7 +158,7 @@ def _require_token(cluster: Cluster, revision: helm.Revision, inputs: Properties
     if missing:
         what = f"has no {' and no '.join(sorted(missing))}" if secret else "does not exist"
         raise helm.HelmError(
-            f"the manager's pod would wait for ever: its Secret {revision.namespace}/{name} (runners.secret) {what}"
+            f"the manager's pod cannot start: its Secret {revision.namespace}/{name} (runners.secret) {what}"
         )
 
 

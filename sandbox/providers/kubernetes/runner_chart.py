@@ -75,11 +75,11 @@ def problems_in_config(text: str) -> Iterator[Problem]:
         if key != "runners":
             yield (
                 key,
-                f"'{key}' is not a runner's: the chart takes global settings from its values, such as concurrent.",
+                f"'{key}' is not a runner's: set global settings in the chart's values, such as concurrent.",
             )
     runners = config.get("runners", [])
     if not isinstance(runners, list) or len(runners) != 1:
-        yield "runners", "The template holds one [[runners]], no more and no less."
+        yield "runners", "The template must hold exactly one [[runners]]."
         return
     yield from _config_problems(runners[0], _config_keys(), "runners")
 
@@ -94,11 +94,14 @@ def _token_problems(values: Mapping[str, PropertyValue]) -> Iterator[Problem]:
     runners = runners if isinstance(runners, dict) else {}
     by_value, by_secret = bool(values.get("runnerToken")), bool(runners.get("secret"))
     if by_value and by_secret:
-        yield "values.runnerToken", "The token comes from runnerToken or from the Secret runners.secret, not from both."
+        yield "values.runnerToken", "Set runnerToken or runners.secret, not both."
     if not by_value and not by_secret:
         yield "values.runners.secret", "The manager has no token: name a Secret that holds it in runners.secret."
     if values.get("runnerRegistrationToken"):
-        yield "values.runnerRegistrationToken", "Registration tokens are gone: use a runner's token, runners.secret."
+        yield (
+            "values.runnerRegistrationToken",
+            "Registration tokens are no longer supported: use a runner's token, runners.secret.",
+        )
     for name in _OF_THE_RUNNER:
         if runners.get(name) is not None:
             reason = (

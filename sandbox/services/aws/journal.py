@@ -52,7 +52,7 @@ class Journal:
                     yield Entry(**json.loads(line))
                 except (ValueError, TypeError) as error:
                     raise ValueError(
-                        f"{self._path}, line {number}, is damaged ({error}); remove the file to start anew."
+                        f"{self._path}, line {number}, is damaged ({error}); remove it to start with a new account."
                     ) from error
 
     @contextmanager

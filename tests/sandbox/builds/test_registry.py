@@ -1,4 +1,4 @@
-"""Builds against ECR's rules: rights, outages, and no way to any other host."""
+"""Builds and ECR's rules: rights, outages, and no access to other hosts."""
 
 from pathlib import Path
 

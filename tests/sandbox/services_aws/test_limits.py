@@ -21,7 +21,7 @@ TRUST = json.dumps(
 
 
 def policy(characters: int) -> str:
-    """A policy of this many characters that count."""
+    """A policy with this many characters besides white space."""
     document = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": ["arn:aws:s3:::"]}],
@@ -189,7 +189,7 @@ def test_tags_are_counted_with_those_that_a_resource_has(aws: AwsClient) -> None
         with pytest.raises(ClientError, match=code):
             tag(pairs(11, "more"))
         tag(pairs(10, "more"))
-        tag(pairs(10, "more"))  # the same keys again are no more tags
+        tag(pairs(10, "more"))  # existing keys do not count again
 
 
 def test_a_roles_policies_are_counted_together(aws: AwsClient) -> None:
