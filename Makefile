@@ -1,11 +1,12 @@
 # `make help` prints the targets. Each one first makes the virtual environment if it is missing or out of date.
 PYTHON ?= python3
 STACK  ?= sandbox
+ARGS   ?=
 VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview build down status test check format bench lock clean
+.PHONY: help up preview build down stop status reset pulumi test check format bench lock clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,21 +22,31 @@ $(VENV)/installed: requirements.txt requirements-dev.txt
 	@touch $@
 
 up: $(VENV)/installed ## Start the sandbox, preview and deploy the program to it, print the outputs.
-	@$(BIN)/python -m sandbox up --stack $(STACK)
+	@$(BIN)/python -m sandbox up --stack $(STACK) $(ARGS)
 
-preview: $(VENV)/installed ## Show what `make up` would change.
-	@$(BIN)/python -m sandbox preview --stack $(STACK)
+preview: $(VENV)/installed ## Show what `make up` would change; ARGS=--diff shows every property.
+	@$(BIN)/python -m sandbox preview --stack $(STACK) $(ARGS)
 
 build: $(VENV)/installed ## Run the published pipeline here, with real BuildKit for both architectures.
-	@$(BIN)/python -m sandbox build --stack $(STACK)
+	@$(BIN)/python -m sandbox build $(ARGS)
 
 down: $(VENV)/installed ## Destroy all that was deployed to the sandbox, then stop it.
-	@$(BIN)/python -m sandbox down --stack $(STACK)
+	@$(BIN)/python -m sandbox down --stack $(STACK) $(ARGS)
+
+stop: $(VENV)/installed ## Stop the sandbox; its data stays.
+	@$(BIN)/python -m sandbox stop
 
 status: $(VENV)/installed ## Show what runs in the sandbox, and where.
 	@$(BIN)/python -m sandbox status
 
+reset: $(VENV)/installed ## Stop the sandbox and delete its data: the next `make up` starts with a new one.
+	@$(BIN)/python -m sandbox reset
+
+pulumi: $(VENV)/installed ## Run any command of the pulumi CLI on the sandbox's stack: ARGS='stack export'.
+	@$(BIN)/python -m sandbox pulumi $(ARGS)
+
 test: $(VENV)/installed ## Run every test.
+	@$(BIN)/python -m sandbox.engine.install
 	@$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/installed ## Lint, format check and strict types.

@@ -1,4 +1,4 @@
-"""The Pulumi program: what the stack's settings say becomes a platform."""
+"""The Pulumi program: deploys the platform that the stack's settings describe."""
 
 from components.platform import deploy
 from stacks.config import load

@@ -1,1 +1,1 @@
-"""What Buildyard costs, measured in one run and told as ratios: `make bench`."""
+"""Measurements of what Buildyard costs, each run reported as ratios: `make bench`."""

@@ -1,4 +1,4 @@
-"""Measure and print the tables: all of them, or the sections that are named."""
+"""Measure and print the tables: all sections, or the given ones."""
 
 import argparse
 

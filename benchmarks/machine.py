@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine and tools that the figures were measured with."""
 
 import os
 import platform
@@ -9,12 +9,12 @@ from stacks.versions import BUILDKIT_VERSION
 
 
 def describe() -> str:
-    """Processor, cores, kernel and Python in a line."""
+    """The processor, cores, kernel and Python, on one line."""
     return f"{_processor()}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}"
 
 
 def describe_builds() -> str:
-    """What builds use beyond that, in a line."""
+    """The versions of the tools that builds use, on one line."""
     return f"BuildKit {BUILDKIT_VERSION}, {_first_line('runc', '--version')}, {_first_line('rootlesskit', '--version')}"
 
 

@@ -1,4 +1,4 @@
-"""How long a preview takes, and how much memory, as a stack grows: the unmodified program on a sandbox of its own."""
+"""Time and memory of previews as a stack grows: the unmodified program on a sandbox of its own."""
 
 import json
 import os
@@ -18,10 +18,10 @@ _MIB = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """One preview of a stack that is not deployed yet: resources in it, seconds, and the peaks of memory in MiB.
+    """One preview of a stack that is not deployed yet: its resources, its seconds, and the peaks of memory in MiB.
 
-    `process_mib` is that of the larger of the engine's and the program's process, `server_mib` that of the process that
-    emulates AWS, GitLab and Kubernetes.
+    `process_mib` is that of the larger one of the engine's and the program's process, `server_mib` that of the process
+    that emulates AWS, GitLab and Kubernetes.
     """
 
     images: int
@@ -32,7 +32,7 @@ class Preview:
 
 
 def measure() -> Iterator[Preview]:
-    """Every size, smallest first, each in a fresh process."""
+    """Measure every size, smallest first, each in a new process."""
     with scratch_project() as project:
         project.sandbox("start")
         for images in SIZES:
@@ -61,7 +61,7 @@ def _measure(project: ScratchProject, images: int) -> Preview:
 
 
 def _server_peak(project: ScratchProject) -> int:
-    """The peak of the server's memory in KiB, as Linux counts it; 0 where there is no such count."""
+    """The peak of the server's memory in KiB, as Linux counts it; 0 on other systems."""
     status = Path("/proc", str(project.endpoints()["pid"]), "status")
     if not status.exists():
         return 0

@@ -1,4 +1,4 @@
-"""How long pipelines take to generate and render, and how large they get."""
+"""Time to generate and render pipelines, and their size."""
 
 import time
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _RUNS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Rendering:
-    """One size's medians: seconds from settings to text, files, and bytes of text."""
+    """The result for one size: the median of the seconds from settings to text, the files, and the bytes of text."""
 
     images: int
     seconds: float
@@ -25,7 +25,7 @@ class Rendering:
 
 
 def measure() -> list[Rendering]:
-    """Every size, smallest first."""
+    """Measure every size, smallest first."""
     return [_measure(images) for images in SIZES]
 
 

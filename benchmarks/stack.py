@@ -1,4 +1,4 @@
-"""A stack of any number of images, as its file would say it."""
+"""The settings of a stack with any number of images."""
 
 from typing import Any
 

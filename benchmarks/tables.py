@@ -1,4 +1,4 @@
-"""Each section of the benchmarks: measured with its progress shown, then printed as a table."""
+"""The sections of the benchmarks. Each measures, shows its progress, and prints a table."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,9 +22,10 @@ _LABELS = {
 
 
 def renderings(console: Console) -> None:
-    """Pipelines of many images."""
+    """Measure rendering pipelines of many images."""
     measured = rendering.measure()
-    table = Table("images", "seconds", "files", "KiB", "time an image, to the smallest", title="Rendering a pipeline")
+    columns = ("images", "seconds", "files", "KiB", "time per image, relative to the smallest")
+    table = Table(*columns, title="Rendering a pipeline")
     for each in measured:
         ratio = (each.seconds / each.images) / (measured[0].seconds / measured[0].images)
         table.add_row(str(each.images), f"{each.seconds:.2f}", str(each.files), str(each.size // 1024), f"{ratio:.2f}")
@@ -32,7 +33,7 @@ def renderings(console: Console) -> None:
 
 
 def previews(console: Console) -> None:
-    """First previews of stacks with many images."""
+    """Measure first previews of stacks with many images."""
     with console.status("Previewing ...") as status:
         measured = []
         for each in preview_sizes.measure():
@@ -44,7 +45,7 @@ def previews(console: Console) -> None:
         "seconds",
         "engine or program, MiB",
         "server, MiB",
-        "time, to the smallest",
+        "time, relative to the smallest",
         title="A first preview",
     )
     for each in measured:
@@ -60,7 +61,7 @@ def previews(console: Console) -> None:
 
 
 def startup(console: Console) -> None:
-    """Where the time of an unchanged image's build goes."""
+    """Measure the phases of an unchanged image's build job."""
     with console.status("Building an unchanged image ..."):
         phases = pod_startup.measure()
     table = Table("phase", title=f"An unchanged image's build job, median of {pod_startup.RUNS}")
@@ -71,23 +72,24 @@ def startup(console: Console) -> None:
 
 
 def first_builds(console: Console) -> None:
-    """The published build beside the hand-written one where neither has a cache yet."""
+    """Compare the published build with the hand-written one while neither has a cache."""
     measured = _shown(console, comparison.measure_first_builds())
     found = comparison.figure(measured, Contender.BUILDYARD, Change.COLD)
     ratios = comparison.ratios(measured, Contender.BUILDYARD, Change.COLD)
-    table = Table("", "median", "least", "most", title=f"A first build, to the hand-written job's; {found.runs} pairs")
+    title = f"A first build, relative to the hand-written job's; {found.runs} pairs"
+    table = Table("", "median", "least", "most", title=title)
     table.add_row("time", f"{found.ratio:.1%}", f"{min(ratios):.1%}", f"{max(ratios):.1%}")
-    table.add_row("processors' work", f"{found.work:.1%}", "", "")
+    table.add_row("processor work", f"{found.work:.1%}", "", "")
     console.print(table)
 
 
 def builds(console: Console) -> None:
-    """The published build beside others; also draws `docs/benchmarks.svg`."""
+    """Compare the published build with others, and draw `docs/benchmarks.svg`."""
     show_builds(console, _shown(console, comparison.measure()))
 
 
 def _shown(console: Console, measurements: Iterable[Measurement]) -> list[Measurement]:
-    """All measurements, each shown when it is there."""
+    """Print each measurement as it arrives, and return all of them."""
     measured = []
     with console.status("Building ..."):
         for each in measurements:
@@ -97,13 +99,13 @@ def _shown(console: Console, measurements: Iterable[Measurement]) -> list[Measur
 
 
 def show_builds(console: Console, measured: Sequence[Measurement]) -> None:
-    """What the builds come to, as the table and the chart."""
+    """Print the table of the builds, and draw the chart."""
     labels = {who: label for who, label in _LABELS.items() if any(each.contender is who for each in measured)}
     figures = {
         (change, contender): comparison.figure(measured, contender, change) for change in Change for contender in labels
     }
-    table = Table("", "", title="A build job: medians, and ratios to the hand-written one")
-    for column in ("seconds", "ratio", "ratio of processors' work", "runs"):
+    table = Table("", "", title="A build job: medians, and ratios to the hand-written job")
+    for column in ("seconds", "ratio", "ratio of processor work", "runs"):
         table.add_column(column, justify="right")
     for change in Change:
         for contender, label in labels.items():

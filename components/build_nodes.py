@@ -1,4 +1,4 @@
-"""Where builds run: a node group of one architecture that is empty until a build waits for it."""
+"""The build nodes: a node group per architecture, without nodes until a build waits for one."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,17 +15,17 @@ from stacks.settings import Capacity, Nodes
 
 MANAGED_POLICIES = (
     "AmazonEKSWorkerNodePolicy",
-    # Pull only, so that a build that breaks out to its node still cannot push there.
+    # Pull only, so that a build that breaks out to its node cannot push from there.
     "AmazonEC2ContainerRegistryPullOnly",
-    # Most clusters' VPC CNI runs as the node; without this right a node of such a cluster never becomes ready. Where
-    # the CNI has a role of its own the policy is idle, and pods cannot reach it either way: see the hop limit below.
+    # In most clusters, the VPC CNI uses the node's role, and without this policy a node never becomes ready. If the
+    # CNI has a role of its own, nothing uses the policy. Pods cannot use it in any case: see the hop limit below.
     "AmazonEKS_CNI_Policy",
 )
 
 ROOT_DEVICE = "/dev/xvda"
 IOPS = 6000
 THROUGHPUT_MIB = 500
-"""Twice and four times what gp3 gives for nothing: unpacking and exporting layers is bound by the disk."""
+"""Twice and four times the free baseline of gp3, since the disk limits the unpacking and exporting of layers."""
 
 _CAPACITY = {Capacity.SPOT: "SPOT", Capacity.ON_DEMAND: "ON_DEMAND"}
 _TEMPLATE = "k8s.io/cluster-autoscaler/node-template"
@@ -38,10 +38,10 @@ class BuildNodesArgs:
     nodes: Nodes
     cluster_name: pulumi.Input[str]
     kubernetes_version: pulumi.Input[str]
-    """The cluster's, such as `1.34`."""
+    """The cluster's version, such as `1.34`."""
     subnet_ids: Sequence[pulumi.Input[str]]
     partition: str
-    """AWS's name for the set of regions, as it stands in ARNs: `aws`, `aws-cn`, `aws-us-gov`."""
+    """AWS's name of the set of regions, as in ARNs: `aws`, `aws-cn`, `aws-us-gov`."""
     tags: Mapping[str, str]
 
 
@@ -104,7 +104,7 @@ class BuildNodes(pulumi.ComponentResource):
             metadata_options={
                 "http_endpoint": "enabled",
                 "http_tokens": "required",
-                # One hop ends at the node: a build, whose every RUN is somebody's code, cannot become the node's role.
+                # One hop ends at the node, so that the code of a build cannot get the credentials of the node's role.
                 "http_put_response_hop_limit": 1,
             },
             tag_specifications=[
@@ -135,21 +135,21 @@ class BuildNodes(pulumi.ComponentResource):
             tags=args.tags,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # A node that starts before its role has rights never joins; one that outlives them cannot leave.
+                # A node that starts before its role has its policies never joins. One that outlives them cannot leave.
                 depends_on=rights,
-                # The autoscaler's to decide; a deployment must not stop nodes that builds run on.
+                # The autoscaler sets it. A deployment must not stop nodes that builds run on.
                 ignore_changes=["scalingConfig.desiredSize"],
-                # EKS would give the nodes 15 minutes each to end their builds, then give up half-way. A new group takes
-                # the next builds at once, and the old one goes when its last has ended: see draining.py.
+                # In an update, EKS waits 15 minutes for each node to drain, then fails half-way. A new group takes the
+                # next builds immediately, and the old group is deleted after its last build: see draining.py.
                 # https://docs.aws.amazon.com/eks/latest/userguide/managed-node-update-behavior.html
                 replace_on_changes=["launchTemplate", "version"],
             ),
         )
 
     def _tag_for_autoscaler(self, group: aws.eks.NodeGroup) -> None:
-        """Tell Cluster Autoscaler what a node would offer while there is none to look at.
+        """Tell Cluster Autoscaler what a node of an empty group would offer.
 
-        It asks EKS for labels and taints too, where it has the right; of storage it knows only by this tag.
+        It also reads labels and taints from EKS if it has the permission, but reads the storage only from this tag.
         Source: https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/cloudprovider/aws/README.md
         """
         labels = {f"label/{key}": value for key, value in node_labels(self._args.stack).items()}
@@ -164,13 +164,13 @@ class BuildNodes(pulumi.ComponentResource):
                 f"{self._name}-{hint}",
                 autoscaling_group_name=group.resources.apply(autoscaling_group_name),
                 tag={"key": f"{_TEMPLATE}/{hint}", "value": value, "propagate_at_launch": False},
-                # It goes with its scaling group: until then, accepted jobs may still need a node there.
+                # It is deleted with its scaling group. Until then, accepted jobs may still need a node there.
                 opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
             )
 
 
 def autoscaling_group_name(resources: Sequence[aws.eks.outputs.NodeGroupResource]) -> str:
-    """The autoscaling group that EKS made for a node group: it makes just one."""
+    """The autoscaling group of a node group. EKS creates exactly one."""
     [resource] = resources
     [group] = resource.autoscaling_groups or ()
     return str(group.name)

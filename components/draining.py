@@ -1,8 +1,8 @@
-"""Nothing goes while a job runs on it: a runner is paused, and its jobs come to their end, before anything is deleted.
+"""Nothing is deleted while jobs run on it: a hook pauses the runner, and waits until its jobs have ended.
 
-A runner belongs to one node group and one manager, and is replaced with either of them, so that its jobs tell whether
-these are in use. Nobody else would wait for them: EKS ends the nodes of a group that is deleted after five minutes,
-whatever their disruption budgets say, and Helm takes a manager's rights away together with its Deployment.
+A runner belongs to one node group and one manager, and is replaced together with either of them. So its jobs show
+whether these are in use. Nothing else would wait for the jobs: EKS terminates the nodes of a deleted group after five
+minutes, whatever their disruption budgets say, and Helm deletes a manager's permissions together with its Deployment.
 
 Sources: https://docs.aws.amazon.com/eks/latest/userguide/delete-managed-node-group.html,
 https://docs.gitlab.com/api/runners/, https://www.pulumi.com/docs/iac/concepts/options/hooks/
@@ -22,30 +22,30 @@ import requests
 from components.runner_chart import RUNNER_ANNOTATION
 
 AFTER_JOB_SECONDS = 300
-"""How much longer than its timeout a job may be: `after_script` has five minutes of its own."""
+"""How much longer than its timeout a job may run: `after_script` has five minutes of its own."""
 
 _Answer = TypeVar("_Answer")
-_PROJECT_TIMEOUT_SECONDS = 3600  # GitLab's default, where somebody took the runner's own away
+_PROJECT_TIMEOUT_SECONDS = 3600  # GitLab's default, if somebody removed the runner's own timeout
 _POLL_SECONDS = 10
 _REQUEST_SECONDS = 30
 
 
 class DrainError(Exception):
-    """Something must stay, since jobs run on it or may. The message says which, and what to do."""
+    """Something cannot be deleted, since jobs run on it or may run. The message says which jobs, and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drain:
-    """What is asked of one runner; `url` is GitLab's, without `/api/v4`."""
+    """The draining of one runner. `url` is GitLab's address without `/api/v4`."""
 
     url: str
     token: str
     runner: str
 
     async def wait(self, say: Callable[[str], None]) -> None:
-        """Pause the runner, and return when no job runs on it; `say` hears of the jobs that are waited for.
+        """Pause the runner, and return when no job runs on it. `say` gets a message about the running jobs.
 
-        Raises `DrainError` when a job runs for longer than any may, or when GitLab does not tell.
+        Raises `DrainError` if a job runs longer than every timeout, or if GitLab does not answer.
         """
         longest = await asyncio.to_thread(self._ask, self._pause)
         deadline = time.monotonic() + longest
@@ -54,7 +54,7 @@ class Drain:
             if time.monotonic() > deadline:
                 raise DrainError(
                     f"runner {self.runner} is paused, but still runs {_listed(jobs)} {longest / 60:.0f} minutes later. "
-                    "Cancel them or let them end, then run this again."
+                    "Cancel them or wait for them, then run this again."
                 )
             if jobs != said:
                 say(f"Runner {self.runner} is paused; waiting for {_listed(jobs)}.")
@@ -62,7 +62,7 @@ class Drain:
             await asyncio.sleep(_POLL_SECONDS)
 
     def _pause(self, client: gitlab.Gitlab) -> float:
-        """Returns how many seconds its jobs may last; none if there is no such runner any more."""
+        """Pause it, and return how many seconds its jobs may last, or 0 if the runner does not exist any more."""
         try:
             runner = client.runners.get(self.runner)
         except gitlab.GitlabGetError as error:
@@ -88,27 +88,27 @@ class Drain:
                 return question(client)
         except (gitlab.GitlabError, requests.RequestException) as error:
             reason = (str(error) or type(error).__name__).replace(self.token, "[secret]")
-            raise DrainError(f"GitLab does not say whether runner {self.runner} still has jobs: {reason}") from error
+            raise DrainError(f"could not check whether runner {self.runner} still has jobs: {reason}") from error
 
 
-def drained_first(name: str, *, gitlab_url: str) -> pulumi.ResourceHookBinding:
-    """For a runner or its manager: delete it when the runner has no job left, and not before.
+def drain_before_delete(name: str, *, gitlab_url: str) -> pulumi.ResourceHookBinding:
+    """Delete a runner or its manager only when the runner has no more jobs.
 
-    The hook's `name` stands in the stack's state; the program must register it for as long as something there has it.
+    The stack's state contains the hook's `name`. The program must register the hook as long as the state refers to it.
     """
     token = pulumi.Config("gitlab").get_secret("token")
 
     async def drain(args: pulumi.ResourceHookArgs) -> None:
         secret = await token.future() if token else os.environ.get("GITLAB_TOKEN")
         if not secret:
-            raise DrainError("there is no token to ask GitLab with: set gitlab:token or GITLAB_TOKEN")
+            raise DrainError("there is no token for GitLab: set gitlab:token or GITLAB_TOKEN")
         await Drain(url=gitlab_url, token=secret, runner=_runner_of(args)).wait(pulumi.info)
 
     return pulumi.ResourceHookBinding(before_delete=[pulumi.ResourceHook(name, drain)])
 
 
 def _runner_of(args: pulumi.ResourceHookArgs) -> str:
-    """The runner that is deleted, or whose manager is."""
+    """The id of the runner that is deleted, or whose manager is deleted."""
     if args.type == "kubernetes:helm.sh/v3:Release":
         return str((args.old_inputs or {})["values"]["podAnnotations"][RUNNER_ANNOTATION])
     return args.id

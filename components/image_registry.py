@@ -1,4 +1,4 @@
-"""Where images and their build caches are kept: one ECR repository an image."""
+"""The registry of images and build caches: one ECR repository per image."""
 
 import json
 from collections.abc import Mapping
@@ -9,15 +9,13 @@ import pulumi_aws as aws
 
 from components import policy_documents
 from components.labels import image_tag
+from stacks import tags
 from stacks.settings import Registry
-
-MUTABLE_TAGS = ("latest", "buildcache-*")
-"""Tags that builds move; every other tag, once pushed, stays what it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageRegistryArgs:
-    """`repositories` maps each repository's name to the image in it, as its tag names that."""
+    """`repositories` maps each repository's name to its image, as in the repository's AWS tag."""
 
     repositories: Mapping[str, str]
     registry: Registry
@@ -25,7 +23,7 @@ class ImageRegistryArgs:
 
 
 class ImageRegistry(pulumi.ComponentResource):
-    """The repositories of a stack, by name, and what each forgets with time."""
+    """The repositories of a stack, by name, and their lifecycle policies."""
 
     repositories: Mapping[str, aws.ecr.Repository]
     urls: Mapping[str, pulumi.Output[str]]
@@ -39,7 +37,7 @@ class ImageRegistry(pulumi.ComponentResource):
             repository: self._create_repository(repository, image) for repository, image in args.repositories.items()
         }
         for repository in args.repositories:
-            self._create_expiry(repository)
+            self._create_lifecycle_policy(repository)
         self.urls = {repository: each.repository_url for repository, each in self.repositories.items()}
         self.register_outputs({"urls": self.urls})
 
@@ -49,7 +47,9 @@ class ImageRegistry(pulumi.ComponentResource):
             f"{self._name}-{repository}",
             name=repository,
             image_tag_mutability="IMMUTABLE_WITH_EXCLUSION",
-            image_tag_mutability_exclusion_filters=[{"filter": tag, "filter_type": "WILDCARD"} for tag in MUTABLE_TAGS],
+            image_tag_mutability_exclusion_filters=[
+                {"filter": tag, "filter_type": "WILDCARD"} for tag in tags.movable()
+            ],
             image_scanning_configuration={"scan_on_push": True},
             encryption_configurations=[
                 {"encryption_type": "KMS", "kms_key": key} if key else {"encryption_type": "AES256"}
@@ -59,8 +59,8 @@ class ImageRegistry(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _create_expiry(self, repository: str) -> None:
-        document = policy_documents.image_expiry(
+    def _create_lifecycle_policy(self, repository: str) -> None:
+        document = policy_documents.lifecycle_policy(
             keep_untagged_days=self._args.registry.keep_untagged_days,
             keep_cache_days=self._args.registry.keep_cache_days,
         )

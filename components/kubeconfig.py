@@ -1,12 +1,12 @@
-"""How Pulumi reaches the cluster: as whoever runs it is towards AWS, by a token that lives for minutes."""
+"""Pulumi's access to the cluster: the deployer's AWS identity, with a token that is valid for minutes."""
 
 import json
 
 
 def kubeconfig(*, cluster_name: str, endpoint: str, certificate_authority: str, region: str) -> str:
-    """A kubeconfig, as JSON, that holds no credentials: it asks the AWS CLI for a token.
+    """A kubeconfig as JSON. It contains no credentials: its user gets a token from the AWS CLI.
 
-    `certificate_authority` is base64, as EKS gives it.
+    `certificate_authority` is base64, as EKS returns it.
     Source: https://docs.aws.amazon.com/eks/latest/userguide/create-kubeconfig.html
     """
     login = ["--region", region, "eks", "get-token", "--cluster-name", cluster_name, "--output", "json"]

@@ -1,31 +1,31 @@
-"""The words by which what Buildyard makes is found: AWS tags, Kubernetes labels, and the taint of build nodes."""
+"""The marks of Buildyard's resources: AWS tags, Kubernetes labels, and the taint of build nodes."""
 
 from collections.abc import Mapping
 
 from stacks.architecture import Architecture
 
 BUILDS = "buildyard.dev/builds"
-"""On a build node: the label names the stack whose builds it runs, the taint keeps every other pod away."""
+"""The label of build nodes, whose value is the stack, and their taint, which keeps all other pods away."""
 
 TAINT_VALUE = "true"
 
 NODE_GROUP = "eks.amazonaws.com/nodegroup"
-"""The label by which EKS says of every node what group it is of."""
+"""The label that EKS sets on every node: the name of its node group."""
 
 DO_NOT_EVICT = {
     "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
     "karpenter.sh/do-not-disrupt": "true",
 }
-"""Pod annotations that stop an autoscaler from moving a build, which would start from its beginning elsewhere."""
+"""Pod annotations that stop autoscalers from evicting a build, which would have to start again."""
 
 
 def aws_tags(stack: str, own: Mapping[str, str]) -> dict[str, str]:
-    """The tags of every AWS resource of a stack: the platform's, and the settings' `own`, which cannot replace them."""
+    """The tags of every AWS resource of a stack: the platform's and the settings' `own`, which cannot override them."""
     return {**own, "buildyard:project": "buildyard", "buildyard:stack": stack}
 
 
 def image_tag(image: str) -> dict[str, str]:
-    """The tag that tells the repositories of a stack apart; `image` is the GitLab project's path, `/`, its name."""
+    """The tag of an image's repository. `image` is the GitLab project's path, `/`, and the image's name."""
     return {"buildyard:image": image}
 
 
@@ -39,13 +39,13 @@ def kubernetes_labels(stack: str) -> dict[str, str]:
 
 
 def node_labels(stack: str) -> dict[str, str]:
-    """The labels of a stack's build nodes, beside those that kubelet sets."""
+    """The labels of a stack's build nodes, in addition to kubelet's."""
     return {BUILDS: stack}
 
 
 def node_selector(stack: str, architecture: Architecture, node_group: str) -> dict[str, str]:
-    """What chooses the build nodes of one architecture, and of this stack where several share a cluster.
+    """The selector of this stack's build nodes of one architecture, also if several stacks share a cluster.
 
-    By name, so that a group which is being replaced gets no build of the new one's runner.
+    It contains the node group's name, so that the new runner's builds do not run in a group that is being replaced.
     """
     return {**architecture.node_selector, **node_labels(stack), NODE_GROUP: node_group}

@@ -1,4 +1,4 @@
-"""What is wired to what: settings and surroundings go in, components and the stack's outputs come out."""
+"""The wiring of all components: from settings and lookups to resources and the stack's outputs."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -12,38 +12,38 @@ from components.build_nodes import BuildNodes, BuildNodesArgs
 from components.image_registry import ImageRegistry, ImageRegistryArgs
 from components.kubeconfig import kubeconfig
 from components.labels import aws_tags
+from components.lookups import Lookups, look_up
 from components.published_pipeline import PublishedPipeline, PublishedPipelineArgs
 from components.push_identity import PushIdentity, PushIdentityArgs
 from components.runners import Runners, RunnersArgs
-from components.surroundings import Surroundings, survey
 from pipeline.generate import generate
 from pipeline.inputs import PipelineInputs
 from pipeline.render import PipelineFile, render
 from stacks.architecture import Architecture
 from stacks.config import file_name
-from stacks.mistakes import Mistake, SettingsError
+from stacks.names import BUILDER_VARIABLE, stack_name
+from stacks.problems import Problem, SettingsError
 from stacks.settings import Project, Settings
 from stacks.versions import BUILDER_VERSION
 
-BUILDER_VARIABLE = "BUILDYARD_BUILDER_IMAGE"
 SERVICE_ACCOUNT = "builds"
 
 
 def deploy(load: Callable[[], Settings]) -> None:
     """Declare the stack whose settings `load` reads, and export its outputs.
 
-    Wrong settings end the program before the first resource, with all mistakes in one message.
+    Wrong settings end the program before the first resource. The message contains all problems.
     """
     stack = pulumi.get_stack()
     source = file_name(stack)
     try:
         settings = load()
-        surroundings = survey(settings, source=source)
-        pipelines = generate_pipelines(settings, surroundings.account.registry_host, source=source)
+        lookups = look_up(settings, source=source)
+        pipelines = generate_pipelines(settings, lookups.account.registry_host, source=source)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
-    args = PlatformArgs(stack=stack, settings=settings, surroundings=surroundings, pipelines=pipelines)
-    for name, value in Platform(f"buildyard-{stack}", args).outputs.items():
+    args = PlatformArgs(stack=stack, settings=settings, lookups=lookups, pipelines=pipelines)
+    for name, value in Platform(stack_name(stack), args).outputs.items():
         pulumi.export(name, value)
 
 
@@ -54,18 +54,18 @@ Pipelines = Mapping[str, Sequence[PipelineFile]]
 def generate_pipelines(settings: Settings, registry_host: str, *, source: str) -> Pipelines:
     """The pipelines of all projects.
 
-    Raises `SettingsError` with all that GitLab would not take, of any project.
+    Raises `SettingsError` with everything that GitLab would refuse, of all projects.
     """
     pipelines: dict[str, Sequence[PipelineFile]] = {}
-    mistakes: list[Mistake] = []
+    problems: list[Problem] = []
     for project in settings.projects:
         inputs = PipelineInputs(settings=settings, project=project, registry_host=registry_host, source=source)
         try:
             pipelines[project.path] = render(generate(inputs))
         except SettingsError as error:
-            mistakes += error.mistakes
-    if mistakes:
-        raise SettingsError(mistakes, source=source)
+            problems += error.problems
+    if problems:
+        raise SettingsError(problems, source=source)
     return pipelines
 
 
@@ -73,15 +73,15 @@ def generate_pipelines(settings: Settings, registry_host: str, *, source: str) -
 class PlatformArgs:
     stack: str
     settings: Settings
-    surroundings: Surroundings
+    lookups: Lookups
     pipelines: Pipelines
 
 
 class Platform(pulumi.ComponentResource):
-    """All that one stack has."""
+    """All resources of one stack."""
 
     outputs: Mapping[str, Any]
-    """What CI reads, under names that stay."""
+    """The stack's outputs. CI reads them, so their names do not change."""
 
     def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("buildyard:components:Platform", name, {}, opts)
@@ -89,14 +89,14 @@ class Platform(pulumi.ComponentResource):
         self._args = args
         self._settings = args.settings
         self._tags = aws_tags(args.stack, args.settings.tags)
-        self._namespace = args.settings.runners.namespace or name
+        self._namespace = args.settings.runners.namespace_of(args.stack)
         registry = self._create_registry()
         nodes = {architecture: self._create_nodes(architecture) for architecture in args.settings.architectures}
         identity = self._create_identity()
         runners = self._create_runners(identity, nodes)
         pipelines = {project.path: self._publish_pipeline(project) for project in args.settings.projects}
         self.outputs = {
-            "registry-host": args.surroundings.account.registry_host,
+            "registry-host": args.lookups.account.registry_host,
             "repository-urls": registry.urls,
             "builder-image": self._builder_image,
             "push-role-arn": identity.role_arn,
@@ -111,12 +111,12 @@ class Platform(pulumi.ComponentResource):
 
     @property
     def _builder_image(self) -> str:
-        host = self._args.surroundings.account.registry_host
+        host = self._args.lookups.account.registry_host
         return self._settings.runners.builder_image or f"{host}/{self._settings.builder_repository}:{BUILDER_VERSION}"
 
     @property
     def _images(self) -> dict[str, str]:
-        """The images that builds push: each repository's name, and the image as its tag names it."""
+        """The images that builds push: each repository's name, and its image as in its AWS tag."""
         return {
             self._settings.repository_of(project, image): f"{project.path}/{image.name}"
             for project in self._settings.projects
@@ -137,16 +137,16 @@ class Platform(pulumi.ComponentResource):
             stack=self._args.stack,
             architecture=architecture,
             nodes=self._settings.nodes[architecture],
-            cluster_name=self._args.surroundings.cluster.name,
-            kubernetes_version=self._args.surroundings.cluster.version,
-            subnet_ids=self._args.surroundings.cluster.subnet_ids,
-            partition=self._args.surroundings.account.partition,
+            cluster_name=self._args.lookups.cluster.name,
+            kubernetes_version=self._args.lookups.cluster.version,
+            subnet_ids=self._args.lookups.cluster.subnet_ids,
+            partition=self._args.lookups.account.partition,
             tags=self._tags,
         )
         return BuildNodes(f"{self._name}-{architecture}", args, pulumi.ResourceOptions(parent=self))
 
     def _create_identity(self) -> PushIdentity:
-        cluster = self._args.surroundings.cluster
+        cluster = self._args.lookups.cluster
         args = PushIdentityArgs(
             identity=self._settings.identity,
             cluster_name=cluster.name,
@@ -154,14 +154,14 @@ class Platform(pulumi.ComponentResource):
             oidc_provider_arn=cluster.oidc_provider_arn,
             namespace=self._namespace,
             service_account=SERVICE_ACCOUNT,
-            # Not the builder's: who builds an image must not be able to change what every other build runs in.
-            repository_arns=[self._args.surroundings.account.repository_arn(name) for name in self._images],
+            # Without the builder's: a build must not be able to change the image that all other builds run in.
+            repository_arns=[self._args.lookups.account.repository_arn(name) for name in self._images],
             tags=self._tags,
         )
         return PushIdentity(self._name, args, pulumi.ResourceOptions(parent=self))
 
     def _create_runners(self, identity: PushIdentity, nodes: Mapping[Architecture, BuildNodes]) -> Runners:
-        gitlab = self._args.surroundings.gitlab
+        gitlab = self._args.lookups.gitlab
         args = RunnersArgs(
             stack=self._args.stack,
             architectures=self._settings.architectures,
@@ -173,30 +173,30 @@ class Platform(pulumi.ComponentResource):
             service_account=SERVICE_ACCOUNT,
             service_account_annotations=identity.service_account_annotations,
             builder_image=self._builder_image,
-            cluster_name=self._args.surroundings.cluster.name,
+            cluster_name=self._args.lookups.cluster.name,
             node_groups={architecture: group.node_group_name for architecture, group in nodes.items()},
-            before=[identity, *nodes.values()],
+            depends_on=[identity, *nodes.values()],
         )
         opts = pulumi.ResourceOptions(parent=self, providers=[self._connect_cluster()])
         return Runners(self._name, args, opts)
 
     def _connect_cluster(self) -> kubernetes.Provider:
-        cluster = self._args.surroundings.cluster
+        cluster = self._args.lookups.cluster
         return kubernetes.Provider(
             self._name,
             kubeconfig=kubeconfig(
                 cluster_name=cluster.name,
                 endpoint=cluster.endpoint,
                 certificate_authority=cluster.certificate_authority,
-                region=self._args.surroundings.account.region,
+                region=self._args.lookups.account.region,
             ),
-            # The same cluster, whatever its endpoint: a changed kubeconfig must not replace all that is in it.
+            # It identifies the cluster if its endpoint changes: a new kubeconfig must not replace everything in it.
             cluster_identifier=cluster.arn,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
     def _publish_pipeline(self, project: Project) -> dict[str, str]:
-        """Publish one project's pipeline; gives what the outputs say of it."""
+        """Publish one project's pipeline, and return its part of the outputs."""
         files = self._args.pipelines[project.path]
         args = PublishedPipelineArgs(
             stack=self._args.stack,

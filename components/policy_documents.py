@@ -1,8 +1,10 @@
-"""IAM and ECR policies as plain dictionaries: pure, so that reviewers and tests read them without Pulumi."""
+"""IAM and ECR policies as plain dictionaries, which reviewers and tests can read without Pulumi."""
 
 import json
 from collections.abc import Sequence
 from typing import Any
+
+from stacks import tags
 
 Document = dict[str, Any]
 
@@ -10,17 +12,17 @@ _VERSION = "2012-10-17"
 
 
 def node_trust() -> Document:
-    """Lets EC2 instances be build nodes."""
+    """The trust policy that lets EC2 instances assume the role of build nodes."""
     return _document(
         {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
     )
 
 
 def pod_identity_trust(*, cluster_arn: str, namespace: str, service_account: str) -> Document:
-    """Lets EKS Pod Identity hand the role to one service account of one cluster.
+    """The trust policy that lets EKS Pod Identity assume the role for one service account of one cluster.
 
-    EKS sets the tags when it assumes the role. Without the condition, whoever may create an association anywhere in the
-    account could give the role to pods of their own.
+    EKS sets the tags when it assumes the role. Without the condition, anybody who may create an association in the
+    account could give the role to their own pods.
     Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
     """
     return _document(
@@ -40,7 +42,7 @@ def pod_identity_trust(*, cluster_arn: str, namespace: str, service_account: str
 
 
 def irsa_trust(*, oidc_provider_arn: str, namespace: str, service_account: str) -> Document:
-    """Lets one service account assume the role with the token that the cluster's issuer signs.
+    """The trust policy that lets one service account assume the role with a token of the cluster's issuer.
 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/associate-service-account-role.html
     """
@@ -61,19 +63,19 @@ def irsa_trust(*, oidc_provider_arn: str, namespace: str, service_account: str) 
 
 
 MAX_POLICY_CHARACTERS = 6144
-"""Of one managed policy, blanks not counted."""
+"""IAM's limit for one managed policy, without whitespace."""
 
 MAX_ROLE_POLICIES = 10
-"""Managed policies of one role, unless AWS has raised the account's quota.
+"""IAM's limit for the managed policies of one role, unless AWS has raised the account's quota.
 
 Source of both: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 """
 
 
 def push(repository_arns: Sequence[str]) -> list[Document]:
-    """Lets builds pull from and push to these repositories, and no others: as many policies as the names need.
+    """The policies that let builds pull from and push to these repositories only, as many as their names need.
 
-    A token for the registry cannot be limited to repositories; what it is good for is the other statement.
+    A registry token cannot be limited to repositories. The other statement limits what it can do.
     Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
     """
     groups: list[list[str]] = [[]]
@@ -108,10 +110,11 @@ def _characters(document: Document) -> int:
     return len(json.dumps(document, separators=(",", ":")))
 
 
-def image_expiry(*, keep_untagged_days: int, keep_cache_days: int) -> Document:
-    """What ECR deletes by itself: untagged images and stale caches. Releases stay, since no rule selects them.
+def lifecycle_policy(*, keep_untagged_days: int, keep_cache_days: int) -> Document:
+    """The lifecycle policy, by which ECR deletes untagged images and old caches. No rule selects releases.
 
-    A child of a multi-architecture image has no tag, but ECR never expires it before the image that lists it.
+    The images of a multi-architecture image are untagged, but ECR does not expire them before the image that lists
+    them.
     Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html
     """
 
@@ -122,16 +125,16 @@ def image_expiry(*, keep_untagged_days: int, keep_cache_days: int) -> Document:
         "rules": [
             {
                 "rulePriority": 1,
-                "description": "Caches that a newer one replaced, and builds that never became an image",
+                "description": "Replaced caches, and builds that were not published",
                 "selection": {"tagStatus": "untagged", **older_than(keep_untagged_days)},
                 "action": {"type": "expire"},
             },
             {
                 "rulePriority": 2,
-                "description": "Caches of branches that are built no more",
+                "description": "Caches that no build has written for some time",
                 "selection": {
                     "tagStatus": "tagged",
-                    "tagPatternList": ["buildcache-*"],
+                    "tagPatternList": [tags.cache_pattern()],
                     **older_than(keep_cache_days),
                 },
                 "action": {"type": "expire"},

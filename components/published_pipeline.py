@@ -1,4 +1,4 @@
-"""What a GitLab project runs: the generated pipeline as files in its repository, and the variables that it reads."""
+"""The pipeline of a GitLab project: generated files in its repository, and the variables that they use."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,15 +19,15 @@ class PublishedPipelineArgs:
     """The GitLab project's path."""
     branch: str
     files: Sequence[PipelineFile]
-    """The file that GitLab reads, and after it those that it includes, if any."""
+    """The file that GitLab reads, followed by the files that it includes."""
     variables: Mapping[str, pulumi.Input[str]]
-    """Each variable's name and value, which everybody who reads a job's log may know."""
+    """The variables' names and values. They are not secret."""
 
 
 class PublishedPipeline(pulumi.ComponentResource):
     """The pipeline of one project.
 
-    A file that is there already, and not Buildyard's, is left alone: the deployment fails, and its owner decides.
+    A file that already exists, and is not Buildyard's, stays unchanged: the deployment fails, and its owner decides.
     """
 
     def __init__(self, name: str, args: PublishedPipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -45,22 +45,22 @@ class PublishedPipeline(pulumi.ComponentResource):
             key=key,
             value=value,
             description=f"Set by Buildyard, stack {self._args.stack}",
-            # Pipelines of merge requests get no protected variables.
+            # Pipelines of merge requests do not get protected variables.
             protected=False,
             masked=False,
             raw=True,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _commit_files(self, before: Sequence[pulumi.Resource]) -> None:
-        """Commit one file after the other: GitLab refuses commits to one branch that overlap.
+    def _commit_files(self, depends_on: Sequence[pulumi.Resource]) -> None:
+        """Commit one file after the other, since GitLab refuses concurrent commits to a branch.
 
-        The file that includes the others comes last, and goes first when all are removed.
+        The file that includes the others is created last and deleted first.
         """
         for file in reversed(self._args.files):
-            before = [self._commit_file(file, before)]
+            depends_on = [self._commit_file(file, depends_on)]
 
-    def _commit_file(self, file: PipelineFile, before: Sequence[pulumi.Resource]) -> gitlab.RepositoryFile:
+    def _commit_file(self, file: PipelineFile, depends_on: Sequence[pulumi.Resource]) -> gitlab.RepositoryFile:
         return gitlab.RepositoryFile(
             f"{self._name}-{file.path}",
             project=self._args.project,
@@ -70,9 +70,9 @@ class PublishedPipeline(pulumi.ComponentResource):
             encoding="text",
             author_name=AUTHOR,
             author_email=AUTHOR_EMAIL,
-            # A new pipeline is no reason to build anything; what the next merge request changes is.
+            # A new pipeline must not start a build. The next change of an image does.
             create_commit_message=f"Publish the image pipeline of {self._args.stack} [skip ci]",
             update_commit_message=f"Update the image pipeline of {self._args.stack} [skip ci]",
             delete_commit_message=f"Remove the image pipeline of {self._args.stack} [skip ci]",
-            opts=pulumi.ResourceOptions(parent=self, depends_on=before),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=depends_on),
         )

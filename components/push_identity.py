@@ -1,4 +1,4 @@
-"""Who a build is towards AWS: a role that may push to the stack's repositories, for the pods of one service account."""
+"""The AWS identity of builds: a role that may push to the stack's repositories, for one service account."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,20 +17,20 @@ class PushIdentityArgs:
     cluster_name: str
     cluster_arn: str
     oidc_provider_arn: str | None
-    """IAM's provider for the cluster's issuer; needed for IRSA alone."""
+    """IAM's provider for the cluster's issuer. Only IRSA needs it."""
     namespace: str
     service_account: str
     repository_arns: Sequence[str]
-    """Known before the repositories are, so that a preview says in full which rights are given."""
+    """ARNs that are known before the repositories exist, so that a preview shows the complete policies."""
     tags: Mapping[str, str]
 
 
 class PushIdentity(pulumi.ComponentResource):
-    """The role, its rights, and the way that a build pod comes by it."""
+    """The role, its policies, and its link to the build pods."""
 
     role_arn: pulumi.Output[str]
     service_account_annotations: Mapping[str, pulumi.Output[str]]
-    """What the build pods' service account must carry: Pod Identity finds it by name, IRSA by an annotation."""
+    """The annotations of the build pods' service account. IRSA needs one; Pod Identity uses the account's name."""
 
     def __init__(self, name: str, args: PushIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("buildyard:components:PushIdentity", name, {}, opts)
@@ -69,7 +69,7 @@ class PushIdentity(pulumi.ComponentResource):
         )
 
     def _grant_push(self, role: aws.iam.Role) -> list[aws.iam.RolePolicyAttachment]:
-        """Managed policies, since the names of a few hundred repositories are more than an inline one may hold."""
+        """Create managed policies, since an inline policy is too small for the names of a few hundred repositories."""
         documents = policy_documents.push(self._args.repository_arns)
         return [self._attach(role, f"{self._name}-push-{number}", each) for number, each in enumerate(documents, 1)]
 

@@ -1,4 +1,4 @@
-"""What the `gitlab-runner` Helm chart is told: the manager of one architecture, as a pure function.
+"""The values of the `gitlab-runner` Helm chart for the manager of one architecture, as a pure function.
 
 Values: https://docs.gitlab.com/runner/install/kubernetes_helm_chart_configuration/
 """
@@ -13,7 +13,7 @@ CHART = "gitlab-runner"
 REPOSITORY = "https://charts.gitlab.io"
 
 RUNNER_ANNOTATION = "buildyard.dev/runner"
-"""On a manager's pod: the runner in GitLab that it takes jobs for."""
+"""The annotation of a manager's pod whose value is the id of its runner in GitLab."""
 
 RULES = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "delete", "get", "list", "watch"]},
@@ -25,7 +25,7 @@ RULES = [
     {"apiGroups": [""], "resources": ["events"], "verbs": ["list", "watch"]},
     {"apiGroups": ["policy"], "resources": ["poddisruptionbudgets"], "verbs": ["create", "get"]},
 ]
-"""What the Kubernetes executor does, and nothing else; the chart binds it in the release's namespace alone.
+"""The permissions that the Kubernetes executor needs. The chart binds them only in the release's namespace.
 
 Source: https://docs.gitlab.com/runner/executors/kubernetes/#configure-runner-api-permissions
 """
@@ -33,7 +33,7 @@ Source: https://docs.gitlab.com/runner/executors/kubernetes/#configure-runner-ap
 
 @dataclass(frozen=True, kw_only=True)
 class Manager:
-    """`token_secret` names the Secret with the runner's token, `runner` the runner in GitLab that it belongs to."""
+    """`token_secret` is the name of the Secret with the runner's token, and `runner` the runner's id in GitLab."""
 
     name: str
     gitlab_url: str
@@ -46,10 +46,10 @@ class Manager:
 
 
 def chart_values(manager: Manager) -> dict[str, Any]:
-    """The chart's values. Tags, timeout and scope are not among them: they belong to the runner in GitLab.
+    """The chart's values, without tags, timeout and scope, which belong to the runner in GitLab.
 
-    No node selector and no toleration: the manager runs wherever there is room, whatever the processor, and keeps off
-    the build nodes, so that those can go when the last build has.
+    Without a node selector and tolerations, the manager runs on any node of any architecture except the build nodes,
+    so that these can be removed after their last build.
     """
     return {
         "fullnameOverride": manager.name,
@@ -57,9 +57,9 @@ def chart_values(manager: Manager) -> dict[str, Any]:
         "gitlabUrl": manager.gitlab_url,
         "concurrent": manager.concurrent,
         "checkInterval": 3,
-        # The image stops by SIGQUIT: a manager that is replaced takes no more jobs, and goes when its last one has.
+        # The image's stop signal is SIGQUIT: a replaced manager takes no more jobs, and exits after its last job.
         "terminationGracePeriodSeconds": manager.longest_job_seconds,
-        # It would be done before the pod is asked to stop, while jobs still run; the runner goes with the stack anyway.
+        # The chart would unregister it before the pod stops, while jobs still run. Pulumi deletes the runner anyway.
         "unregisterRunners": False,
         "runners": {
             "executor": "kubernetes",
@@ -80,12 +80,12 @@ def chart_values(manager: Manager) -> dict[str, Any]:
             "requests": {"cpu": "100m", "memory": "256Mi"},
             "limits": {"memory": "512Mi"},
         },
-        # Helm rolls the manager when the config changes, but cannot see into a Secret that is not its own. A runner and
-        # its token are made together, so a new token comes with a new runner.
+        # Helm restarts the manager when the config changes, but not when a Secret of somebody else changes. A new
+        # token always comes with a new runner, whose id changes this annotation.
         "podAnnotations": {**DO_NOT_EVICT, RUNNER_ANNOTATION: manager.runner},
     }
 
 
 def escape_template(text: str) -> str:
-    """A text that Helm's `tpl`, through which the chart puts the config, gives back as it was."""
+    """Escape a text for Helm's `tpl`, which the chart applies to the config."""
     return text.replace("{{", '{{ "{{" }}')

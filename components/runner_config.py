@@ -1,4 +1,4 @@
-"""What GitLab Runner is told about every job: the `config.toml` of one architecture, as a pure function.
+"""GitLab Runner's `config.toml` for the jobs of one architecture, as a pure function.
 
 Keys: https://docs.gitlab.com/runner/executors/kubernetes/
 """
@@ -14,25 +14,25 @@ from stacks.architecture import Architecture
 from stacks.settings import Ceilings, Resources, Runners
 
 BUILD_USER = 1000
-"""The one user for whom `moby/buildkit:rootless` has sub-uids; its group has the same number."""
+"""The only user for whom `moby/buildkit:rootless` has sub-uids. Its group has the same id."""
 
 BUILDKIT_STATE = "/home/user/.local/share/buildkit"
-"""Where rootless BuildKit keeps its snapshots. On a volume, since an overlay cannot lie on the container's own."""
+"""The folder of rootless BuildKit's snapshots. It needs a volume, since an overlay cannot be on another overlay."""
 
 FEATURE_FLAGS = {
-    # Files are cloned with the usual modes, not writable for all: COPY takes modes over, and they are part of a cache's
-    # key, so that a build on a laptop and one in a job share caches only when modes agree.
+    # Files are cloned with the usual modes, not world-writable. COPY keeps modes, and they are part of the cache key,
+    # so a build on a laptop and one in a job can share a cache only if the modes are the same.
     "FF_DISABLE_UMASK_FOR_KUBERNETES_EXECUTOR": True,
-    # The job's token stays out of .git/config, which a careless `COPY . .` puts into an image.
+    # The job's token is not in .git/config, which a careless `COPY . .` would put into an image.
     "FF_GIT_URLS_WITHOUT_TOKENS": True,
-    # Whoever waits for a node to start reads so in the job's log.
+    # The job's log says that the job waits for a node.
     "FF_PRINT_POD_EVENTS": True,
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunnerConfig:
-    """`image` is what a job runs in that names none; `service_account` is the build pods'."""
+    """`image` is for jobs that name no image, and `service_account` is that of the build pods."""
 
     stack: str
     architecture: Architecture
@@ -44,13 +44,13 @@ class RunnerConfig:
 
 
 def config_toml(config: RunnerConfig) -> str:
-    """The runner's section of `config.toml`; what concerns the manager as a whole is set by the chart's values."""
+    """The runner's section of `config.toml`. The chart's values set the manager's global options."""
     return tomli_w.dumps(
         {
             "runners": [
                 {
                     "executor": "kubernetes",
-                    # By default a manager asks for one job at a time, and GitLab lets each question wait for a job.
+                    # By default a manager requests one job at a time, and GitLab holds each request for a while.
                     "request_concurrency": config.runners.concurrent,
                     "feature_flags": FEATURE_FLAGS,
                     "kubernetes": _kubernetes(config),
@@ -61,13 +61,13 @@ def config_toml(config: RunnerConfig) -> str:
 
 
 def _kubernetes(config: RunnerConfig) -> dict[str, Any]:
-    # Overwrites of namespace, service account, bearer token, labels and tolerations are off unless they are named
-    # here: each of them would let a job become somebody else.
+    # Without keys for them here, jobs cannot overwrite namespace, service account, bearer token, labels and
+    # tolerations. Each of these would let a job take another identity.
     return {
         "namespace": config.namespace,
         "service_account": config.service_account,
         "image": config.image,
-        # Asks the registry whether the tag still means the image on the node, and whether the pod may have it.
+        # The node asks the registry whether the tag still has this image, and whether the pod may pull it.
         "pull_policy": ["always"],
         "poll_timeout": config.runners.node_wait_minutes * 60,
         "privileged": False,
@@ -93,9 +93,9 @@ def _containers(prefix: str, resources: Resources) -> dict[str, str]:
 
 
 def _overwrites(ceilings: Ceilings) -> dict[str, str]:
-    """How far a job may go with its `KUBERNETES_*` variables, which are ignored without a word where this is missing.
+    """The limits of a job's `KUBERNETES_*` variables. Without a limit, the runner silently ignores the variable.
 
-    The helper's resources have no ceiling and so cannot be overwritten: the sizes of nodes are reckoned with them.
+    The helper's resources have no limit, so jobs cannot overwrite them: the check that jobs fit nodes relies on them.
     """
     return {
         f"{resource}_{bound}_overwrite_max_allowed": str(ceiling)
@@ -105,11 +105,11 @@ def _overwrites(ceilings: Ceilings) -> dict[str, str]:
 
 
 def _security_contexts() -> Mapping[str, Any]:
-    """Rootless BuildKit's needs, and no more.
+    """The least that rootless BuildKit needs.
 
-    It makes user namespaces and mounts in them, which the default seccomp and AppArmor profiles forbid; `newuidmap`
-    gains privileges by its file mode, so that escalation must not be forbidden nor every capability be dropped. The
-    helper container, which needs none of it, stays under the default profiles.
+    It creates user namespaces and mounts in them, which the default seccomp and AppArmor profiles forbid. `newuidmap`
+    gains privileges by its file mode, so privilege escalation must be allowed, and not all capabilities can be
+    dropped. The helper container needs none of this, and keeps the default profiles.
     Source: https://github.com/moby/buildkit/blob/master/docs/rootless.md
     """
     return {

@@ -1,4 +1,4 @@
-"""What takes jobs from GitLab and starts their pods: one runner an architecture, and its manager in the cluster."""
+"""The runners: one per architecture in GitLab, and its manager, which starts the jobs' pods in the cluster."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import pulumi
 import pulumi_gitlab as gitlab
 import pulumi_kubernetes as kubernetes
 
-from components.draining import drained_first
+from components.draining import drain_before_delete
 from components.labels import kubernetes_labels
 from components.runner_chart import CHART, REPOSITORY, Manager, chart_values, escape_template
 from components.runner_config import RunnerConfig, config_toml
@@ -25,18 +25,18 @@ class RunnersArgs:
     gitlab_url: str
     group_id: int | None
     project_id: int | None
-    """The GitLab group whose projects may use the runners, or the one project: just one of the two is given."""
+    """The GitLab group whose projects may use the runners, or the only project. One of the two is None."""
     namespace: str
     service_account: str
-    """The build pods' service account, which the push identity is tied to by this name."""
+    """The name of the build pods' service account. The push identity belongs to it."""
     service_account_annotations: Mapping[str, pulumi.Input[str]]
     builder_image: str
-    """What a job runs in that names no image."""
+    """The image of jobs that name none."""
     cluster_name: str
     node_groups: Mapping[Architecture, pulumi.Input[str]]
     """The EKS node groups that the jobs of each architecture run on."""
-    before: Sequence[pulumi.Resource] = ()
-    """What must be there before the first job is taken: nodes to run it, and the identity to push with."""
+    depends_on: Sequence[pulumi.Resource] = ()
+    """What must exist before the runners take jobs: the build nodes and the push identity."""
 
 
 class Runners(pulumi.ComponentResource):
@@ -48,19 +48,19 @@ class Runners(pulumi.ComponentResource):
         super().__init__("buildyard:components:Runners", name, {}, opts)
         self._name = name
         self._args = args
-        self._drained_first = drained_first(f"{name}-drain", gitlab_url=args.gitlab_url)
+        self._drain = drain_before_delete(f"{name}-drain", gitlab_url=args.gitlab_url)
         namespace = self._create_namespace()
         pods = self._create_service_account(namespace)
         runners = {architecture: self._create_runner(architecture) for architecture in args.architectures}
         for architecture, runner in runners.items():
             secret = self._create_token_secret(architecture, runner, namespace)
-            self._create_manager(architecture, runner, secret, [pods, *args.before])
+            self._create_manager(architecture, runner, secret, [pods, *args.depends_on])
         self.runner_ids = {architecture: runner.id for architecture, runner in runners.items()}
         self.register_outputs({"runnerIds": {str(key): value for key, value in self.runner_ids.items()}})
 
     def _create_namespace(self) -> kubernetes.core.v1.Namespace:
-        # Pod security's milder levels forbid the unconfined seccomp profile, without which rootless BuildKit cannot
-        # make its namespaces. What a pod may be is decided by config.toml, which jobs cannot overwrite.
+        # The stricter levels of pod security forbid the unconfined seccomp profile, without which rootless BuildKit
+        # cannot create its namespaces. config.toml limits the pods, and jobs cannot overwrite that.
         labels = {**kubernetes_labels(self._args.stack), "pod-security.kubernetes.io/enforce": "privileged"}
         return kubernetes.core.v1.Namespace(
             self._name,
@@ -77,7 +77,7 @@ class Runners(pulumi.ComponentResource):
                 "labels": kubernetes_labels(self._args.stack),
                 "annotations": self._args.service_account_annotations,
             },
-            # Builds have no business with Kubernetes; AWS's own token is mounted beside this one.
+            # Builds do not use the Kubernetes API. AWS's token is a separate mount.
             automount_service_account_token=False,
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -97,18 +97,18 @@ class Runners(pulumi.ComponentResource):
                 args.cluster_name,
                 args.namespace,
             ),
-            # Also ends the pause that a deletion begins, should it have been interrupted.
+            # This also ends the pause of an interrupted deletion.
             paused=False,
             tag_lists=list(architecture.runner_tags),
             untagged=False,
-            # Merge requests build on refs that are not protected.
+            # The refs of merge requests are not protected.
             access_level="not_protected",
             maximum_timeout=args.runners.maximum_timeout_minutes * 60,
             opts=pulumi.ResourceOptions(
                 parent=self,
-                # One runner for each place where jobs run, so that an old place is empty when its runner has no job.
+                # A runner per node group and namespace: these are not in use any more when their runner has no jobs.
                 replace_on_changes=["maintenanceNote"],
-                hooks=self._drained_first,
+                hooks=self._drain,
             ),
         )
 
@@ -122,7 +122,7 @@ class Runners(pulumi.ComponentResource):
                 "namespace": namespace.metadata.name,
                 "labels": kubernetes_labels(self._args.stack),
             },
-            # The chart mounts both keys; runners of this kind have no registration token.
+            # The chart mounts both keys. Runners with an authentication token have no registration token.
             string_data={"runner-token": runner.token, "runner-registration-token": ""},
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -132,7 +132,7 @@ class Runners(pulumi.ComponentResource):
         architecture: Architecture,
         runner: gitlab.UserRunner,
         secret: kubernetes.core.v1.Secret,
-        before: Sequence[pulumi.Resource],
+        depends_on: Sequence[pulumi.Resource],
     ) -> kubernetes.helm.v3.Release:
         args = self._args
         name = f"{self._name}-{architecture}"
@@ -153,9 +153,9 @@ class Runners(pulumi.ComponentResource):
             repository_opts={"repo": REPOSITORY},
             namespace=args.namespace,
             values=chart_values(manager),
-            # A manager that cannot register never becomes ready; then the one before it stays.
+            # A manager that cannot register never becomes ready. Then Helm keeps the previous one.
             atomic=True,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[secret, *before], hooks=self._drained_first),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[secret, *depends_on], hooks=self._drain),
         )
 
     def _config(self, architecture: Architecture, node_group: str) -> str:

@@ -1,1 +1,1 @@
-"""Buildyard's own delivery: what a merge request would change, and a stack's outputs."""
+"""Buildyard's own delivery: reports of what a merge request would change, and a stack's outputs as variables."""

@@ -1,4 +1,4 @@
-"""`python -m delivery`: what this repository's pipeline calls between `pulumi` and GitLab."""
+"""`python -m delivery`: the commands that this repository's pipeline runs between `pulumi` and GitLab."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ MISUSE = 2
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run one command; 0, or the exit code that stops the job after saying why."""
+    """Run a command and return its exit code: 0, or one that stops the job, after a message that says why."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options, environment))
@@ -34,7 +34,7 @@ def _preview_report(options: argparse.Namespace, environment: Mapping[str, str])
     if options.note:
         options.note.write_text(text, encoding="utf-8")
     if options.widget:
-        # Half a preview's counts would look like a small change.
+        # The counts of an incomplete preview would look like a small change.
         options.widget.unlink(missing_ok=True)
         if not preview.failures:
             options.widget.write_text(json.dumps(widget(preview)) + "\n", encoding="utf-8")
@@ -49,7 +49,7 @@ def _outputs(options: argparse.Namespace, _environment: Mapping[str, str]) -> in
     found = only(variables(_load(options.outputs), _load(options.revealed) if options.revealed else None), options.only)
     if options.format == "gitlab-variables":
         if not options.file and any(variable.secret for variable in found):
-            raise OutputsError("There are secrets among the variables: name a --file instead of showing them here.")
+            raise OutputsError("Some of the variables are secret: write them to a --file instead of printing them.")
         text = gitlab_variables(found, options.stack)
     else:
         text = dotenv(found) if options.format == "dotenv" else as_json(found)
@@ -85,24 +85,24 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m delivery", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
 
-    report = commands.add_parser("preview-report", help="tell a merge request's reviewers what would change")
+    report = commands.add_parser("preview-report", help="show a merge request's reviewers what would change")
     report.set_defaults(run=_preview_report)
     report.add_argument("--stack", required=True)
-    report.add_argument("--preview", required=True, type=Path, help="what `pulumi preview --json` printed")
+    report.add_argument("--preview", required=True, type=Path, help="the output of `pulumi preview --json`")
     report.add_argument("--note", type=Path, help="write the note here, in Markdown")
     report.add_argument("--widget", type=Path, help="write the counts for artifacts:reports:terraform here")
-    report.add_argument("--post", action="store_true", help="bring the stack's note in the merge request up to date")
+    report.add_argument("--post", action="store_true", help="create or update the stack's note in the merge request")
 
     outputs = commands.add_parser("outputs", help="pass a stack's outputs on to other pipelines")
     outputs.set_defaults(run=_outputs)
     outputs.add_argument("--stack", required=True)
-    outputs.add_argument("--outputs", required=True, type=Path, help="what `pulumi stack output --json` printed")
+    outputs.add_argument("--outputs", required=True, type=Path, help="the output of `pulumi stack output --json`")
     outputs.add_argument("--revealed", type=Path, help="the same with --show-secrets, for gitlab-variables")
     outputs.add_argument("--format", required=True, choices=["dotenv", "json", "gitlab-variables"])
     outputs.add_argument(
-        "--only", action="append", default=[], metavar="PATTERN", help="just these variables; may be repeated"
+        "--only", action="append", default=[], metavar="PATTERN", help="only these variables; may be repeated"
     )
-    outputs.add_argument("--file", type=Path, help="write here, for the owner's eyes, instead of to standard output")
+    outputs.add_argument("--file", type=Path, help="write to this file, which only its owner may read")
     return parser
 
 

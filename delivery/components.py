@@ -1,4 +1,4 @@
-"""Which component a change belongs to, so that a reviewer reads it by what the change is for."""
+"""Changes grouped by component, so that a reviewer sees what each change is for."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,9 +11,9 @@ _STACK = "pulumi:pulumi:Stack"
 
 @dataclass(frozen=True, kw_only=True)
 class Component:
-    """A component of the program and what changes in it.
+    """A component of the program and the changes in it.
 
-    `name` is empty where the preview tells just its type: it lists only resources that change, and for each its parent.
+    `name` is empty if the preview has only the type: it lists only resources that change, each with its parent.
     """
 
     type: str
@@ -22,7 +22,7 @@ class Component:
 
 
 def by_component(changes: Sequence[Change]) -> list[Component]:
-    """The changes under the innermost component of each, in the order in which components first appear."""
+    """Group the changes by their innermost component, in the order in which components first appear."""
     tree = _Tree(changes)
     groups: defaultdict[tuple[str, str], list[Change]] = defaultdict(list)
     for change in changes:
@@ -41,7 +41,7 @@ class _Tree:
     def __init__(self, changes: Iterable[Change]) -> None:
         self._parents: Mapping[str, str | None] = {change.urn: change.parent for change in changes}
         custom = {change.urn for change in changes if not change.is_component}
-        # What belongs to a provider's package is a resource; every other type is a component of the program.
+        # A type from a provider's package is a resource; every other type is a component of the program.
         self._packages = {type_of(urn).partition(":")[0] for urn in custom} | {"pulumi"}
         self._components: defaultdict[str, set[str]] = defaultdict(set)
         for urn in {*self._parents, *(parent for parent in self._parents.values() if parent)}:
@@ -49,7 +49,7 @@ class _Tree:
                 self._components[qualified_type_of(urn)].add(name_of(urn))
 
     def component_of(self, change: Change) -> tuple[str, str]:
-        """Type and name of the change's component; the stack's for what is in none."""
+        """The type and name of the change's component, or of the stack if the change is in no component."""
         urn: str | None = change.urn
         last = change.urn
         while urn and not self._is_component(urn):
@@ -69,7 +69,7 @@ class _Tree:
 
 
 def short_type(token: str) -> str:
-    """A type as people say it: `aws:ecr/repository:Repository` is an aws Repository, a component just its last word."""
+    """A short name for a type: `aws:ecr/repository:Repository` is `aws Repository`, a component only its last word."""
     package, _, rest = token.partition(":")
     last = rest.rpartition(":")[2] or token
     return last if package in ("buildyard", "pulumi") else f"{package} {last}"

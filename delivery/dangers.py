@@ -1,6 +1,6 @@
-"""What a reviewer must not overlook, in plain words: what is lost, who is interrupted, who gains rights.
+"""Warnings that a reviewer must not overlook: what is lost, which jobs are interrupted, who gains rights.
 
-One rule for each kind of resource that can hurt; a resource without a rule is in the table of changes alone.
+There is one rule for each dangerous type of resource. A resource without a rule is only in the table of changes.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ _MOST_NAMES = 8
 
 
 class Concern(IntEnum):
-    """What a danger is about; the worst comes first in the note."""
+    """The subject of a danger. The worst comes first in the note."""
 
     LOSS = 0
     INTERRUPTION = 1
@@ -28,7 +28,7 @@ class Concern(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Danger:
-    """`text` is a sentence or two in Markdown; `diff` a unified diff that goes with it, if any."""
+    """A warning: `text` is a sentence or two in Markdown, `diff` is a unified diff to show with it, or empty."""
 
     concern: Concern
     text: str
@@ -61,13 +61,11 @@ def _repository(change: Change) -> Iterator[Danger]:
     if not _goes(change):
         return
     name = code(str(change.old.get("name") or change.name))
-    # What counts is the value in the state: the update deletes the repository as it is, not as it would become.
+    # The value in the state counts: the update deletes the repository as it is now, not as it would become.
     if change.old_values.get("forceDelete") is True:
         outcome = "**All images in it are lost**, its build cache too."
     else:
-        outcome = (
-            "Its `forceDelete` is off: the update fails if it holds images, and nobody can pull them if it does not."
-        )
+        outcome = "Its `forceDelete` is off: the update fails if it holds images."
     yield Danger(concern=Concern.LOSS, text=f"The repository {name} {_will_be(change)}{_reasons(change)}. {outcome}")
 
 
@@ -85,15 +83,15 @@ def _node_group(change: Change) -> Iterator[Danger]:
     if _goes(change):
         yield Danger(
             concern=Concern.INTERRUPTION,
-            text=f"The node group {name} {_will_be(change)}{_reasons(change)}. Its runner takes no more jobs, and the "
-            "update waits for those that run, for as long as the runner's timeout allows.",
+            text=f"The node group {name} {_will_be(change)}{_reasons(change)}. The update pauses its runner first and "
+            "waits for the running jobs, for as long as the runner's timeout allows.",
         )
     elif change.operation is Operation.UPDATE and change.changes("launchTemplate", "version", "releaseVersion"):
         yield Danger(
             concern=Concern.INTERRUPTION,
             # https://docs.aws.amazon.com/eks/latest/userguide/managed-node-update-behavior.html
-            text=f"The nodes of {name} are exchanged for new ones, and the jobs on them are evicted; where a "
-            "disruption budget forbids that for longer than 15 minutes, the update fails.",
+            text=f"The nodes of {name} are replaced, and the jobs on them are evicted. The update fails if a "
+            "disruption budget forbids that for longer than 15 minutes.",
         )
 
 
@@ -101,8 +99,8 @@ def _runner(change: Change) -> Iterator[Danger]:
     if _goes(change):
         yield Danger(
             concern=Concern.INTERRUPTION,
-            text=f"The runner {code(change.name)} {_will_be(change)}{_reasons(change)}. It is paused first, and the "
-            "update waits for its jobs, for as long as its timeout allows.",
+            text=f"The runner {code(change.name)} {_will_be(change)}{_reasons(change)}. The update pauses it first "
+            "and waits for its jobs, for as long as its timeout allows.",
         )
 
 
@@ -117,13 +115,13 @@ def _release(change: Change) -> Iterator[Danger]:
     yield Danger(
         concern=Concern.INTERRUPTION,
         text=f"The runner manager {code(change.name)} {verb}{_reasons(change)}. It takes no new jobs and waits for "
-        f"those that run; {patience} what is left is cut off.",
+        f"its running ones; those that still run {patience} are cut off.",
         diff=_config_diff(change) if change.operation is Operation.UPDATE else "",
     )
 
 
 def _config_diff(change: Change) -> str:
-    """What changes for jobs: their resources, ceilings, security contexts."""
+    """The diff of the jobs' settings: resources, ceilings, security contexts."""
     before, after = (find(inputs, "values.runners.config") for inputs in (change.old, change.new))
     if not (isinstance(before, str) and isinstance(after, str)) or is_secret([before, after]) or is_unknown(after):
         return ""
@@ -142,22 +140,20 @@ def _iam_policy(property_name: str, subject: str, gains: str) -> Callable[[Chang
             return
         about = f"{subject} {code(change.name)}"
         if is_unknown(after) or is_secret(after):
-            yield _rights(f"{about} cannot be compared: what it says is known only during the update.")
+            yield _rights(f"{about} cannot be compared: its content is known only during the update.")
             return
         try:
-            # A replaced resource may belong to another identity, to which all of it is new.
+            # A replaced resource may belong to another identity, for which all of its rights are new.
             old = "" if change.operation is Operation.REPLACE else str(before)
             new_grants = gained(iam_grants(old), iam_grants(str(after)))
             no_longer_denied = set(iam_denials(old)) - set(iam_denials(str(after)))
         except UnreadableError:
-            yield _rights(f"{about} cannot be compared: it is no IAM policy document.")
+            yield _rights(f"{about} cannot be compared: it is not an IAM policy document.")
             return
         if new_grants:
             yield _rights(f"{about} {gains}: {_granted(new_grants)}.")
         if no_longer_denied:
-            yield _rights(
-                f"{about} is no longer forbidden: {some([code(text) for text in sorted(no_longer_denied)], 3)}."
-            )
+            yield _rights(f"{about} no longer forbids: {some([code(text) for text in sorted(no_longer_denied)], 3)}.")
 
     return rule
 
@@ -171,11 +167,11 @@ def _attached_policy(change: Change) -> Iterator[Danger]:
 def _pod_identity(change: Change) -> Iterator[Danger]:
     if change.operation in (Operation.CREATE, Operation.REPLACE) or change.changes("roleArn", "targetRoleArn"):
         account = code("/".join(str(change.new.get(key, "")) for key in ("namespace", "serviceAccount")))
-        yield _rights(f"Pods of the service account {account} become {_named(change.new.get('roleArn'), 'role')}.")
+        yield _rights(f"Pods of the service account {account} can assume {_named(change.new.get('roleArn'), 'role')}.")
 
 
 def _named(value: object, kind: str) -> str:
-    return f"a {kind} that this update makes" if is_unknown(value) else f"the {kind} {code(str(value or ''))}"
+    return f"a {kind} that this update creates" if is_unknown(value) else f"the {kind} {code(str(value or ''))}"
 
 
 def _kubernetes_role(change: Change) -> Iterator[Danger]:
@@ -183,7 +179,7 @@ def _kubernetes_role(change: Change) -> Iterator[Danger]:
 
 
 def _gained_rules(change: Change, path: str, about: str) -> Iterator[Danger]:
-    """What the Kubernetes rules at the path of the new inputs allow beyond those of the old ones."""
+    """Warn of the rights that the Kubernetes rules at this path of the new inputs add to those of the old inputs."""
     try:
         before, after = (kubernetes_grants(find(inputs, path) or ()) for inputs in (change.old, change.new))
     except UnreadableError:
@@ -217,8 +213,8 @@ def _secrets(change: Change) -> Iterator[Danger]:
     if secrets:
         yield Danger(
             concern=Concern.SECRET,
-            text=f"A secret of {code(change.name)} changes: {some(secrets, _MOST_NAMES)}. What still uses the old one "
-            "must take the new one.",
+            text=f"A secret of {code(change.name)} changes: {some(secrets, _MOST_NAMES)}. Whatever uses the old value "
+            "must get the new one.",
         )
 
 
@@ -227,7 +223,7 @@ def _rights(text: str) -> Danger:
 
 
 def _granted(grants: Iterable[Grant]) -> str:
-    """The grants with what they have in common said once: actions that go together, and on what."""
+    """The grants as text, grouped: actions on one target, then targets of the same actions."""
     actions_on: dict[tuple[str, str, str], list[str]] = {}
     for grant in grants:
         actions_on.setdefault((grant.who, grant.condition, grant.target), []).append(grant.action)
@@ -251,9 +247,9 @@ _RULES: Mapping[str, Callable[[Change], Iterator[Danger]]] = {
     "aws:eks/nodeGroup:NodeGroup": _node_group,
     "gitlab:index/userRunner:UserRunner": _runner,
     "kubernetes:helm.sh/v3:Release": _release,
-    "aws:iam/policy:Policy": _iam_policy("policy", "The IAM policy", "allows more than it did"),
-    "aws:iam/rolePolicy:RolePolicy": _iam_policy("policy", "The IAM policy", "allows more than it did"),
-    "aws:iam/role:Role": _iam_policy("assumeRolePolicy", "The IAM role", "can now be taken on"),
+    "aws:iam/policy:Policy": _iam_policy("policy", "The IAM policy", "newly allows"),
+    "aws:iam/rolePolicy:RolePolicy": _iam_policy("policy", "The IAM policy", "newly allows"),
+    "aws:iam/role:Role": _iam_policy("assumeRolePolicy", "The IAM role", "can now be assumed by more principals"),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _attached_policy,
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": _pod_identity,
     "kubernetes:rbac.authorization.k8s.io/v1:Role": _kubernetes_role,

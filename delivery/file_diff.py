@@ -1,4 +1,4 @@
-"""How a published file, or another long text, changes: as a unified diff of a length that people read."""
+"""Unified diffs of a published file, or another long text, short enough to read."""
 
 import base64
 import binascii
@@ -14,9 +14,9 @@ _LONGEST_LINE = 500
 
 
 def file_diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    """The diff between two states of a `gitlab.RepositoryFile`; empty when one of them is not known, or not text.
+    """The diff between two states of a `gitlab.RepositoryFile`; empty if one of them is unknown, or not text.
 
-    It ends with the number of lines that were left out, if any.
+    It ends with the number of lines that are left out, if any.
     """
     before, after = _text(old), _text(new)
     if before is None or after is None:
@@ -26,7 +26,7 @@ def file_diff(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def text_diff(before: str, after: str, from_name: str, to_name: str) -> str:
-    """The diff between two texts, without credentials; empty where nothing differs."""
+    """The diff between two texts, without credentials; empty if nothing differs."""
     changed = difflib.unified_diff(before.splitlines(), after.splitlines(), from_name, to_name, lineterm="")
     lines = [_short(redacted(line)) for line in changed]
     left_out = len(lines) - _MOST_LINES

@@ -1,4 +1,4 @@
-"""What is affected, as a Mermaid flowchart that GitLab draws without being asked."""
+"""A Mermaid flowchart of what is affected, small enough for GitLab to draw it at once."""
 
 import re
 from collections import Counter
@@ -9,7 +9,7 @@ from delivery.markdown import count
 from delivery.preview import Change, Operation
 
 _LONGEST = 2000
-"""Longer sources GitLab shows as text with a button: MAX_CHAR_LIMIT in its
+"""GitLab shows a longer source as text with a button. Source: MAX_CHAR_LIMIT in GitLab's
 `app/assets/javascripts/behaviors/markdown/render_sandboxed_mermaid.js`."""
 
 _COLOURS = {
@@ -24,9 +24,10 @@ _Key = tuple[str, str]
 
 
 def graph(changes: Sequence[Change]) -> str:
-    """Components with what changes in them, and arrows from what is used to what uses it.
+    """Draw the components with the changes in them, and arrows from each resource to those that depend on it.
 
-    As fine as fits: single resources, else the kinds in a component, else the kinds in a type of component.
+    The graph has the finest detail that fits: single resources, else the kinds in each component, else the kinds in
+    each type of component, else only the operations.
     """
     components = by_component(changes)
     for grain in (_each_resource, _each_kind, _each_kind_of_component):
@@ -57,14 +58,14 @@ def _title(component: Component) -> str:
 
 
 def _drawn(components: Sequence[Component], grain: Callable[[Component, Change], _Key]) -> str:
-    """One node for each key and operation of the grain, in a box for each of its components."""
+    """Draw one node per key and operation, in one box per component of the grain."""
     sizes: Counter[tuple[_Key, Operation]] = Counter()
     node_of: dict[str, tuple[_Key, Operation]] = {}
     changes: list[Change] = []
     for component in components:
         for change in component.changes:
             if change.is_component:
-                continue  # its box is there already
+                continue  # the box of its changes stands for it
             node = grain(component, change), change.operation
             sizes[node] += 1
             node_of[change.urn] = node
@@ -92,6 +93,6 @@ def _drawn(components: Sequence[Component], grain: Callable[[Component, Change],
 
 
 def _label(text: str) -> str:
-    """Text within a quoted label; everything that Mermaid could read as more is a character code."""
+    """Text for a quoted label. Every character that Mermaid could interpret is written as a character code."""
     short = text if len(text) <= 80 else text[:79] + "…"
     return re.sub(r"[^\w .:/,…-]", lambda found: f"#{ord(found[0])};", re.sub(r"\s", " ", short))

@@ -1,4 +1,4 @@
-"""Markdown in which foreign text stays text: it forms no markup, mentions nobody and is no command to GitLab."""
+"""Markdown in which foreign text stays text: it forms no markup, mentions nobody and gives GitLab no command."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ _LONGEST = 300
 
 
 def code(text: str) -> str:
-    """The text on one line, as inline code; fit for a table's cell. GitLab looks for no references in code."""
+    """The text on one line, as inline code that also fits into a table cell. GitLab finds no references in code."""
     line = _CONTROL.sub("", re.sub(r"\s+", " ", text)).strip()
     if len(line) > _LONGEST:
         line = line[: _LONGEST - 1] + "…"
@@ -16,12 +16,12 @@ def code(text: str) -> str:
         return "(empty)"
     if not re.search(r"[`|\\]", line):
         return f"`{line}`"
-    # In a table, no code span can hold every mix of these; as character references they never have a meaning.
+    # In a table, no code span can contain every mix of these. Markdown does not interpret character references.
     return "<code>" + re.sub(r"[^\w .:-]|_", lambda found: f"&#{ord(found[0])};", line) + "</code>"
 
 
 def fence(text: str, language: str = "") -> str:
-    """The text as a block of code that it cannot end."""
+    """The text as a code block that the text itself cannot end."""
     lines = "\n".join(_CONTROL.sub("", line) for line in re.split(r"\r\n?|\n", text))
     longest = max((len(run) for run in re.findall(r"`+", lines)), default=0)
     ticks = "`" * max(3, longest + 1)
@@ -29,12 +29,12 @@ def fence(text: str, language: str = "") -> str:
 
 
 def details(summary: str, body: str) -> str:
-    """A part that is folded until somebody opens it. `summary` is markup of ours on one line."""
+    """A section that is folded until somebody opens it. `summary` is one line of our own markup."""
     return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"
 
 
 def row(cells: Iterable[str]) -> str:
-    """A table's row of ready cells."""
+    """A table row of finished cells."""
     return f"| {' | '.join(cells)} |"
 
 
@@ -43,7 +43,7 @@ def table_head(titles: Sequence[str]) -> str:
 
 
 def some(items: Sequence[str], most: int) -> str:
-    """The items, comma between them; of more than `most`, the number that is left out."""
+    """The first `most` items, joined by commas, and the number of those that are left out."""
     left_out = len(items) - most
     return ", ".join(items[:most]) + (f" and {left_out:,} more" if left_out > 0 else "")
 

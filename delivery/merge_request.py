@@ -1,4 +1,4 @@
-"""A merge request's notes in GitLab: one for each stack, brought up to date rather than repeated.
+"""A merge request's notes in GitLab: one per stack, which is updated instead of repeated.
 
 Source: https://docs.gitlab.com/api/notes/#merge-requests
 """
@@ -14,12 +14,12 @@ _SECONDS = 30
 
 
 class PostError(Exception):
-    """The note could not be put into the merge request. The message says who must do what, and holds no token."""
+    """The note could not be posted to the merge request. The message says what to do, and contains no token."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MergeRequest:
-    """Where to post. `api_url` ends in `/api/v4`; `token` may write notes in the project."""
+    """The merge request to post to. `api_url` ends in `/api/v4`; `token` may write notes in the project."""
 
     api_url: str
     project: str
@@ -31,22 +31,25 @@ class MergeRequest:
 
 
 def from_variables(variables: Mapping[str, str]) -> MergeRequest:
-    """The merge request whose pipeline this is, from GitLab's variables and the token. Raises `PostError`."""
+    """The merge request of this pipeline, from GitLab's variables and the token. Raises `PostError`."""
     needed = ("CI_API_V4_URL", "CI_PROJECT_ID", "CI_MERGE_REQUEST_IID", TOKEN_VARIABLE)
     missing = [name for name in needed if not variables.get(name)]
     if "CI_MERGE_REQUEST_IID" in missing:
         raise PostError("There is no merge request to post to: CI_MERGE_REQUEST_IID is not set. Leave out --post.")
     if missing:
-        raise PostError(f"Cannot post without {', '.join(missing)}; docs/delivery.md says what each is for.")
+        raise PostError(
+            f"Cannot post without {', '.join(missing)}. GitLab sets the variables that begin with CI_; "
+            f"docs/delivery.md says how to make {TOKEN_VARIABLE}."
+        )
     api_url, project, iid, token = (variables[name] for name in needed)
     return MergeRequest(api_url=api_url, project=project, iid=int(iid), token=token)
 
 
 def post(target: MergeRequest, marker: str, text: str) -> str:
-    """Make `text`, which holds `marker`, the one note that does. Returns the note's address. Raises `PostError`.
+    """Make `text` the only note that contains `marker`, and return the note's address. Raises `PostError`.
 
-    Only the token's own notes count: somebody else's that quotes the marker is theirs. Errors that pass, such as 502 or
-    429, are tried again. Should that have left two notes, the older one stays.
+    Only notes of the token's own user are changed: another user's note that quotes the marker stays. Transient errors,
+    such as 502 or 429, are retried. If a retry has left two notes, the older one stays.
     """
     try:
         with gitlab.Gitlab(
@@ -72,10 +75,10 @@ def post(target: MergeRequest, marker: str, text: str) -> str:
             return f"{merge_request.web_url}#note_{note.id}"
     except gitlab.GitlabAuthenticationError as error:
         raise PostError(
-            f"GitLab refuses the token in {TOKEN_VARIABLE}: it has expired, or lacks the scope api."
+            f"GitLab refuses the token in {TOKEN_VARIABLE}: it has expired, or lacks the scope api. Make a new one."
         ) from error
     except (gitlab.GitlabError, requests.RequestException) as error:
-        raise PostError(f"GitLab does not take the note in {target!r}: {_reason(error, target.token)}") from error
+        raise PostError(f"Could not post the note to {target!r}: {_reason(error, target.token)}") from error
 
 
 def _reason(error: Exception, token: str) -> str:

@@ -1,4 +1,4 @@
-"""The note that a reviewer reads: dangers first, then what changes, within GitLab's limit."""
+"""The note for reviewers: first the dangers, then the changes, within GitLab's limit."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -30,21 +30,21 @@ _VERBS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """Where the preview was made: the commit's short name and the job's address, for the note's last line."""
+    """The preview's commit, by its short SHA, and its job's address, for the note's last line."""
 
     commit: str
     job_url: str
 
 
 def marker(stack: str) -> str:
-    """The comment, unseen by readers, by which the stack's note is found again."""
+    """The hidden comment that identifies the stack's note."""
     return f"<!-- buildyard preview of {stack} -->"
 
 
 def note(stack: str, preview: Preview, origin: Origin | None = None, *, limit: int = LIMIT) -> str:
-    """The whole note in Markdown, of at most `limit` characters.
+    """The whole note in Markdown, at most `limit` characters long.
 
-    What does not fit is left out by whole items, the last first, and counted.
+    Items that do not fit are left out, the last ones first, and counted.
     """
     foot = [f"Commit {code(origin.commit)}, [the job's log]({origin.job_url})."] if origin else []
     head = [marker(stack), f"## Preview of {code(stack)}: {_headline(preview)}", *_messages(preview)]
@@ -60,7 +60,7 @@ def note(stack: str, preview: Preview, origin: Origin | None = None, *, limit: i
 
 @dataclass(frozen=True, kw_only=True)
 class _Section:
-    """A heading, what must follow it, and items of which the first so many are shown as fit."""
+    """A heading and its items, of which the first ones that fit are shown."""
 
     head: str
     items: Sequence[str]
@@ -68,7 +68,7 @@ class _Section:
     most: int
 
     def fitted(self, room: int) -> str:
-        """The section in at most so many characters, and the number of items left out; empty where nothing fits."""
+        """The section in at most `room` characters, with the number of items left out; empty if no item fits."""
         room -= len(self.head) + len(self._left_out(len(self.items))) + 2
         shown: list[str] = []
         for item in self.items[: self.most]:
@@ -96,11 +96,11 @@ def _headline(preview: Preview) -> str:
 
 def _messages(preview: Preview) -> Iterator[str]:
     if preview.failures:
-        yield "There can be no update until this is mended:"
+        yield "There can be no update until this is fixed:"
         yield from _quoted(preview.failures)
         if preview.changes:
             found = count(len(preview.changes), "change")
-            yield f"The preview had found {found} until then. They are not shown: without the rest they mislead."
+            yield f"The preview found {found} before it failed. An incomplete list misleads, so it is not shown."
     if preview.warnings:
         yield details(count(len(preview.warnings), "warning"), "\n\n".join(_quoted(preview.warnings)))
 
@@ -135,12 +135,12 @@ def _sections(changes: Sequence[Change]) -> Iterator[_Section]:
 def _danger(danger: Danger) -> str:
     if not danger.diff:
         return f"- {danger.text}"
-    folded = details("the difference", fence(danger.diff, "diff"))
+    folded = details("diff", fence(danger.diff, "diff"))
     return f"- {danger.text}\n\n" + "\n".join(f"  {line}" if line else "" for line in folded.split("\n")) + "\n"
 
 
 def _rows(component: Component) -> Iterator[str]:
-    """Rows of the table; the component is named in its first."""
+    """The table's rows for a component. Only the first names it."""
     title = f"{short_type(component.type)} {code(component.name)}" if component.name else short_type(component.type)
     for change in component.changes:
         what = "the component" if change.is_component else f"{short_type(change.type)} {code(change.name)}"

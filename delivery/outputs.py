@@ -1,4 +1,4 @@
-"""A stack's outputs as variables for other pipelines, under names that follow from the outputs' own."""
+"""A stack's outputs as variables for other pipelines, with names made from the outputs' names."""
 
 import json
 import re
@@ -20,7 +20,7 @@ _MASKABLE = re.compile(r"\S{8,}")
 
 
 class OutputsError(Exception):
-    """Outputs that cannot be passed on as asked. The message says which, and what to do."""
+    """The outputs cannot be passed on as requested. The message says which, and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,10 @@ class Variable:
 def variables(outputs: Mapping[str, Any], revealed: Mapping[str, Any] | None = None) -> list[Variable]:
     """The variables of a stack, sorted by name.
 
-    `outputs` is what `pulumi stack output --json` prints, which tells secrets by blinding them; `revealed` the same
-    with `--show-secrets`, where their values are wanted. `{"runners": {"arm64": {"id": "7"}}}` becomes
-    `BUILDYARD_RUNNERS_ARM64_ID=7`; a list of scalars its items with commas. Raises `OutputsError` for two outputs of
-    one name.
+    `outputs` is the output of `pulumi stack output --json`, in which secrets are masked; `revealed` is the same with
+    `--show-secrets`, for the values of secrets. `{"runners": {"arm64": {"id": "7"}}}` becomes
+    `BUILDYARD_RUNNERS_ARM64_ID=7`, and a list of scalars becomes its items, joined by commas. Raises `OutputsError` if
+    two outputs have the same variable name.
     """
     found: dict[str, tuple[str, Variable]] = {}
     for path, value in _leaves((), outputs):
@@ -55,7 +55,7 @@ def variables(outputs: Mapping[str, Any], revealed: Mapping[str, Any] | None = N
 
 
 def only(found: Sequence[Variable], patterns: Sequence[str]) -> list[Variable]:
-    """The variables that match any of the shell-style patterns, all without one. A pattern for none is an error."""
+    """The variables that match any of the shell-style patterns, or all. A pattern that matches none is an error."""
     names = [variable.name for variable in found]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
@@ -75,40 +75,40 @@ def dotenv(found: Sequence[Variable]) -> str:
     ]
     if odd:
         raise OutputsError(
-            f"A dotenv report cannot hold line breaks or outer spaces, as in {', '.join(odd)}: use --only."
+            f"A dotenv report cannot contain line breaks or outer spaces, as in {', '.join(odd)}. Use --only."
         )
     text = "".join(f"{variable.name}={variable.value}\n" for variable in found)
     size = len(text.encode())
     if len(found) > DOTENV_VARIABLES or size > DOTENV_BYTES:
         largest = [variable.name for variable in sorted(found, key=lambda variable: -len(variable.value))[:5]]
         raise OutputsError(
-            f"These are {len(found)} variables in {size:,} bytes; GitLab takes a dotenv report of "
-            f"{DOTENV_VARIABLES} in {DOTENV_BYTES:,}. Choose some by --only, or leave out the largest: "
+            f"These are {len(found)} variables in {size:,} bytes; GitLab's limit for a dotenv report "
+            f"is {DOTENV_VARIABLES} in {DOTENV_BYTES:,}. Choose some with --only, or leave out the largest: "
             f"{', '.join(largest)}. All: {', '.join(variable.name for variable in found)}."
         )
     return text
 
 
 def as_json(found: Sequence[Variable]) -> str:
-    """The same names and values as a JSON object, of any size. Raises `OutputsError` for secrets."""
+    """The names and values as a JSON object, of any size. Raises `OutputsError` for secrets."""
     _refuse_secrets(found, "JSON, which is kept in clear text")
     return json.dumps({variable.name: variable.value for variable in found}, indent=2) + "\n"
 
 
 def gitlab_variables(found: Sequence[Variable], stack: str) -> str:
-    """The bodies to create GitLab's CI/CD variables with, as a JSON list; secrets masked, hidden and protected.
+    """The request bodies that create GitLab's CI/CD variables, as a JSON list; secrets masked, hidden and protected.
 
     Source: https://docs.gitlab.com/api/project_level_variables/#create-a-variable. Raises `OutputsError` for a secret
-    whose value is not known, or that GitLab cannot mask.
+    whose value is unknown, or that GitLab cannot mask.
     """
     blind = [variable.name for variable in found if variable.secret and variable.value == SECRET]
     if blind:
-        raise OutputsError(f"Give the values of {', '.join(blind)} by --revealed, or leave them out by --only.")
+        raise OutputsError(f"Give the values of {', '.join(blind)} with --revealed, or leave them out with --only.")
     bare = [variable.name for variable in found if variable.secret and not _MASKABLE.fullmatch(variable.value)]
     if bare:
         raise OutputsError(
-            f"GitLab cannot mask {', '.join(bare)}, so job logs would show them: a masked value has at least "
-            "8 characters and no white space."
+            f"GitLab cannot mask {', '.join(bare)}, so job logs would show them: a masked value must have at "
+            "least 8 characters and no white space."
         )
     bodies = [
         {
@@ -128,7 +128,7 @@ def gitlab_variables(found: Sequence[Variable], stack: str) -> str:
 def _refuse_secrets(found: Iterable[Variable], where: str) -> None:
     secrets = [variable.name for variable in found if variable.secret or redacted(variable.value) != variable.value]
     if secrets:
-        raise OutputsError(f"{', '.join(secrets)}: a secret has no place in {where}. Leave it out by --only.")
+        raise OutputsError(f"{', '.join(secrets)}: a secret must not be in {where}. Leave it out with --only.")
 
 
 def _leaves(path: tuple[str, ...], value: Any) -> Iterator[tuple[tuple[str, ...], Any]]:

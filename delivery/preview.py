@@ -1,6 +1,6 @@
-"""What `pulumi preview --json` says, as immutable values from which secrets are gone.
+"""The output of `pulumi preview --json`, as immutable values without secrets.
 
-The form of the file: https://github.com/pulumi/pulumi/blob/master/pkg/display/json.go (PreviewDigest).
+The file's format: https://github.com/pulumi/pulumi/blob/master/pkg/display/json.go (PreviewDigest).
 """
 
 import json
@@ -14,11 +14,11 @@ from delivery.values import differing, find, is_confidential, is_secret, redacte
 
 
 class PreviewError(Exception):
-    """A file that is not what `pulumi preview --json` writes. The message is for the pipeline's author."""
+    """The file is not the output of `pulumi preview --json`. The message is for the pipeline's author."""
 
 
 class Operation(str, Enum):
-    """What the update would do to one resource."""
+    """The operation of the update on one resource."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -26,13 +26,13 @@ class Operation(str, Enum):
     """A new resource takes the place of the old one, which is deleted."""
     DELETE = "delete"
     IMPORT = "import"
-    """A resource that exists comes under the stack's care, unchanged."""
+    """The stack takes over a resource that exists, without changing it."""
 
     def __str__(self) -> str:
         return self.value
 
 
-# The engine's words that mean no change, or a part of a replacement that has its own step. Source:
+# The engine's operations that mean no change, or a part of a replacement that has its own step. Source:
 # https://github.com/pulumi/pulumi/blob/master/sdk/go/common/apitype/events.go (OpType)
 _NO_CHANGE = frozenset(
     {
@@ -54,8 +54,8 @@ _OPERATIONS = {**{str(operation): operation for operation in Operation}, "import
 class PropertyChange:
     """One property that differs.
 
-    `path` is in Pulumi's notation, `tags["a.b"]`. `before` and `after` are texts for people; None where the value is
-    long, structured or confidential, so that the path alone is to be shown.
+    `path` is in Pulumi's notation, `tags["a.b"]`. `before` and `after` are values to show; None if the value is long,
+    structured or confidential, so that only the path may be shown.
     """
 
     path: str
@@ -67,10 +67,10 @@ class PropertyChange:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What happens to one resource.
+    """The change of one resource.
 
-    `old` and `new` are its inputs as the preview tells them, secrets blinded by Pulumi: compare them, and show what
-    `delivery.values` lets through. `old_values` also holds what the cloud added.
+    `old` and `new` are its inputs in the preview, with secrets masked by Pulumi. Compare them, but show only what
+    `delivery.values` allows. `old_values` also contains what the cloud added.
     """
 
     operation: Operation
@@ -98,7 +98,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """All that one preview found. With `failures` it ended early, and `changes` are only a part."""
+    """The result of one preview. With `failures` it ended early, and `changes` are incomplete."""
 
     changes: tuple[Change, ...]
     failures: tuple[str, ...]
@@ -121,10 +121,10 @@ def name_of(urn: str) -> str:
 
 
 def parse(text: str) -> Preview:
-    """The preview in the CLI's output.
+    """Parse the CLI's output.
 
-    A CLI that stops before its engine runs writes nothing: that is a failed preview. Raises `PreviewError` for what it
-    never writes.
+    A CLI that stops before its engine runs writes nothing; this is a failed preview. Raises `PreviewError` for a text
+    that the CLI never writes.
     """
     if not text.strip():
         return Preview(
@@ -133,11 +133,11 @@ def parse(text: str) -> Preview:
     try:
         digest = json.loads(text)
         steps = list(digest.get("steps") or ())
-        # A refresh within a preview gives a resource a step of its own; what counts is what is done about it, later.
+        # A refresh within a preview is a step of its own. The resource's later step counts, which says what is done.
         changes = {step["urn"]: change for step in steps if (change := _change(step)) is not None}
         said = [(entry["severity"], _gist(entry)) for entry in digest.get("diagnostics") or ()]
     except (ValueError, AttributeError, KeyError, IndexError, TypeError) as error:
-        raise PreviewError(f"This is not what `pulumi preview --json` writes: {error!r}") from error
+        raise PreviewError(f"This is not the output of `pulumi preview --json`: {error!r}") from error
     return Preview(
         # The engine works on several resources at once, in an order that differs from run to run.
         changes=tuple(changes[urn] for urn in sorted(changes)),
@@ -150,7 +150,7 @@ def _change(step: Mapping[str, Any]) -> Change | None:
     if step["op"] in _NO_CHANGE:
         return None
     if step["op"] not in _OPERATIONS:
-        raise PreviewError(f"Unknown operation {step['op']!r} on {step['urn']}; delivery/preview.py must learn it.")
+        raise PreviewError(f"Unknown operation {step['op']!r} on {step['urn']}. Add it to delivery/preview.py.")
     if step["urn"].count("::") < 3:
         raise ValueError(f"{step['urn']} is not the name of a resource")
     old, new = step.get("oldState") or {}, step.get("newState") or {}
@@ -172,7 +172,7 @@ def _properties(step: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[st
     before, after = old.get("inputs") or {}, new.get("inputs") or {}
     confidential = frozenset(new.get("additionalSecretOutputs") or ())
     replacing = frozenset(step.get("replaceReasons") or ())
-    # Some providers say in detail what differs, some just which properties, some nothing.
+    # Some providers report differences in detail, some only which properties differ, some nothing.
     detail = step.get("detailedDiff") or {}
     for path in sorted(detail or step.get("diffReasons") or differing(before, after)):
         hidden = is_confidential(step["urn"], path, confidential)
@@ -188,7 +188,7 @@ def _properties(step: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[st
 
 
 def _gist(entry: Mapping[str, Any]) -> str:
-    """A diagnostic without credentials, and of a Python traceback the exception alone."""
+    """A diagnostic without credentials. A Python traceback is reduced to its exception."""
     lines = str(entry.get("message", "")).strip().removeprefix("error: ").splitlines()
     frames = [number for number, line in enumerate(lines) if line.startswith('  File "')]
     if frames:

@@ -1,4 +1,4 @@
-"""Which rights an identity gains when its policy changes: IAM documents and Kubernetes rules, compared as sets."""
+"""The rights that an identity gains when its policy changes: IAM documents and Kubernetes rules, compared as sets."""
 
 import json
 import re
@@ -8,14 +8,14 @@ from typing import Any
 
 
 class UnreadableError(Exception):
-    """A policy that is not text of the form that it should have."""
+    """The policy does not have the form that it should have."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grant:
-    """One thing that may be done: `action` on `target`, by `who` (empty where the policy belongs to an identity).
+    """A permission: `action` on `target`, by `who` (empty if the policy belongs to an identity).
 
-    All three may hold `*`. A `condition` narrows the grant; it is text that only equals itself.
+    All three may contain `*`. A `condition` narrows the grant; it is text that equals only itself.
     """
 
     action: str
@@ -25,11 +25,11 @@ class Grant:
 
     @property
     def is_wide(self) -> bool:
-        """Whether it allows more than the one thing that it spells out."""
+        """Whether it contains a wildcard, so that it can cover other grants."""
         return any(sign in text for sign in "*?" for text in (self.action, self.target, self.who))
 
     def covers(self, other: "Grant") -> bool:
-        """Whether whoever has this grant has the other one too."""
+        """Whether this grant includes the other one."""
         return (
             self.condition in ("", other.condition)
             and _matches(self.who, other.who)
@@ -39,7 +39,7 @@ class Grant:
 
 
 def gained(old: Iterable[Grant], new: Iterable[Grant]) -> list[Grant]:
-    """What the new grants allow beyond the old ones."""
+    """The new grants that the old ones do not include."""
     before = frozenset(old)
     wide = [grant for grant in before if grant.is_wide]
     return [
@@ -50,17 +50,17 @@ def gained(old: Iterable[Grant], new: Iterable[Grant]) -> list[Grant]:
 
 
 def iam_grants(document: str) -> list[Grant]:
-    """What an IAM policy document allows. Raises `UnreadableError`."""
+    """The grants of an IAM policy document. Raises `UnreadableError`."""
     return [grant for statement in _statements(document, "Allow") for grant in _iam_grants(statement)]
 
 
 def iam_denials(document: str) -> list[str]:
-    """The statements by which an IAM policy document forbids things, as canonical text. Raises `UnreadableError`."""
+    """The `Deny` statements of an IAM policy document, as canonical text. Raises `UnreadableError`."""
     return [json.dumps(statement, sort_keys=True) for statement in _statements(document, "Deny")]
 
 
 def kubernetes_grants(rules: Sequence[Mapping[str, Any]]) -> list[Grant]:
-    """What the rules of a Kubernetes Role allow. Raises `UnreadableError`."""
+    """The grants of a Kubernetes Role's rules. Raises `UnreadableError`."""
     try:
         return [
             Grant(action=verb, target="/".join(part for part in (group, resource, name) if part))
@@ -85,7 +85,7 @@ def _statements(document: str, effect: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _iam_grants(statement: Mapping[str, Any]) -> Iterator[Grant]:
-    """Exceptions (NotAction, NotResource, NotPrincipal) stay one text: they compare as equal or not at all."""
+    """The grants of a statement. An exception (NotAction, NotResource, NotPrincipal) is text, equal only to itself."""
     condition = json.dumps(statement["Condition"], sort_keys=True) if statement.get("Condition") else ""
     for action in _either(statement, "Action", "*"):
         for target in _either(statement, "Resource", "*"):
@@ -114,7 +114,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """Whether the pattern covers the text, whose own wildcards only another wildcard covers."""
+    """Whether the pattern covers the text. Only a wildcard covers a wildcard in the text."""
     if pattern == text or not set("*?") & set(pattern):
         return pattern == text
     return re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), text) is not None

@@ -1,16 +1,16 @@
-"""Which values of resources people may see, and how they look.
+"""The values of resources that people may see, and how they are shown.
 
-Pulumi blinds what a program or provider calls secret. Whatever else is probably a credential, by its name or its form,
-is kept back too: a merge request's notes are read by more people than may see the stack's state.
+Pulumi masks what a program or provider marks as secret. Other values that are probably credentials, by name or form,
+are withheld too: more people can read a merge request's notes than the stack's state.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-SECRET = "[secret]"  # noqa: S105 (what the CLI writes in place of a secret)
+SECRET = "[secret]"  # noqa: S105 (the CLI's placeholder for a secret)
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""What the CLI writes in place of a value that only the update will tell.
+"""The CLI's placeholder for a value that is known only after the update.
 
 Source: https://github.com/pulumi/pulumi/blob/master/pkg/resource/stack/deployment.go (computedValuePlaceholder)
 """
@@ -25,7 +25,7 @@ _CREDENTIAL = re.compile(
       | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b        # AWS access keys
       | \beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+       # JSON web tokens
       | (?<=://)[^/\s:@]+:[^/\s@]+(?=@)      # user and password in a URL
-      | -----BEGIN[ A-Z]*PRIVATE[ ]KEY-----  # what follows is on lines of its own, and never short
+      | -----BEGIN[ A-Z]*PRIVATE[ ]KEY-----  # the key follows on lines of its own, and is never short
     """,
     re.VERBOSE,
 )
@@ -33,12 +33,12 @@ _STEP = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[\]]+)')
 
 
 def redacted(text: str) -> str:
-    """The text without what has the form of a credential."""
+    """The text without anything that has the form of a credential."""
     return _CREDENTIAL.sub(SECRET, text)
 
 
 def is_secret(value: Any) -> bool:
-    """Whether Pulumi blinded the value, or a part of it."""
+    """Whether Pulumi masked the value, or a part of it."""
     if isinstance(value, Mapping):
         return any(is_secret(item) for item in value.values())
     if isinstance(value, list):
@@ -51,7 +51,7 @@ def is_unknown(value: Any) -> bool:
 
 
 def is_confidential(urn: str, path: str, secret_properties: frozenset[str] = frozenset()) -> bool:
-    """Whether the property is one whose value nobody is shown, secret or not."""
+    """Whether the property's value is never shown, secret or not."""
     steps = _steps(path)
     token = urn.split("::", 3)[2]
     if token.endswith(_CONFIDENTIAL_TYPES):
@@ -60,7 +60,7 @@ def is_confidential(urn: str, path: str, secret_properties: frozenset[str] = fro
 
 
 def shown(value: Any) -> str | None:
-    """A short scalar as people read it; None for everything else, and for what looks like a credential."""
+    """A short scalar as text; None for every other value, and for one that looks like a credential."""
     if value is None:
         return "none"
     if is_unknown(value):
@@ -77,7 +77,7 @@ def shown(value: Any) -> str | None:
 
 
 def find(value: Any, path: str) -> Any:
-    """What is at the path; None where there is nothing, `SECRET` below a blinded value."""
+    """The value at the path; None if there is none, `SECRET` below a masked value."""
     for step in _steps(path):
         if value == SECRET:
             return SECRET
@@ -91,7 +91,7 @@ def find(value: Any, path: str) -> Any:
 
 
 def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """The top-level properties that are not the same."""
+    """The top-level properties that differ."""
     return [key for key in {**old, **new} if old.get(key) != new.get(key)]
 
 

@@ -1,5 +1,5 @@
-"""The published pipeline: from a project's settings to the text of its GitLab CI file.
+"""The published pipeline, made from a project's settings as the text of its GitLab CI file.
 
-Pure Python: no engine, no cloud, no component. `generate` makes an immutable `Pipeline` of `PipelineInputs` and refuses
-a wrong one; `render` writes it.
+Pure Python, without Pulumi, cloud or components. `generate` makes an immutable `Pipeline` from `PipelineInputs` and
+refuses one that is wrong; `render` writes it as YAML.
 """

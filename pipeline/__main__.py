@@ -1,6 +1,6 @@
-"""Print a stack's pipelines: no cloud, engine or credentials.
+"""Print the pipelines of a stack, without cloud, Pulumi or credentials.
 
-What only the cloud knows stands as a name in capitals, unless the stack's file says it.
+A value that only the cloud knows is printed as a name in capitals, unless the stack's file sets it.
 """
 
 import argparse
@@ -11,11 +11,11 @@ from pipeline.generate import generate
 from pipeline.inputs import PipelineInputs, registry_host
 from pipeline.render import PipelineFile, render
 from stacks import config
-from stacks.mistakes import Mistake, SettingsError, nearest
+from stacks.problems import Problem, SettingsError, nearest
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns its exit status."""
+    """Run the command line and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
     parser.add_argument("--stack", required=True, help="the stack, as in stacks/Pulumi.STACK.yaml")
     parser.add_argument("--project", metavar="PATH", help="only this GitLab project; default: all of the stack")
@@ -34,8 +34,8 @@ def _files(stack: str, wanted: str | None) -> Iterator[PipelineFile]:
     source = f"stacks/Pulumi.{stack}.yaml"
     paths = [project.path for project in settings.projects]
     if wanted is not None and wanted not in paths:
-        mistake = Mistake(path="buildyard:projects", wrong=f"the stack has no {wanted}", right=nearest(wanted, paths))
-        raise SettingsError([mistake], source=source)
+        problem = Problem(path="buildyard:projects", message=f"the stack has no {wanted}", hint=nearest(wanted, paths))
+        raise SettingsError([problem], source=source)
     account = settings.registry.account or "AWS_ACCOUNT_ID"
     region = config.read_values(stack).get("aws:region", "AWS_REGION")
     for project in settings.projects:

@@ -1,4 +1,4 @@
-"""The model as the plain values that stand in a YAML file, in the order in which people read them."""
+"""The model as plain values for YAML, with the keys in the order in which people read them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,11 +7,11 @@ from pipeline.model import Artifacts, Changes, Job, Need, Reference, Retry, Rule
 
 
 class Inline(list[Any]):
-    """A list that is short enough for one line."""
+    """A list that is written on one line."""
 
 
 class Block(str):
-    """A text of several lines, written as they are."""
+    """A text of several lines, written as a literal block."""
 
 
 def workflow(value: Workflow) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def workflow(value: Workflow) -> dict[str, Any]:
 
 
 def jobs(values: Sequence[Job]) -> dict[str, Any]:
-    """The jobs by their names."""
+    """The jobs, keyed by name."""
     return {job.name: _job(job) for job in values}
 
 

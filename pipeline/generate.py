@@ -1,4 +1,4 @@
-"""From a project's settings to its pipeline."""
+"""Generation of a project's pipeline from its settings."""
 
 from pipeline import graph, limits
 from pipeline.inputs import PipelineInputs
@@ -9,11 +9,11 @@ from pipeline.jobs.tag import tag_job
 from pipeline.jobs.templates import templates
 from pipeline.model import Pipeline
 from pipeline.rules import workflow
-from stacks.mistakes import SettingsError
+from stacks.problems import SettingsError
 
 
 def generate(inputs: PipelineInputs) -> Pipeline:
-    """The project's pipeline. Raises `SettingsError` if GitLab would not take it, with every reason."""
+    """Generate the project's pipeline. Raises `SettingsError`, with every reason, if GitLab would refuse it."""
     images = [
         job
         for image in inputs.project.images
@@ -27,7 +27,7 @@ def generate(inputs: PipelineInputs) -> Pipeline:
         workflow=workflow(inputs.project.default_branch),
         jobs=(*templates(inputs), tag_job(inputs), *images),
     )
-    mistakes = [*graph.check(pipeline), *limits.check(pipeline, inputs)]
-    if mistakes:
-        raise SettingsError(mistakes, source=inputs.source)
+    problems = [*graph.check(pipeline), *limits.check(pipeline, inputs)]
+    if problems:
+        raise SettingsError(problems, source=inputs.source)
     return pipeline

@@ -1,71 +1,71 @@
-"""Whether the jobs hang together: GitLab refuses the whole file if one of them does not."""
+"""Checks of the job graph: GitLab refuses the whole file if one job is wrong."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from pipeline.model import Job, Pipeline, Reference
-from stacks.mistakes import Mistake, nearest
+from stacks.problems import Problem, nearest
 
 MAX_NEEDS = 50
 """Source: https://docs.gitlab.com/administration/instance_limits/#needs-job-limits"""
 
 
-def check(pipeline: Pipeline) -> Iterator[Mistake]:
-    """Every fault in the graph, at the setting that the job comes from."""
+def check(pipeline: Pipeline) -> Iterator[Problem]:
+    """Find every error in the graph. Each names the setting that the job comes from."""
     jobs = {job.name: job for job in pipeline.jobs}
     for name, count in Counter(job.name for job in pipeline.jobs).items():
         if count > 1:
-            yield Mistake(
+            yield Problem(
                 path=jobs[name].origin,
-                wrong=f"there are {count} jobs called {name}",
-                right="Give each image its own name.",
+                message=f"there are {count} jobs called {name}",
+                hint="Give each image its own name.",
             )
     for job in pipeline.jobs:
         yield from _job(job, jobs, pipeline.stages)
     yield from _cycle(pipeline, jobs)
 
 
-def _job(job: Job, jobs: Mapping[str, Job], stages: Sequence[str]) -> Iterator[Mistake]:
+def _job(job: Job, jobs: Mapping[str, Job], stages: Sequence[str]) -> Iterator[Problem]:
     for need in job.needs or ():
         if need.job not in jobs or jobs[need.job].hidden:
-            yield Mistake(
+            yield Problem(
                 path=job.origin,
-                wrong=f"{job.name} needs {need.job}, which does not exist",
-                right=nearest(need.job, list(jobs)),
+                message=f"{job.name} needs {need.job}, which does not exist",
+                hint=nearest(need.job, list(jobs)),
             )
     if len(job.needs or ()) > MAX_NEEDS:
-        yield Mistake(
+        yield Problem(
             path=f"{job.origin}.depends-on",
-            wrong=f"{job.name} would need {len(job.needs or ())} jobs, and GitLab takes {MAX_NEEDS} at most",
-            right="Put an image between that holds what several of them have in common.",
+            message=f"{job.name} would need {len(job.needs or ())} jobs, and GitLab takes {MAX_NEEDS} at most",
+            hint="Add an image in between that contains what several of them have in common.",
         )
     lines = (*job.rules, *job.before_script, *job.script)
     used = [*job.extends, *(line.job for line in lines if isinstance(line, Reference))]
     for template in used:
         if template not in jobs:
-            yield Mistake(
+            yield Problem(
                 path=job.origin,
-                wrong=f"{job.name} extends {template}, which does not exist",
-                right=nearest(template, list(jobs)),
+                message=f"{job.name} extends {template}, which does not exist",
+                hint=nearest(template, list(jobs)),
             )
     if job.stage and job.stage not in stages:
-        yield Mistake(
+        yield Problem(
             path=job.origin,
-            wrong=f"{job.name} is in the stage {job.stage}, which does not exist",
-            right=nearest(job.stage, stages),
+            message=f"{job.name} is in the stage {job.stage}, which does not exist",
+            hint=nearest(job.stage, stages),
         )
 
 
-def _cycle(pipeline: Pipeline, jobs: Mapping[str, Job]) -> Iterator[Mistake]:
-    # A template's needs are those of the jobs that extend it, so that both kinds of edge count.
+def _cycle(pipeline: Pipeline, jobs: Mapping[str, Job]) -> Iterator[Problem]:
+    # A job inherits the needs of the templates that it extends, so both kinds of edge count.
     graph = {job.name: [*job.extends, *(need.job for need in job.needs or ())] for job in pipeline.jobs}
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         cycle: list[str] = error.args[1]
-        yield Mistake(
+        yield Problem(
             path=jobs[cycle[0]].origin,
-            wrong=f"jobs wait for each other in a circle: {' -> '.join(reversed(cycle))}",
-            right="Take one of these images out of the other's depends-on.",
+            message=f"jobs wait for each other in a cycle: {' -> '.join(reversed(cycle))}",
+            hint="Remove one of these images from the other's depends-on.",
         )

@@ -1,4 +1,4 @@
-"""What a pipeline is generated from."""
+"""The inputs from which a pipeline is generated."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,10 +17,10 @@ def registry_host(account: str, region: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineInputs:
-    """One project of a stack, and the one thing about it that only the cloud knows: the registry's host.
+    """One project of a stack, and the registry's host, which is the only input from the cloud.
 
-    `settings` have passed `stacks.parsing.parse`: images depend on each other without circles and on known ones only.
-    `source` is the file that people edit, `stacks/Pulumi.dev.yaml`.
+    `settings` have passed `stacks.parsing.parse`: every image that another depends on exists, and no dependencies form
+    a cycle. `source` is the file that people edit, such as `stacks/Pulumi.dev.yaml`.
     """
 
     settings: Settings
@@ -29,15 +29,15 @@ class PipelineInputs:
     source: str
 
     def repository_url(self, image: Image) -> str:
-        """Where the image is pushed to and pulled from, without a tag."""
+        """The URL that the image is pushed to and pulled from, without a tag."""
         return f"{self.registry_host}/{self.settings.repository_of(self.project, image)}"
 
     def image(self, name: str) -> Image:
-        """The project's image of that name."""
+        """The project's image with this name."""
         return self._images[name]
 
     def is_depended_on(self, image: Image) -> bool:
-        """Whether another image of the project is built on it."""
+        """Whether another image of the project depends on it."""
         return image.name in self._depended_on
 
     @cached_property

@@ -1,4 +1,4 @@
-"""How much GitLab takes.
+"""GitLab's limits for a pipeline.
 
 Source of the defaults: https://docs.gitlab.com/administration/instance_limits/
 """
@@ -8,25 +8,25 @@ from collections.abc import Iterator
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names
 from pipeline.model import Pipeline
-from stacks.mistakes import Mistake
+from stacks.problems import Problem
 
 MAX_FILE_BYTES = 2 * 1024 * 1024
-"""`max_yaml_size_bytes`, of one file. GitLab counts what the parsed file takes in memory: see `size`."""
+"""`max_yaml_size_bytes`, per file. GitLab counts the memory that the parsed file takes: see `size`."""
 
 MAX_INCLUDES = 150
 
 
-def check(pipeline: Pipeline, inputs: PipelineInputs) -> Iterator[Mistake]:
-    """Every limit of GitLab, and of the project's settings, that the pipeline as a whole exceeds.
+def check(pipeline: Pipeline, inputs: PipelineInputs) -> Iterator[Problem]:
+    """Find every limit that the pipeline as a whole exceeds, of GitLab and of the project's settings.
 
-    What concerns one file is kept by `render`, which divides the pipeline, and what concerns one job by `graph`.
+    `render` divides the pipeline to keep the limits of one file; `graph` checks the limits of one job.
     """
-    alternatives = {names.manifest_by_hand(image) for image in inputs.project.images}
+    alternatives = {names.manifest_manual(image) for image in inputs.project.images}
     largest = sum(not job.hidden and job.name not in alternatives for job in pipeline.jobs)
     if inputs.project.max_jobs is not None and largest > inputs.project.max_jobs:
-        yield Mistake(
+        yield Problem(
             path=f"{inputs.origin}.max-jobs",
-            wrong=f"a pipeline of {len(inputs.project.images)} images has up to {largest} jobs, "
+            message=f"a pipeline of {len(inputs.project.images)} images has up to {largest} jobs, "
             f"and GitLab takes {inputs.project.max_jobs}",
-            right="Raise the limit in GitLab and here, or move images to another project.",
+            hint="Raise the limit in GitLab and here, or move images to another project.",
         )

@@ -1,6 +1,6 @@
-"""A GitLab pipeline as plain immutable values; `dataclasses.replace` makes a variation.
+"""A GitLab pipeline as immutable values; use `dataclasses.replace` to make a variant.
 
-The words are GitLab's own: https://docs.gitlab.com/ci/yaml/
+The names are GitLab's own: https://docs.gitlab.com/ci/yaml/
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class When(str, Enum):
-    """Whether and how a job runs whose rule matches."""
+    """Whether and how a job runs when its rule matches."""
 
     ON_SUCCESS = "on_success"
     MANUAL = "manual"
@@ -20,7 +20,7 @@ class When(str, Enum):
 
 
 class AutoCancel(str, Enum):
-    """Which jobs a new commit cancels in the pipelines of the older ones."""
+    """The jobs that a new commit cancels in the pipelines of older commits."""
 
     INTERRUPTIBLE = "interruptible"
     NONE = "none"
@@ -31,7 +31,7 @@ class AutoCancel(str, Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
-    """Files of which at least one changed, as glob patterns; since `compare_to`, or since the last push."""
+    """A condition: at least one file that matches a glob pattern changed since `compare_to`, or since the last push."""
 
     paths: tuple[str, ...]
     compare_to: str | None = None
@@ -39,19 +39,19 @@ class Changes:
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """The first rule whose conditions all hold decides about the job."""
+    """A rule of a job. The first rule whose conditions all hold decides."""
 
     condition: str | None = None
     """GitLab's `if`."""
     changes: Changes | None = None
     when: When = When.ON_SUCCESS
     allow_failure: bool = False
-    """For a manual job: the pipeline goes on without it."""
+    """For a manual job: the pipeline continues without it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkflowRule:
-    """Whether a pipeline comes to be at all."""
+    """A rule that decides whether a pipeline is created."""
 
     condition: str
     when: When | None = None
@@ -60,7 +60,7 @@ class WorkflowRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Workflow:
-    """When there is a pipeline, and what a newer one does to it."""
+    """The rules that decide when a pipeline is created, and which jobs a newer one cancels."""
 
     on_new_commit: AutoCancel
     rules: tuple[WorkflowRule, ...]
@@ -77,7 +77,7 @@ class Need:
 
 @dataclass(frozen=True, kw_only=True)
 class Retry:
-    """Failures after which the job runs again: those of a kind, or with an exit code."""
+    """Failures after which the job runs again, by reason or by exit code."""
 
     times: int
     when: tuple[str, ...]
@@ -86,7 +86,7 @@ class Retry:
 
 @dataclass(frozen=True, kw_only=True)
 class Artifacts:
-    """Files to hand to the jobs that need this one."""
+    """Files to pass to the jobs that need this one."""
 
     paths: tuple[str, ...] = ()
     dotenv: str | None = None
@@ -103,11 +103,11 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One job, or a hidden template (its name starts with a dot). What is None or empty, the file leaves out."""
+    """A job, or a hidden template, whose name starts with a dot. The file omits None, and what is empty but `needs`."""
 
     name: str
     origin: str
-    """The settings' key that this job comes from, for messages: `buildyard:projects[0].images[1]`."""
+    """The key of the settings that the job comes from, for messages: `buildyard:projects[0].images[1]`."""
     extends: tuple[str, ...] = ()
     stage: str | None = None
     tags: tuple[str, ...] = ()
@@ -118,7 +118,7 @@ class Job:
     timeout: str | None = None
     retry: Retry | None = None
     needs: tuple[Need, ...] | None = None
-    """None inherits them from the template; no needs at all starts the job at once."""
+    """None inherits the template's needs; an empty tuple starts the job at once."""
     rules: tuple[Rule | Reference, ...] = ()
     before_script: tuple[str | Reference, ...] = ()
     script: tuple[str | Reference, ...] = ()
@@ -137,10 +137,10 @@ class Pipeline:
     project: str
     """The project's path in GitLab."""
     path: str
-    """The file to publish it as."""
+    """The path of the published file."""
     source: str
-    """The file to edit instead of it."""
+    """The file that people edit instead of the published one."""
     stages: tuple[str, ...]
     workflow: Workflow
     jobs: tuple[Job, ...]
-    """Templates and jobs in the order of the file: what all share, then each image's own."""
+    """Templates and jobs in the order of the file: first what all images share, then each image's own."""

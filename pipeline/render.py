@@ -1,6 +1,6 @@
-"""A pipeline as the text of its files: the same text for the same pipeline, always."""
+"""A pipeline as the text of its files. The same pipeline always gives the same text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import PurePosixPath
@@ -10,7 +10,7 @@ import yaml
 
 from pipeline import document, limits, size
 from pipeline.model import Job, Pipeline, Reference
-from stacks.mistakes import Mistake, SettingsError
+from stacks.problems import Problem, SettingsError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,46 +22,54 @@ class PipelineFile:
 
 
 def render(pipeline: Pipeline) -> tuple[PipelineFile, ...]:
-    """The pipeline's file; after it, the files that it includes where one alone would be too large for GitLab.
+    """Render the pipeline's file, and the files that it includes if one would be too large for GitLab.
 
-    Raises `SettingsError` if GitLab would not take so many files.
+    Raises `SettingsError` if these are more files than GitLab includes.
     """
     frame = {"stages": document.Inline(pipeline.stages), "workflow": document.workflow(pipeline.workflow)}
-    first, *others = _divide(pipeline, room=limits.MAX_FILE_BYTES - _ROOM_FOR_INCLUDES - size.parsed_bytes(frame))
+    first, *others = _divide(pipeline, frame={**_include(_names(pipeline, limits.MAX_INCLUDES)), **frame})
     if len(others) > limits.MAX_INCLUDES:
-        mistake = Mistake(
+        problem = Problem(
             path=first[0].origin,
-            wrong=f"the pipeline of {pipeline.project} would be {len(others) + 1} files, and GitLab includes "
+            message=f"the pipeline of {pipeline.project} would be {len(others) + 1} files, and GitLab includes "
             f"{limits.MAX_INCLUDES} at most",
-            right="Move images to another project.",
+            hint="Move images to another project.",
         )
-        raise SettingsError([mistake], source=pipeline.source)
-    path = PurePosixPath(pipeline.path)
-    parts = [str(path.with_name(f"{path.stem}.{number}{path.suffix}")) for number in range(2, len(others) + 2)]
-    include = {"include": [{"local": f"/{part}"} for part in parts]} if parts else {}
-    contents = [{**include, **frame, **document.jobs(first)}, *map(document.jobs, others)]
+        raise SettingsError([problem], source=pipeline.source)
+    parts = _names(pipeline, len(others))
+    contents = [{**_include(parts), **frame, **document.jobs(first)}, *map(document.jobs, others)]
     return tuple(
         PipelineFile(path=name, text=_text(pipeline, content))
         for name, content in zip([pipeline.path, *parts], contents, strict=True)
     )
 
 
-_ROOM_FOR_INCLUDES = 64 * 1024
-"""More than the list of as many files as GitLab includes takes."""
+def _names(pipeline: Pipeline, count: int) -> list[str]:
+    """The names of the files that the pipeline's own file includes."""
+    path = PurePosixPath(pipeline.path)
+    return [str(path.with_name(f"{path.stem}.{number}{path.suffix}")) for number in range(2, count + 2)]
 
 
-def _divide(pipeline: Pipeline, *, room: int) -> list[list[Job]]:
-    """The jobs, file by file, at most `room` bytes each as GitLab counts them. Those of one image stay together."""
+def _include(names: Sequence[str]) -> dict[str, Any]:
+    return {"include": [{"local": f"/{name}"} for name in names]} if names else {}
+
+
+def _divide(pipeline: Pipeline, *, frame: Mapping[str, Any]) -> list[list[Job]]:
+    """Divide the jobs into files, each as large as GitLab allows. The jobs of one image stay together.
+
+    `frame` is what the first file contains besides its jobs, at its largest.
+    """
     files: list[list[Job]] = [[]]
-    used = 0
+    keys, used = len(frame), size.entries_bytes(frame)
     for _, group in groupby(pipeline.jobs, key=lambda job: job.origin):
         jobs = list(group)
-        needed = size.parsed_bytes(document.jobs(jobs))
-        if used + needed > room:
+        needed = size.entries_bytes(document.jobs(jobs))
+        # The file's own mapping is counted as a whole, since it can be larger than the sum of its parts' mappings.
+        if size.mapping_bytes(keys + len(jobs)) + used + needed > limits.MAX_FILE_BYTES:
             files.append([])
-            used = 0
+            keys = used = 0
         files[-1] += jobs
-        used += needed
+        keys, used = keys + len(jobs), used + needed
     return files
 
 
@@ -82,10 +90,10 @@ _NO_FOLDING = 1 << 20
 
 
 class _Dumper(yaml.CSafeDumper):
-    """YAML in the forms that the document asks for; in C, since PyYAML's own takes minutes for thousands of jobs."""
+    """A dumper for `Inline`, `Block` and `Reference`. It is in C: PyYAML's own takes minutes for thousands of jobs."""
 
-    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (PyYAML calls it so)
-        """Write every value out: GitLab counts an alias as large as what it stands for."""
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 (PyYAML's signature)
+        """Write no aliases: GitLab counts an alias as large as the value that it stands for."""
         return True
 
 

@@ -1,11 +1,11 @@
-"""When images are built: which files, which events.
+"""The rules that decide when images are built: for which files, on which events.
 
 | pipeline | an image with changes | the others |
 | --- | --- | --- |
-| merge request to the default branch | built | by hand |
-| push to the default branch | built | by hand |
+| merge request to the default branch | built | manual |
+| push to the default branch | built | manual |
 | Git tag, schedule | built | built |
-| any other: another branch, started from the web, ... | by hand | by hand |
+| any other: another branch, started from the web, ... | manual | manual |
 """
 
 import posixpath
@@ -20,10 +20,10 @@ _MERGE_REQUEST = '$CI_PIPELINE_SOURCE == "merge_request_event"'
 
 
 def workflow(default_branch: str) -> Workflow:
-    """One pipeline a commit: a branch with an open merge request gets the merge request's alone.
+    """One pipeline per commit: a branch with an open merge request has only the merge request's pipeline.
 
-    The default branch is not such a branch even if it is merged into another one. A new commit cancels the older
-    pipelines of a merge request and nothing else.
+    The default branch keeps its own pipelines even if a merge request merges it into another branch. A new commit
+    cancels the older pipelines of its merge request and no others.
     """
     return Workflow(
         on_new_commit=AutoCancel.NONE,
@@ -40,11 +40,11 @@ def workflow(default_branch: str) -> Workflow:
 
 
 def when_changed(inputs: PipelineInputs, image: Image) -> tuple[Rule, ...]:
-    """The rules that build an image because its files changed, or those of an image that it is built on.
+    """The rules that build an image when its own files changed, or those of an image that it depends on.
 
-    A merge request is compared with the default branch as a whole, so that its second commit builds no less than its
-    first. A push to the default branch is compared with the push before it: comparing the branch with itself would
-    never find a change. Where there was no push, GitLab takes `changes` for true, hence the conditions beside it.
+    A merge request is compared with the default branch, so that its second commit builds no less than its first. A
+    push to the default branch is compared with the push before it: comparing the branch with itself would never find a
+    change. Without a push, GitLab evaluates `changes` as true, hence the conditions beside it.
     Source: https://docs.gitlab.com/ci/yaml/#ruleschanges
     """
     branch = inputs.project.default_branch
@@ -62,15 +62,15 @@ def when_changed(inputs: PipelineInputs, image: Image) -> tuple[Rule, ...]:
 
 
 def always() -> tuple[Rule, ...]:
-    """The rules that build every image: releases, and schedules, which renew what images are built on."""
+    """The rules that build every image: for releases, and for schedules, which pick up new base images."""
     return (Rule(condition="$CI_COMMIT_TAG"), Rule(condition='$CI_PIPELINE_SOURCE == "schedule"'))
 
 
-BY_HAND = Rule(when=When.MANUAL, allow_failure=True)
-"""A job that waits to be started, while the pipeline passes without it."""
+MANUAL = Rule(when=When.MANUAL, allow_failure=True)
+"""A job that somebody must start. The pipeline passes without it."""
 
 IN_EVERY_PIPELINE = Rule()
-"""For jobs that follow others. Without any rule, a job would be left out of merge requests."""
+"""For jobs that follow others. A job without rules would be missing from merge request pipelines."""
 
 
 def _paths(inputs: PipelineInputs, image: Image) -> Iterator[str]:
@@ -84,9 +84,9 @@ def _paths(inputs: PipelineInputs, image: Image) -> Iterator[str]:
 
 
 def _literal(path: str) -> str:
-    """A path as a pattern that matches only itself.
+    """The glob pattern that matches only this path.
 
-    GitLab expands `$NAME` and `%NAME%` in patterns before it matches them, and knows no escape for them here: a bracket
-    around the sign keeps it from being read as a variable.
+    GitLab expands `$NAME` and `%NAME%` in patterns before it matches them, and has no escape for them here. Brackets
+    around the sign prevent the expansion.
     """
     return re.sub(r"[$%]", r"[\g<0>]", re.sub(r"[\\*?\[\]{}]", r"\\\g<0>", path))

@@ -13,16 +13,14 @@ import grpc
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from sandbox.providers import aws as aws_provider
-from sandbox.providers import gitlab as gitlab_provider
-from sandbox.providers import kubernetes as kubernetes_provider
+from sandbox.endpoints import Endpoints
+from sandbox.providers import providers
 from sandbox.providers.framework import Provider, serve
 from sandbox.services import gitlab, kubernetes
 from sandbox.services.aws.app import create_app as create_aws
 from sandbox.services.aws.seed import seed
 from sandbox.services.document import write_private
 from sandbox.services.request_log import RequestLog
-from sandbox.endpoints import Endpoints
 
 logger = logging.getLogger(__name__)
 
@@ -67,12 +65,8 @@ class Hosting:
         token = gitlab.access_token(self._directory)
         # Providers that have no configuration of their own find GitLab where GitLab's clients look.
         os.environ.update(GITLAB_BASE_URL=f"{urls['gitlab']}/api/v4/", GITLAB_TOKEN=token)
-        providers = (
-            aws_provider.provider(urls["aws"]),
-            gitlab_provider.provider(),
-            kubernetes_provider.provider(urls["kubernetes"]),
-        )
-        ports = {provider.name: self._serve_provider(provider) for provider in providers}
+        served = providers(aws_url=urls["aws"], kubernetes_url=urls["kubernetes"])
+        ports = {provider.name: self._serve_provider(provider) for provider in served}
         endpoints = Endpoints(pid=os.getpid(), **urls, providers=ports, gitlab_token=token)
         self._remember_ports(sockets, ports)
         return endpoints
@@ -101,7 +95,7 @@ class Hosting:
         return port
 
     def _remember_ports(self, sockets: dict[str, socket.socket], providers: dict[str, int]) -> None:
-        """Keep the ports for the next start: a stack's state holds URLs."""
+        """Keep the ports for the next start, so that addresses which people noted stay."""
         ports = {name: bound.getsockname()[1] for name, bound in sockets.items()}
         ports |= {f"{name} provider": port for name, port in providers.items()}
         write_private(self._directory / _PORTS, json.dumps(ports, indent=2) + "\n")
@@ -120,8 +114,11 @@ def _listening(last_port: int) -> socket.socket:
 
 
 def _read_ports(directory: Path) -> dict[str, int]:
+    """The ports of the last start; none where the file is damaged, since any free ones will do."""
     try:
-        ports: dict[str, int] = json.loads((directory / _PORTS).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):  # ports are a convenience: any free ones will do
+        ports = json.loads((directory / _PORTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
-    return ports
+    if not isinstance(ports, dict):
+        return {}
+    return {name: port for name, port in ports.items() if type(port) is int and 0 < port < 65536}

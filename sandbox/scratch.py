@@ -1,12 +1,13 @@
 """A copy of this project with a sandbox of its own, whose settings may be changed at will: for tests and benchmarks."""
 
+import copy
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +15,18 @@ from typing import Any
 
 import yaml
 
-from sandbox.engines import ENGINE_VARIABLE, EngineName
 from sandbox.endpoints import DIRECTORY_VARIABLE
+from sandbox.toolchain import TOOLS
 
 _ROOT = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
 class ScratchProject:
-    """`root` is the copy, `data` where its sandbox keeps everything, `engine` what deploys to it."""
+    """`root` is the copy, `data` where its sandbox keeps everything."""
 
     root: Path
     data: Path
-    engine: EngineName = EngineName.EMBEDDED
 
     @property
     def stack_file(self) -> Path:
@@ -35,7 +35,7 @@ class ScratchProject:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, DIRECTORY_VARIABLE: str(self.data), ENGINE_VARIABLE: str(self.engine)}
+        return {**os.environ, DIRECTORY_VARIABLE: str(self.data)}
 
     def command(self, *arguments: str) -> list[str]:
         """`python -m sandbox ...`, to be run in `root` with `environment`."""
@@ -57,6 +57,18 @@ class ScratchProject:
         """Replace all settings of the stack."""
         self.stack_file.write_text(yaml.safe_dump({"config": dict(config)}))
 
+    @contextmanager
+    def edited(self, change: Callable[[dict[str, Any]], object]) -> Iterator[None]:
+        """The settings as `change` leaves them, until the block ends."""
+        before = self.read_config()
+        config = copy.deepcopy(before)
+        change(config)
+        self.write_config(config)
+        try:
+            yield
+        finally:
+            self.write_config(before)
+
     def endpoints(self) -> dict[str, Any]:
         """Where the running sandbox listens."""
         endpoints: dict[str, Any] = json.loads((self.data / "endpoints.json").read_text())
@@ -64,12 +76,14 @@ class ScratchProject:
 
 
 @contextmanager
-def scratch_project(engine: EngineName = EngineName.EMBEDDED) -> Iterator[ScratchProject]:
+def scratch_project() -> Iterator[ScratchProject]:
     """A copy that goes, its sandbox stopped, when the caller is done."""
     with tempfile.TemporaryDirectory(prefix="buildyard-") as folder:
-        project = ScratchProject(Path(folder, "project"), Path(folder, "sandbox"), engine)
+        project = ScratchProject(Path(folder, "project"), Path(folder, "sandbox"))
         shutil.copytree(_ROOT, project.root, ignore=_left_out)
-        (project.root / ".venv").symlink_to(sys.prefix)  # where `Pulumi.yaml` says that the environment is
+        (project.root / ".venv").symlink_to(sys.prefix)
+        TOOLS.mkdir(exist_ok=True)
+        (project.root / TOOLS.name).symlink_to(TOOLS)  # what was installed once is there for every copy
         try:
             yield project
         finally:

@@ -6,6 +6,7 @@ A lock that the process holds as long as it lives says whether it runs: a killed
 import fcntl
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,6 +47,7 @@ def start(directory: Path, timeout: float = 120) -> Endpoints:
 
     Raises ServerError with the end of the log if the process ends, or does not get ready in time.
     """
+    _refuse_other_directories(directory)
     with _exclusive(directory):
         endpoints = running(directory)
         if endpoints is not None:
@@ -69,16 +71,17 @@ def start(directory: Path, timeout: float = 120) -> Endpoints:
 def stop(directory: Path, timeout: float = 20) -> bool:
     """Stop the process, by force after `timeout` seconds; False if it was not running."""
     with _exclusive(directory):
-        pid = _holder(directory)
-        if pid is None:
-            forget_endpoints(directory)
-            return False
-        os.kill(pid, signal.SIGTERM)
-        if not _wait_for(lambda: _holder(directory) is None, timeout):
-            os.kill(pid, signal.SIGKILL)
-            _wait_for(lambda: _holder(directory) is None, timeout)
-        forget_endpoints(directory)
-        return True
+        return _stop(directory, timeout)
+
+
+def delete(directory: Path, timeout: float = 20) -> None:
+    """Stop the process and delete all data. Raises ServerError for a directory of somebody else's."""
+    _refuse_other_directories(directory)
+    with _exclusive(directory):
+        _stop(directory, timeout)
+        for entry in directory.iterdir():
+            if entry.name not in (_LOCK, _START_LOCK):
+                shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
 
 
 def running(directory: Path) -> Endpoints | None:
@@ -124,6 +127,22 @@ def main() -> None:
         end.wait()
         forget_endpoints(directory)
         hosting.close()
+
+
+def _refuse_other_directories(directory: Path) -> None:
+    if directory.is_dir() and not (directory / _START_LOCK).exists() and any(directory.iterdir()):
+        raise ServerError(f"{directory} holds files that are not the sandbox's; name an empty directory for its data.")
+
+
+def _stop(directory: Path, timeout: float) -> bool:
+    pid = _holder(directory)
+    if pid is not None:
+        os.kill(pid, signal.SIGTERM)
+        if not _wait_for(lambda: _holder(directory) is None, timeout):
+            os.kill(pid, signal.SIGKILL)
+            _wait_for(lambda: _holder(directory) is None, timeout)
+    forget_endpoints(directory)
+    return pid is not None
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""What an environment may say (`settings`), and what each one says (`Pulumi.*.yaml`)."""
+"""The settings that exist (`settings`), and those of each environment (`Pulumi.*.yaml`)."""

@@ -1,6 +1,6 @@
-"""The one table of CPU facts.
+"""The only table of facts about processor architectures.
 
-Everything that differs between processors stands here once; the rest of the code says `Architecture.ARM64` and asks.
+The rest of the code uses `Architecture.ARM64` and its properties.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,16 @@ from enum import Enum
 class _Facts:
     ami_type: str
     instance_architecture: str
+    instance_types: tuple[str, ...]
+    machine: str
+    qemu: str
 
 
 class Architecture(str, Enum):
     """A processor architecture that images are built for, natively.
 
-    The value is what people write in settings and read in job names, runner tags, cache tags and OCI platforms. It is
-    also Kubernetes' own word, the value of the node label `kubernetes.io/arch`.
+    Settings, job names, runner tags, cache tags and OCI platforms use the value. It is also Kubernetes' own value of
+    the node label `kubernetes.io/arch`.
     """
 
     ARM64 = "arm64"
@@ -28,35 +31,62 @@ class Architecture(str, Enum):
 
     @property
     def platform(self) -> str:
-        """The OCI platform, as BuildKit and image indexes name it."""
+        """The OCI platform, as in BuildKit's options and image indexes."""
         return f"linux/{self.value}"
 
     @property
     def runner_tags(self) -> tuple[str, ...]:
-        """The GitLab tags that a job asks for and a runner of this architecture answers to."""
+        """The GitLab tags of this architecture's runners, and of the jobs that they run."""
         return (self.value, "linux")
 
     @property
     def node_selector(self) -> dict[str, str]:
-        """The label that kubelet puts on every node of this architecture.
+        """The label that kubelet sets on every node of this architecture.
 
-        GitLab Runner reads the same label to choose the architecture of its helper container, and only from a node
-        selector: an affinity does not count.
+        GitLab Runner chooses the architecture of its helper container by this label, and reads it only from a node
+        selector, not from an affinity.
         """
         return {"kubernetes.io/arch": self.value}
 
     @property
     def ami_type(self) -> str:
-        """EKS's name for its Amazon Linux 2023 image; AL2 images ended in November 2025."""
+        """EKS's name of its Amazon Linux 2023 image. EKS stopped publishing AL2 images in November 2025."""
         return _FACTS[self].ami_type
 
     @property
     def instance_architecture(self) -> str:
-        """EC2's own word in an instance type's `supported_architectures`."""
+        """EC2's name of the architecture, in an instance type's `supported_architectures`."""
         return _FACTS[self].instance_architecture
+
+    @property
+    def instance_types(self) -> tuple[str, ...]:
+        """The EC2 instance types of build nodes, where the settings name none."""
+        return _FACTS[self].instance_types
+
+    @property
+    def machine(self) -> str:
+        """The kernel's name for the processor, as `uname -m` prints it."""
+        return _FACTS[self].machine
+
+    @property
+    def qemu(self) -> str:
+        """QEMU's name for the processor, as in `qemu-aarch64`."""
+        return _FACTS[self].qemu
 
 
 _FACTS = {
-    Architecture.ARM64: _Facts(ami_type="AL2023_ARM_64_STANDARD", instance_architecture="arm64"),
-    Architecture.AMD64: _Facts(ami_type="AL2023_x86_64_STANDARD", instance_architecture="x86_64"),
+    Architecture.ARM64: _Facts(
+        ami_type="AL2023_ARM_64_STANDARD",
+        instance_architecture="arm64",
+        instance_types=("m7g.4xlarge",),
+        machine="aarch64",
+        qemu="aarch64",
+    ),
+    Architecture.AMD64: _Facts(
+        ami_type="AL2023_x86_64_STANDARD",
+        instance_architecture="x86_64",
+        instance_types=("m7i.4xlarge",),
+        machine="x86_64",
+        qemu="x86_64",
+    ),
 }

@@ -1,6 +1,6 @@
-"""What must hold between a stack's settings, beyond the shape of each.
+"""Checks that concern several keys of a stack's settings.
 
-Every check yields the mistakes that it finds; none of them stops the others.
+Every check yields the problems that it finds, and does not stop the other checks.
 """
 
 import posixpath
@@ -8,24 +8,24 @@ from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
-from stacks.mistakes import Mistake, nearest
+from stacks.problems import Problem, nearest
 from stacks.quantities import Quantity
 from stacks.settings import Bounds, Image, Project, Resources, Settings
 
 T = TypeVar("T")
 
 RESOURCES = {"cpu": "CPU", "memory": "memory", "ephemeral_storage": "ephemeral storage"}
-"""The fields of `Resources` and `Ceilings`, each with its name in a sentence."""
+"""The fields of `Resources` and `Ceilings`, each with its name for messages."""
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-"""Variables that AWS's clients prefer to a pod's role; the published jobs clear them."""
+"""Variables that AWS's clients prefer to a pod's role. The published jobs unset them."""
 
 _RUNNERS = "buildyard:runners"
 _PROJECTS = "buildyard:projects"
 
 
-def check(settings: Settings) -> Iterator[Mistake]:
-    """Every mistake between keys."""
+def check(settings: Settings) -> Iterator[Problem]:
+    """Every problem that concerns several keys."""
     yield from _runner_scope(settings)
     yield from _runner_resources(settings)
     yield from _duplicates("project", ((project.path, f"{path}.path") for path, project in _projects(settings)))
@@ -57,7 +57,7 @@ def _repositories(settings: Settings) -> Iterator[tuple[str, str]]:
         for image_path, image in _images(path, project):
             if image.repository:
                 yield settings.repository_of(project, image), f"{image_path}.repository"
-            elif image is _named(project, image.name):  # a second one of its name is reported as such
+            elif image is _named(project, image.name):  # a second image of this name is reported elsewhere
                 yield settings.repository_of(project, image), f"{image_path}.name"
 
 
@@ -65,39 +65,39 @@ def _named(project: Project, name: str) -> Image:
     return next(image for image in project.images if image.name == name)
 
 
-def _runner_scope(settings: Settings) -> Iterator[Mistake]:
-    """Runners that a project cannot use leave its jobs pending for ever."""
+def _runner_scope(settings: Settings) -> Iterator[Problem]:
+    """Find projects that cannot use the runners: their jobs would stay pending for ever."""
     runners = settings.runners
     if runners.group and runners.project:
-        yield Mistake(
+        yield Problem(
             path=f"{_RUNNERS}.project",
-            wrong="the runners are given to a group and to a project",
-            right="Keep one of group and project.",
+            message="the runners belong to a group and to a project",
+            hint="Remove group or project.",
         )
         return
     if not (settings.runner_group or runners.project):
-        yield Mistake(
+        yield Problem(
             path=f"{_RUNNERS}.group",
-            wrong="is missing, and the projects share no group",
-            right="Name a group that holds all of them, or give each group a stack of its own.",
+            message="is missing, and the projects have no group in common",
+            hint="Name a group that contains all of them, or use one stack per group.",
         )
         return
     for path, project in _projects(settings):
         if runners.project and project.path != runners.project:
-            yield Mistake(
+            yield Problem(
                 path=f"{path}.path",
-                wrong=f"{project.path} cannot use the runners, which belong to the project {runners.project}",
-                right=f"Give them to a group that holds both, with {_RUNNERS}.group.",
+                message=f"{project.path} cannot use the runners, which belong to the project {runners.project}",
+                hint=f"Give them to a group that contains both, with {_RUNNERS}.group.",
             )
         elif settings.runner_group and not project.path.startswith(f"{settings.runner_group}/"):
-            yield Mistake(
+            yield Problem(
                 path=f"{path}.path",
-                wrong=f"{project.path} cannot use the runners, which belong to the group {settings.runner_group}",
-                right=f"Give them to a group that holds all projects, with {_RUNNERS}.group.",
+                message=f"{project.path} cannot use the runners, which belong to the group {settings.runner_group}",
+                hint=f"Give them to a group that contains all projects, with {_RUNNERS}.group.",
             )
 
 
-def _runner_resources(settings: Settings) -> Iterator[Mistake]:
+def _runner_resources(settings: Settings) -> Iterator[Problem]:
     runners = settings.runners
     for field, resource in RESOURCES.items():
         ceiling: Quantity = getattr(runners.ceilings, field)
@@ -105,73 +105,73 @@ def _runner_resources(settings: Settings) -> Iterator[Mistake]:
         yield from _bounds(f"{_RUNNERS}.defaults", runners.defaults, Resources(), field)
         for bound, quantity in _given(getattr(runners.defaults, field)):
             if quantity > ceiling:
-                yield Mistake(
+                yield Problem(
                     path=f"{_RUNNERS}.ceilings.{_key(field)}",
-                    wrong=f"{ceiling} is below the default {bound} of {resource}, {quantity}",
-                    right=f"Raise it to {quantity} at least, or lower {_RUNNERS}.defaults.{_key(field)}.{bound}.",
+                    message=f"{ceiling} is below the default {bound} of {resource}, {quantity}",
+                    hint=f"Raise it to at least {quantity}, or lower {_RUNNERS}.defaults.{_key(field)}.{bound}.",
                 )
 
 
-def _image(settings: Settings, path: str, image: Image) -> Iterator[Mistake]:
+def _image(settings: Settings, path: str, image: Image) -> Iterator[Problem]:
     for field, resource in RESOURCES.items():
         yield from _bounds(f"{path}.resources", image.resources, settings.runners.defaults, field)
         ceiling: Quantity = getattr(settings.runners.ceilings, field)
         for bound, quantity in _given(getattr(image.resources, field)):
             if quantity > ceiling:
-                yield Mistake(
+                yield Problem(
                     path=f"{path}.resources.{_key(field)}.{bound}",
-                    wrong=f"{quantity} of {resource} is above the ceiling of {ceiling}",
-                    right=f"Lower it to {ceiling} at most, or raise {_RUNNERS}.ceilings.{_key(field)}.",
+                    message=f"{quantity} of {resource} is above the ceiling of {ceiling}",
+                    hint=f"Lower it to at most {ceiling}, or raise {_RUNNERS}.ceilings.{_key(field)}.",
                 )
     for position, architecture in enumerate(image.architectures or ()):
         if architecture not in settings.nodes:
-            yield Mistake(
+            yield Problem(
                 path=f"{path}.architectures[{position}]",
-                wrong=f"the stack has no {architecture} nodes",
-                right=f"Add buildyard:nodes.{architecture}, or leave {architecture} out here.",
+                message=f"the stack has no {architecture} nodes",
+                hint=f"Add buildyard:nodes.{architecture}, or remove {architecture} here.",
             )
     if posixpath.normpath(posixpath.join(image.context, image.dockerfile)).split("/")[0] in ("..", ""):
-        yield Mistake(
+        yield Problem(
             path=f"{path}.dockerfile",
-            wrong=f"{image.dockerfile!r}, seen from {image.context}, is outside the repository",
-            right="Give a path relative to the context that stays in the repository.",
+            message=f"{image.dockerfile!r}, seen from {image.context}, is outside the repository",
+            hint="Use a path relative to the context that stays inside the repository.",
         )
     for identifier, variable in image.secrets.items():
         if variable in CREDENTIALS:
-            yield Mistake(
+            yield Problem(
                 path=f"{path}.secrets.{identifier}",
-                wrong=f"{variable} is taken from every build, so that it cannot act for the pod's role",
-                right="Keep these credentials in a variable of another name.",
+                message=f"every job unsets {variable}, so that AWS's clients use the pod's role",
+                hint="Use another name for the variable with these credentials.",
             )
     if image.timeout_minutes > settings.runners.maximum_timeout_minutes:
-        yield Mistake(
+        yield Problem(
             path=f"{path}.timeout-minutes",
-            wrong=f"{image.timeout_minutes} is longer than the runners let a job run",
-            right=f"Lower it to {settings.runners.maximum_timeout_minutes} at most, "
+            message=f"{image.timeout_minutes} is longer than the runners' limit",
+            hint=f"Lower it to at most {settings.runners.maximum_timeout_minutes}, "
             f"or raise {_RUNNERS}.maximum-timeout-minutes.",
         )
 
 
-def _bounds(path: str, resources: Resources, defaults: Resources, field: str) -> Iterator[Mistake]:
-    """A request above its limit, where one of the two may be a default: Kubernetes refuses the pod."""
+def _bounds(path: str, resources: Resources, defaults: Resources, field: str) -> Iterator[Problem]:
+    """Find a request above its limit: Kubernetes would refuse the pod. One of the two may be a default."""
     own: Bounds = getattr(resources, field)
     effective = own.over(getattr(defaults, field))
     if own == Bounds() or not (effective.request and effective.limit and effective.request > effective.limit):
         return
-    inherited = "" if own.request and own.limit else f", one of them from {_RUNNERS}.defaults"
-    bound, right = (
-        ("request", f"Lower it to {effective.limit} at most, or raise the limit.")
+    inherited = "" if own.request and own.limit else f", and one of them is from {_RUNNERS}.defaults"
+    bound, hint = (
+        ("request", f"Lower it to at most {effective.limit}, or raise the limit.")
         if own.request
-        else ("limit", f"Raise it to {effective.request} at least, or lower the request.")
+        else ("limit", f"Raise it to at least {effective.request}, or lower the request.")
     )
-    yield Mistake(
+    yield Problem(
         path=f"{path}.{_key(field)}.{bound}",
-        wrong=f"the request of {effective.request} is above the limit of {effective.limit}{inherited}",
-        right=right,
+        message=f"the request of {effective.request} is above the limit of {effective.limit}{inherited}",
+        hint=hint,
     )
 
 
-def _dependencies(settings: Settings, path: str, project: Project) -> Iterator[Mistake]:
+def _dependencies(settings: Settings, path: str, project: Project) -> Iterator[Problem]:
     images = {image.name: image for image in project.images}
     graph: dict[str, tuple[str, ...]] = {}
     for image_path, image in _images(path, project):
@@ -179,39 +179,39 @@ def _dependencies(settings: Settings, path: str, project: Project) -> Iterator[M
         for position, name in enumerate(image.depends_on):
             where = f"{image_path}.depends-on[{position}]"
             if name not in images:
-                yield Mistake(
+                yield Problem(
                     path=where,
-                    wrong=f"the project {project.path} has no image {name}",
-                    right=nearest(name, list(images)),
+                    message=f"the project {project.path} has no image {name}",
+                    hint=nearest(name, list(images)),
                 )
                 continue
             available = settings.architectures_of(images[name])
             lacking = [each for each in settings.architectures_of(image) if each not in available]
             if lacking:
-                yield Mistake(
+                yield Problem(
                     path=where,
-                    wrong=f"{name} is not built for {', '.join(lacking)}, for which {image.name} needs it",
-                    right=f"Add it to the architectures of {name}, or take it from those of {image.name}.",
+                    message=f"{image.name} is built for {', '.join(lacking)}, but {name} is not",
+                    hint=f"Add it to the architectures of {name}, or remove it from those of {image.name}.",
                 )
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         cycle: list[str] = error.args[1]
-        yield Mistake(
+        yield Problem(
             path=f"{path}.images",
-            wrong=f"images depend on each other in a circle: {' -> '.join(reversed(cycle))}",
-            right="Take one of these out of the other's depends-on.",
+            message=f"images depend on each other in a cycle: {' -> '.join(reversed(cycle))}",
+            hint="Remove one of these from the other's depends-on.",
         )
 
 
-def _duplicates(what: str, values: Iterable[tuple[str, str]]) -> Iterator[Mistake]:
+def _duplicates(what: str, values: Iterable[tuple[str, str]]) -> Iterator[Problem]:
     first: dict[str, str] = {}
     for value, path in values:
         if value in first:
-            yield Mistake(
+            yield Problem(
                 path=path,
-                wrong=f"the {what} {value} is there already, at {first[value]}",
-                right="Give one of the two another name.",
+                message=f"the {what} {value} already exists, at {first[value]}",
+                hint="Rename one of the two.",
             )
         first.setdefault(value, path)
 

@@ -1,4 +1,4 @@
-"""Where a stack's settings are read from: Pulumi's configuration while the program runs, else the stack's own file."""
+"""The sources of a stack's settings: Pulumi's configuration while the program runs, otherwise the stack's own file."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from stacks.mistakes import Mistake, SettingsError, nearest
 from stacks.parsing import parse
+from stacks.problems import Problem, SettingsError, nearest
 from stacks.settings import NAMESPACE, Settings
 
 DIRECTORY = Path(__file__).parent
@@ -18,9 +18,9 @@ DIRECTORY = Path(__file__).parent
 def load() -> Settings:
     """The settings of the stack that Pulumi is deploying. Raises `SettingsError`.
 
-    An empty text says nothing: it is the default with which Pulumi.yaml makes a key optional.
+    An empty text means that the key is not set: Pulumi.yaml makes keys optional with this default.
     """
-    import pulumi  # here, so that reading a file needs no engine's SDK
+    import pulumi  # here, so that reading a file does not need Pulumi's SDK
     from pulumi.runtime.config import CONFIG
 
     config = pulumi.Config(NAMESPACE)
@@ -29,25 +29,30 @@ def load() -> Settings:
 
 
 def read_file(stack: str) -> Settings:
-    """The settings that a stack's file holds, without Pulumi. Raises `SettingsError`."""
+    """The settings in a stack's file, read without Pulumi. Raises `SettingsError`."""
     values = read_values(stack)
     return parse({key: values[f"{NAMESPACE}:{key}"] for key in _own(values)}, source=file_name(stack))
 
 
 def read_values(stack: str) -> Mapping[str, Any]:
-    """All that a stack's file says under `config`, every namespace included. Raises `SettingsError`."""
+    """Everything under `config` in a stack's file, of all namespaces. Raises `SettingsError`."""
     file = DIRECTORY / f"Pulumi.{stack}.yaml"
     if not file.exists():
         known = [path.name.split(".")[1] for path in DIRECTORY.glob("Pulumi.*.yaml")]
-        raise SettingsError(
-            [Mistake(path=file_name(stack), wrong="there is no such file", right=nearest(stack, known))],
-            source=file_name(stack),
-        )
+        raise _error(stack, "the file does not exist", nearest(stack, known))
     try:
-        return dict((yaml.safe_load(file.read_text()) or {}).get("config") or {})
-    except (yaml.YAMLError, AttributeError) as error:
-        mistake = Mistake(path=file_name(stack), wrong=f"is no YAML mapping: {error}", right="Mend the file's syntax.")
-        raise SettingsError([mistake], source=file_name(stack)) from None
+        content = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        raise _error(stack, f"is not YAML: {error}", "Fix the file's syntax.") from None
+    values = content.get("config") if isinstance(content, Mapping) else content
+    if not isinstance(values, Mapping | None):
+        raise _error(stack, "is not a mapping, or its `config` is not", "Use `config:`, with the settings as its keys.")
+    return values or {}
+
+
+def _error(stack: str, message: str, hint: str) -> SettingsError:
+    source = file_name(stack)
+    return SettingsError([Problem(path=source, message=message, hint=hint)], source=source)
 
 
 def _own(keys: Iterable[str]) -> list[str]:
@@ -56,10 +61,10 @@ def _own(keys: Iterable[str]) -> list[str]:
 
 
 def _value(text: str) -> Any:
-    """Pulumi hands objects and lists over as JSON, and everything else as it is."""
+    """A value from Pulumi, which passes objects and lists as JSON and everything else unchanged."""
     return json.loads(text) if text[:1] in ("{", "[") else text
 
 
 def file_name(stack: str) -> str:
-    """How messages and generated files name a stack's file."""
+    """The name of a stack's file in messages and generated files."""
     return f"stacks/Pulumi.{stack}.yaml"

@@ -1,4 +1,4 @@
-"""From what a stack's file says to `Settings`, or to every mistake in it at once."""
+"""Turns the content of a stack's file into `Settings`, or into all problems in it."""
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -10,52 +10,52 @@ from pydantic_core import ErrorDetails
 
 from stacks import checks
 from stacks.architecture import Architecture
-from stacks.mistakes import Mistake, SettingsError, nearest
+from stacks.problems import Problem, SettingsError, nearest
 from stacks.settings import NAMESPACE, Settings
 
 Location = tuple[str | int, ...]
 
 _ROUNDS = 10
-"""Repairs of one mistake may uncover the next (an image that was no mapping has no name either), but only so deep."""
+"""The repair of one problem may reveal another: an image that was not a mapping has no name either."""
 
 
 def parse(raw: Mapping[str, Any], *, source: str) -> Settings:
-    """The settings of one stack, valid as a whole.
+    """The settings of one stack, all checked.
 
-    `raw` maps the keys without their namespace (`cluster`, `nodes`, ...) to plain YAML values; `source` is how the
-    error names the file. Raises `SettingsError` with all mistakes, those of one key and those between keys.
+    `raw` maps the keys without their namespace (`cluster`, `nodes`, ...) to plain YAML values. `source` is the file's
+    name in messages. Raises `SettingsError` with all problems, of single keys and between keys.
     """
     try:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
-        mistakes = [_mistake(details) for details in _errors(error)]
+        problems = [_problem(details) for details in _errors(error)]
         repaired = _repair(raw)
         if repaired:
-            mistakes += [mistake for mistake in checks.check(repaired) if not _concerns_stand_in(mistake)]
-        raise SettingsError(mistakes, source=source) from None
-    mistakes = list(checks.check(settings))
-    if mistakes:
-        raise SettingsError(mistakes, source=source)
+            problems += [problem for problem in checks.check(repaired) if not _concerns_stand_in(problem)]
+        raise SettingsError(problems, source=source) from None
+    problems = list(checks.check(settings))
+    if problems:
+        raise SettingsError(problems, source=source)
     return settings
 
 
 def path(location: Location) -> str:
-    """A place in the settings as the stack's file spells it: `buildyard:projects[0].images[1].context`."""
+    """A location in the settings as a key of the stack's file: `buildyard:projects[0].images[1].context`."""
     head, *rest = location
     return f"{NAMESPACE}:{head}" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rest)
 
 
 def _errors(error: ValidationError) -> list[ErrorDetails]:
-    """Pydantic's errors without its echo of them: it also calls a list too short whose items are wrong, not missing."""
+    """Pydantic's errors without duplicates: it also reports a list as too short when its items are wrong."""
     return [details for details in error.errors() if details["type"] != "too_short" or not details["input"]]
 
 
-def _mistake(details: ErrorDetails) -> Mistake:
+def _problem(details: ErrorDetails) -> Problem:
     location: Location = details["loc"]
-    if location[-1] == "[key]":  # how pydantic marks a mapping's key
+    if location[-1] == "[key]":  # pydantic's mark of a mapping's key
         location = location[:-1]
-    wrong, right = _explanation(details, location)
-    return Mistake(path=path(location), wrong=wrong, right=right)
+    message, hint = _explanation(details, location)
+    return Problem(path=path(location), message=message, hint=hint)
 
 
 def _explanation(details: ErrorDetails, location: Location) -> tuple[str, str]:
@@ -63,30 +63,44 @@ def _explanation(details: ErrorDetails, location: Location) -> tuple[str, str]:
     given = details["input"]
     match details["type"]:
         case "refused":
-            return context["wrong"], context["right"]
+            return context["message"], context["hint"]
         case "extra_forbidden":
             return "there is no such key", nearest(str(location[-1]), _known_keys(location[:-1]))
         case "missing":
             known = _known_keys(location[:-1])
-            return "is missing", f"It has no default. Keys known beside it: {', '.join(sorted(known))}."
+            return "is missing", f"The key has no default. Known keys here: {', '.join(sorted(known))}."
         case "enum":
-            return f"{given!r} is not among the known values", f"Use {context['expected']}."
+            return f"{given!r} is not a known value", f"Use {context['expected']}."
         case "string_pattern_mismatch":
-            return f"{given!r} is not of the right form", _pattern_advice()[context["pattern"]]
+            return f"{given!r} has the wrong format", _pattern_advice()[context["pattern"]]
         case "model_type" | "dict_type":
-            return f"{given!r} is no mapping", f"Give keys and values, of: {', '.join(_known_keys(location))}."
+            return f"{given!r} is not a mapping", f"Use a mapping with these keys: {', '.join(_known_keys(location))}."
         case "tuple_type":
-            return f"{given!r} is no list", "Give a list, even of one: [...]."
+            return f"{given!r} is not a list", "Use a list, even for a single item: [...]."
         case "string_type":
-            return f"{given!r} is no text", f'Write it in quotes: "{given}".'
+            return f"{given!r} is not a string", f'Write it in quotes: "{given}".'
+        case "greater_than_equal":
+            return f"{given!r} is too small", f"It must be at least {context['ge']}."
+        case "less_than_equal":
+            return f"{given!r} is too large", f"It must be at most {context['le']}."
+        case "int_type" | "int_parsing" | "int_from_float":
+            return f"{given!r} is not a whole number", "Use a whole number without quotes."
+        case "bool_type" | "bool_parsing":
+            return f"{given!r} is not a boolean", "Use true or false, without quotes."
+        case "string_too_short":
+            return f"{given!r} is too short", f"It must have at least {context['min_length']} characters."
+        case "string_too_long":
+            return f"{given!r} is too long", f"It must have at most {context['max_length']} characters."
+        case "too_long":
+            return "has too many items", f"It must have at most {context['max_length']}."
         case "too_short":
-            return "is empty", "Give one at least, or leave the key out where it has a default."
+            return "is empty", "Add at least one item, or remove the key if it has a default."
         case _:
-            return f"{given!r} does not do", f"{details['msg']}."
+            return f"{given!r} is not valid", f"{details['msg']}."
 
 
 def _known_keys(location: Location) -> list[str]:
-    """The keys that the settings know at a place, found in the schema so that nothing is declared twice."""
+    """The known keys at a location. They come from the schema, so that nothing is declared twice."""
     root = TypeAdapter(Settings).json_schema()
 
     def resolved(schema: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +121,7 @@ def _known_keys(location: Location) -> list[str]:
 
 
 def _pattern_advice() -> dict[str, str]:
-    """The advice that `settings` gives for each form of text."""
+    """The hint in `settings` for each string pattern."""
 
     def found(schema: Any) -> Iterator[tuple[str, str]]:
         if isinstance(schema, dict):
@@ -122,15 +136,15 @@ def _pattern_advice() -> dict[str, str]:
     return dict(found(TypeAdapter(Settings).json_schema()))
 
 
-_STAND_IN = "stand-in-for-a-mistake"
-_STAND_INS = {"cluster": {}, "images": [{}], "projects": [{}], "instance-types": ["m7g.large"]}
+_STAND_IN = "stand-in-for-a-problem"
+_STAND_INS = {"cluster": {}, "images": [{}], "projects": [{}], "instance-types": ["stand.in"]}
 
 
 def _repair(raw: Mapping[str, Any]) -> Settings | None:
-    """The settings with stand-ins for what has the wrong shape, so that the rest can still be checked.
+    """The settings with stand-ins for wrong values, so that the rest can still be checked.
 
-    Keys that may be left out are left out; required ones get a unique stand-in. List items keep their places, since
-    paths count them. None where even that gives no settings.
+    Wrong optional keys are removed, and wrong required keys get a unique stand-in. List items keep their positions,
+    since paths contain them. None if the result is still not valid.
     """
     draft: Any = deepcopy(dict(raw))
     numbers = count()
@@ -138,24 +152,24 @@ def _repair(raw: Mapping[str, Any]) -> Settings | None:
         try:
             return Settings.model_validate(draft)
         except ValidationError as error:
-            for details in reversed(_errors(error)):  # so that a list's items keep their places until mended
-                _mend(draft, details, f"{_STAND_IN}-{next(numbers)}")
+            for details in reversed(_errors(error)):  # so that a list's items keep their positions until they are fixed
+                _fix(draft, details, f"{_STAND_IN}-{next(numbers)}")
     return None
 
 
-def _concerns_stand_in(mistake: Mistake) -> bool:
-    """Whether a mistake may be the stand-ins' and not the file's; a stand-in for a project's path is in no group."""
-    return _STAND_IN in str(mistake) or mistake.path == f"{NAMESPACE}:runners.group"
+def _concerns_stand_in(problem: Problem) -> bool:
+    """Whether a problem may come from a stand-in. A stand-in for a project's path is in no group."""
+    return _STAND_IN in str(problem) or problem.path == f"{NAMESPACE}:runners.group"
 
 
-def _mend(draft: Any, details: ErrorDetails, stand_in: str) -> None:
+def _fix(draft: Any, details: ErrorDetails, stand_in: str) -> None:
     *above, last = [part for part in details["loc"] if part != "[key]"]
     parent = draft
     for part in above:
         try:
             parent = parent[part]
         except (KeyError, IndexError, TypeError):
-            return  # mended with something that holds it
+            return  # a fix of something around it removed it
     if details["type"] == "missing":
         parent[last] = deepcopy(_STAND_INS.get(str(last), stand_in))
     elif isinstance(parent, list) and above[-1] in ("projects", "images"):

@@ -10,7 +10,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
-from stacks.mistakes import refusal
+from stacks.problems import refusal
 
 _SUFFIXES = {
     "n": Decimal(10) ** -9,
@@ -21,7 +21,7 @@ _SUFFIXES = {
     **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
 }
 PATTERN = r"^\d+(\.\d+)?(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
-"""The quantities that make sense as a size: Kubernetes' grammar without signs and exponents."""
+"""Kubernetes' grammar without signs and exponents, which make no sense in a size."""
 
 GIBIBYTE = Decimal(1024) ** 3
 
@@ -29,29 +29,29 @@ GIBIBYTE = Decimal(1024) ** 3
 @total_ordering
 @dataclass(frozen=True, eq=False)
 class Quantity:
-    """An amount of a resource, which compares by value and prints as it was written.
+    """An amount of a resource. It compares by value, and prints as it was written.
 
     `text` is Kubernetes' notation (CPU in cores, memory and storage in bytes); `0.5` and `500m` are equal.
     Source: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 
-    Raises `ValueError` for a text of another form.
+    Raises `ValueError` for any other text.
     """
 
     text: str
 
     def __post_init__(self) -> None:
         if not re.fullmatch(PATTERN, self.text):
-            raise ValueError(f"{self.text!r} is no Kubernetes quantity")
+            raise ValueError(f"{self.text!r} is not a Kubernetes quantity")
 
     @property
     def value(self) -> Decimal:
-        """Cores, or bytes."""
+        """The amount in cores or bytes."""
         number = self.text.rstrip("numkMGTPEi")
         return Decimal(number) * _SUFFIXES[self.text[len(number) :]]
 
     @classmethod
     def gibibytes(cls, amount: Decimal) -> "Quantity":
-        """`amount` GiB, cut (not rounded up) to a hundredth so that it can be shown."""
+        """`amount` GiB, rounded down to two decimal places, for messages."""
         return cls(f"{amount.quantize(Decimal('0.01'), rounding='ROUND_DOWN').normalize():f}Gi")
 
     def __str__(self) -> str:
@@ -71,7 +71,7 @@ class Quantity:
         if isinstance(raw, Quantity):
             return raw
         if isinstance(raw, bool) or not re.fullmatch(PATTERN, str(raw)):
-            raise refusal(f"{raw!r} is no Kubernetes quantity", 'Write it as "2", "500m" or 8Gi.')
+            raise refusal(f"{raw!r} is not a Kubernetes quantity", 'Write it as "2", "500m" or 8Gi.')
         return cls(str(raw))
 
     @classmethod

@@ -1,6 +1,6 @@
-"""The JSON schema of a stack's file, so that an editor completes keys and marks mistakes: `python -m stacks.schema`.
+"""The JSON schema of a stack's file, with which an editor completes keys and marks problems: `python -m stacks.schema`.
 
-A stack's file names it in its first line; a test keeps the committed copy in step with `settings`.
+A stack's file names the schema in its first line. A test compares the committed copy with `settings`.
 """
 
 import json
@@ -15,7 +15,7 @@ FILE = Path(__file__).parent / "settings.schema.json"
 
 
 def schema() -> dict[str, Any]:
-    """The schema of `Pulumi.STACK.yaml`: our keys in full, other namespaces' keys as they come."""
+    """The schema of `Pulumi.STACK.yaml`: our keys in full, and any key of other namespaces."""
     settings = TypeAdapter(Settings).json_schema()
     definitions = settings.pop("$defs")
     prefix = f"{NAMESPACE}:"

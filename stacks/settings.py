@@ -1,7 +1,7 @@
-"""What a stack may say: the frozen, typed schema of the namespace `buildyard`.
+"""The settings of a stack: the frozen, typed schema of the namespace `buildyard`.
 
-The classes hold the shape and the defaults, each declared once. What concerns more than one key is in `checks`; whether
-jobs fit the nodes, which only the cloud can tell, is in `sizing`. `parsing` is the way in.
+The classes declare types and defaults, each once. `checks` concerns several keys, and `sizing` checks with EC2's data
+whether jobs fit the nodes. Use `parsing` to read settings.
 """
 
 import posixpath
@@ -14,17 +14,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from stacks.architecture import Architecture
-from stacks.mistakes import nearest, refusal
+from stacks.names import default_namespace
+from stacks.problems import nearest, refusal
 from stacks.quantities import GIBIBYTE, Quantity
 
 NAMESPACE = "buildyard"
 
 
 class Capacity(str, Enum):
-    """How EC2 sells the build nodes."""
+    """The EC2 purchase option of the build nodes."""
 
     SPOT = "spot"
-    """Cheap, and taken away at two minutes' notice; the published jobs retry what that breaks."""
+    """Cheap, but EC2 reclaims nodes with two minutes' notice. The published jobs retry after that."""
     ON_DEMAND = "on-demand"
 
     def __str__(self) -> str:
@@ -32,7 +33,7 @@ class Capacity(str, Enum):
 
 
 class Identity(str, Enum):
-    """How a build pod becomes an IAM role."""
+    """How a build pod assumes its IAM role."""
 
     POD_IDENTITY = "pod-identity"
     """EKS Pod Identity; the cluster needs the add-on `eks-pod-identity-agent`."""
@@ -49,24 +50,28 @@ def _known_time_zone(name: str) -> str:
     except (ValueError, OSError, LookupError):
         zones = sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC")
         close = nearest(name, zones)
-        advice = close if close.startswith("Did") else "Use a name of the IANA database, such as Asia/Hong_Kong or UTC."
+        advice = (
+            close if close.startswith("Did") else "Use a name from the IANA database, such as Asia/Hong_Kong or UTC."
+        )
         raise refusal(f"there is no time zone {name!r}", advice) from None
 
 
 def _inside_repository(path: str) -> str:
     if path.startswith("/") or posixpath.normpath(path).split("/")[0] == "..":
-        raise refusal(f"{path!r} is outside the repository", "Give a path relative to the repository's root.")
+        raise refusal(f"{path!r} is outside the repository", "Use a path relative to the repository's root.")
     return posixpath.normpath(path)
 
 
 def _whole_gibibytes(size: Quantity) -> Quantity:
     if size.value % GIBIBYTE or size.value == 0:
-        raise refusal(f"{size} is not a whole number of GiB, as EBS volumes are", "Write it as, for example, 200Gi.")
+        raise refusal(
+            f"{size} is not a whole number of GiB, but the size of an EBS volume is", "Use, for example, 200Gi."
+        )
     return size
 
 
 def _text(pattern: str, advice: str, *, min_length: int = 1, max_length: int | None = None) -> Any:
-    """A string of one form; people who write another are told `advice`, in the preview and in their editor."""
+    """A string with a pattern. For any other string, the preview and the editor show `advice`."""
     editor: JsonDict = {"patternErrorMessage": advice}
     return Field(pattern=pattern, min_length=min_length, max_length=max_length, json_schema_extra=editor)
 
@@ -75,9 +80,9 @@ _NAME = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
 _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 
 Name = Annotated[
-    str, _text(rf"^{_NAME}$", "Use lower-case letters and digits, joined by single '.', '_' or '-'.", max_length=100)
+    str, _text(rf"^{_NAME}$", "Use lower-case letters and digits, joined by a single '.', '_' or '-'.", max_length=100)
 ]
-"""Legal in a job's name, a file's path and an ECR repository."""
+"""Valid in the names of jobs, files and ECR repositories."""
 
 RepositoryName = Annotated[
     str,
@@ -91,11 +96,13 @@ RepositoryName = Annotated[
 """Source: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html"""
 
 GitLabPath = Annotated[
-    str, _text(rf"^{_SEGMENT}(?:/{_SEGMENT})*$", "Give the path as it stands in its address, such as platform/images.")
+    str, _text(rf"^{_SEGMENT}(?:/{_SEGMENT})*$", "Use the path in its address, such as platform/images.")
 ]
 RepositoryPath = Annotated[str, AfterValidator(_inside_repository)]
-VariableName = Annotated[str, _text(r"^[A-Za-z_][A-Za-z0-9_]*$", "Use letters, digits and '_', not first a digit.")]
-InstanceType = Annotated[str, _text(r"^[a-z0-9-]+\.[a-z0-9-]+$", "Name EC2 instance types, such as m7g.4xlarge.")]
+VariableName = Annotated[
+    str, _text(r"^[A-Za-z_][A-Za-z0-9_]*$", "Use letters, digits and '_'. The first must not be a digit.")
+]
+InstanceType = Annotated[str, _text(r"^[a-z0-9-]+\.[a-z0-9-]+$", "Use EC2 instance types, such as m7g.4xlarge.")]
 Minutes = Annotated[int, Field(ge=10, le=60 * 24 * 7)]
 
 
@@ -105,7 +112,7 @@ KubernetesName = Annotated[
 
 
 class Model(BaseModel):
-    """A group of settings: frozen, unknown keys refused, spelled with dashes in YAML."""
+    """A group of settings. It is frozen, has dashes in its keys in YAML, and refuses unknown keys."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -116,34 +123,34 @@ class Model(BaseModel):
 
 
 class Bounds(Model):
-    """What a container asks of one resource, and at most gets."""
+    """A container's request and limit of one resource."""
 
     request: Quantity | None = None
-    """What the scheduler sets aside."""
+    """The amount that the scheduler reserves."""
     limit: Quantity | None = None
-    """What the container cannot exceed."""
+    """The amount that the container cannot exceed."""
 
     def over(self, defaults: "Bounds") -> "Bounds":
-        """These bounds, with the defaults where they say nothing."""
+        """These bounds, with the defaults for missing ones."""
         return Bounds(request=self.request or defaults.request, limit=self.limit or defaults.limit)
 
 
 class Resources(Model):
-    """Requests and limits of a container; CPU in cores, the others in bytes, all as Kubernetes quantities."""
+    """A container's requests and limits, as Kubernetes quantities: CPU in cores, the others in bytes."""
 
     cpu: Bounds = Bounds()
     memory: Bounds = Bounds()
     ephemeral_storage: Bounds = Bounds()
 
     def over(self, defaults: "Resources") -> "Resources":
-        """These resources, with the defaults where they say nothing."""
+        """These resources, with the defaults for missing bounds."""
         return Resources.model_validate(
             {name.replace("_", "-"): bounds.over(getattr(defaults, name)) for name, bounds in self}
         )
 
 
 class Ceilings(Model):
-    """The most that a job may ask of each resource; the runner fails a job that asks for more."""
+    """The largest request and limit that a job may have. The runner fails a job that asks for more."""
 
     cpu: Quantity = Quantity("8")
     memory: Quantity = Quantity("15Gi")
@@ -154,39 +161,38 @@ class Cluster(Model):
     """The existing EKS cluster that runs the builds."""
 
     name: Annotated[
-        str, _text(r"^[0-9A-Za-z][A-Za-z0-9_-]*$", "Give the name that `aws eks list-clusters` shows.", max_length=100)
+        str, _text(r"^[0-9A-Za-z][A-Za-z0-9_-]*$", "Use a name from `aws eks list-clusters`.", max_length=100)
     ]
     subnet_ids: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    """Where build nodes start. Default: the cluster's own subnets."""
+    """The subnets of the build nodes. Default: the cluster's own subnets."""
 
 
 class Nodes(Model):
-    """The node group of one architecture. It starts empty and scales with the builds."""
+    """The node group of one architecture. It starts with no nodes and scales with the builds."""
 
     instance_types: Annotated[tuple[InstanceType, ...], Field(min_length=1, max_length=20)]
-    """In order of preference; the job that asks for most must fit at least one."""
+    """The instance types, in order of preference. The largest job must fit at least one of them."""
     max_size: Annotated[int, Field(ge=1, le=450)] = 10
-    """The most nodes at once."""
+    """The maximum number of nodes."""
     disk: Annotated[Quantity, AfterValidator(_whole_gibibytes)] = Quantity("200Gi")
-    """The root volume, which holds images, build state and the jobs' ephemeral storage."""
+    """The size of the root volume. It holds images, build state and the jobs' ephemeral storage."""
     capacity: Capacity = Capacity.SPOT
 
 
 DEFAULT_NODES = {
-    Architecture.ARM64: Nodes.model_validate({"instance-types": ["m7g.4xlarge"]}),
-    Architecture.AMD64: Nodes.model_validate({"instance-types": ["m7i.4xlarge"]}),
+    architecture: Nodes.model_validate({"instance-types": architecture.instance_types}) for architecture in Architecture
 }
 
 
 class Runners(Model):
-    """GitLab runners, one an architecture, and what their jobs get."""
+    """The GitLab runners, one per architecture, and the resources of their jobs."""
 
     group: GitLabPath | None = None
-    """The GitLab group that may use the runners. Default: the group that all projects share."""
+    """The GitLab group that may use the runners. Default: the innermost group that contains all projects."""
     project: GitLabPath | None = None
-    """Instead of a group: the one GitLab project that may use the runners."""
+    """The only GitLab project that may use the runners, instead of a group."""
     concurrent: Annotated[int, Field(ge=1, le=1000)] = 20
-    """Jobs at once, for each architecture."""
+    """The maximum number of concurrent jobs, per architecture."""
     defaults: Resources = Resources.model_validate(
         {
             "cpu": {"request": "2", "limit": "4"},
@@ -194,44 +200,48 @@ class Runners(Model):
             "ephemeral-storage": {"request": "20Gi"},
         }
     )
-    """What a job gets that asks for nothing."""
+    """The resources of a job that sets none."""
     ceilings: Ceilings = Ceilings()
     helper: Resources = Resources.model_validate(
         {"cpu": {"request": "100m", "limit": "1"}, "memory": {"request": "256Mi", "limit": "512Mi"}}
     )
-    """What the container beside each job gets, which clones the repository and uploads artifacts."""
+    """The resources of the helper container in each job's pod, which clones the repository and uploads artifacts."""
     namespace: KubernetesName | None = None
     """The Kubernetes namespace. Default: `buildyard-STACK`."""
     builder_image: str | None = None
     """The image that jobs run in, built from `images/builder`. Default: that image in the stack's own registry."""
     maximum_timeout_minutes: Minutes = 180
-    """The longest that the runner lets any job run."""
+    """The runner's limit for the timeout of any job."""
     node_wait_minutes: Annotated[int, Field(ge=3, le=60)] = 10
-    """How long a job waits for its pod; a new node takes minutes to start."""
+    """How long a job waits for its pod. A new node takes minutes to start."""
+
+    def namespace_of(self, stack: str) -> str:
+        """The Kubernetes namespace of the stack's runners and builds."""
+        return self.namespace or default_namespace(stack)
 
 
 class Registry(Model):
     """The ECR registry of the account that the stack deploys to."""
 
     account: Annotated[str, _text(r"^[0-9]{12}$", 'Write the 12 digits in quotes: "123456789012".')] | None = None
-    """The AWS account. When given, a deployment with another account's credentials is refused."""
+    """The AWS account. If it is set, a deployment with another account's credentials fails."""
     prefix: RepositoryName | None = None
-    """Put before every repository's name, for two stacks in one account."""
+    """The prefix of every repository's name, which allows two stacks in one account."""
     kms_key: str | None = None
-    """ARN of the KMS key that encrypts the images. Default: ECR's own key (AES-256)."""
+    """The ARN of the KMS key that encrypts the images. Default: ECR's own key (AES-256)."""
     keep_untagged_days: Annotated[int, Field(ge=1, le=3650)] = 7
-    """Days until an image without a tag expires, such as a cache that a newer one replaced."""
+    """Days until an untagged image expires, such as a build cache that a newer one replaced."""
     keep_cache_days: Annotated[int, Field(ge=1, le=3650)] = 30
-    """Days until a branch's build cache expires that no build has renewed."""
+    """Days until a build cache expires, counted from its last write."""
     force_delete: bool = False
-    """Whether removing an image from the settings deletes its repository with all that is in it."""
+    """Whether removing an image from the settings deletes its repository and every image in it."""
 
 
 class Image(Model):
-    """One container image: a build context in the project's Git repository, and the ECR repository it goes to."""
+    """A container image: a build context in the project's Git repository, and an ECR repository."""
 
     name: Name
-    """Names the jobs, `build-NAME:arm64`."""
+    """The image's name, also in the names of its jobs: `build-NAME:arm64`."""
     context: RepositoryPath
     """The build context's folder."""
     dockerfile: str = "Dockerfile"
@@ -239,16 +249,16 @@ class Image(Model):
     repository: RepositoryName | None = None
     """The ECR repository. Default: the project's path in lower case, `/`, the name."""
     architectures: Annotated[tuple[Architecture, ...], Field(min_length=1)] | None = None
-    """Default: all that the stack has nodes for."""
+    """The architectures to build for. Default: all that the stack has nodes for."""
     depends_on: tuple[Name, ...] = ()
-    """Images of the same project that this one builds on: `FROM NAME` in its Dockerfile is the one just built."""
+    """Images of the same project that this one is built on. `FROM NAME` in its Dockerfile is the image just built."""
     build_args: dict[VariableName, str] = {}
     target: Name | None = None
     """The Dockerfile stage to build. Default: the last."""
     secrets: dict[Name, VariableName] = {}
-    """For `RUN --mount=type=secret,id=ID`: the secret's id, and the CI variable that holds it."""
+    """Secrets for `RUN --mount=type=secret,id=ID`: each id, and the CI/CD variable that contains the secret."""
     resources: Resources = Resources()
-    """What this image's build jobs get, where it differs from the runners' defaults."""
+    """The resources of this image's build jobs, where they differ from the runners' defaults."""
     timeout_minutes: Minutes = 60
 
 
@@ -256,13 +266,13 @@ class Project(Model):
     """A GitLab project that builds images."""
 
     path: GitLabPath
-    default_branch: Annotated[str, _text(r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$", "Give a branch's name.")] = "main"
+    default_branch: Annotated[str, _text(r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$", "Use the name of a branch.")] = "main"
     time_zone: Annotated[str, AfterValidator(_known_time_zone)] = "UTC"
-    """In which the date in an image's tag is written; a name of the IANA database."""
+    """The time zone of the date in an image's tag; a name from the IANA database."""
     pipeline_path: RepositoryPath = ".gitlab-ci.yml"
-    """The file to publish. A project with jobs of its own names another file here, and includes that."""
+    """The file to publish. A project with jobs of its own sets another file here, and includes that file."""
     max_jobs: Annotated[int, Field(ge=1)] | None = None
-    """The most jobs that GitLab takes in one pipeline, where the instance has such a limit."""
+    """GitLab's limit for the jobs of a pipeline, if the instance has one."""
     images: Annotated[tuple[Image, ...], Field(min_length=1)]
 
     def repository(self, image: Image) -> str:
@@ -271,30 +281,30 @@ class Project(Model):
 
 
 class Settings(Model):
-    """All that one environment says."""
+    """The settings of one environment."""
 
     cluster: Cluster
     """The existing EKS cluster that runs the builds."""
     nodes: Annotated[dict[Architecture, Nodes], Field(min_length=1)] = DEFAULT_NODES
-    """The build nodes: one node group an architecture."""
+    """The build nodes: one node group per architecture."""
     runners: Runners = Runners()
     """The GitLab runners: who may use them, and the defaults and ceilings of their jobs' resources."""
     registry: Registry = Registry()
-    """The ECR registry: the account, repository names, encryption and how long images are kept."""
+    """The ECR registry: the account, repository names, encryption, and how long caches are kept."""
     identity: Identity = Identity.POD_IDENTITY
-    """How a build pod becomes an IAM role: pod-identity or irsa."""
+    """How a build pod assumes its IAM role: pod-identity or irsa."""
     projects: Annotated[tuple[Project, ...], Field(min_length=1)]
-    """The GitLab projects, and the images that each builds."""
+    """The GitLab projects, and the images of each."""
     tags: dict[str, str] = {}
-    """AWS tags for every resource, beside the platform's own."""
+    """AWS tags for every resource, in addition to the platform's own."""
 
     @property
     def architectures(self) -> tuple[Architecture, ...]:
-        """Those that the stack has nodes for, in the table's order."""
+        """The architectures that the stack has nodes for, in the table's order."""
         return tuple(architecture for architecture in Architecture if architecture in self.nodes)
 
     def architectures_of(self, image: Image) -> tuple[Architecture, ...]:
-        """Those that the image is built for, in the table's order."""
+        """The architectures that the image is built for, in the table's order."""
         wanted = image.architectures or self.architectures
         return tuple(architecture for architecture in Architecture if architecture in wanted)
 
@@ -304,26 +314,26 @@ class Settings(Model):
 
     @property
     def builder_repository(self) -> str | None:
-        """The repository of the image that jobs run in; none where the runners are given an image of their own."""
+        """The repository of the image that jobs run in. None if the settings name another image."""
         return None if self.runners.builder_image else self._prefixed("buildyard/builder")
 
     def _prefixed(self, repository: str) -> str:
         return f"{self.registry.prefix}/{repository}" if self.registry.prefix else repository
 
     def resources_of(self, image: Image) -> Resources:
-        """What the image's build jobs get."""
+        """The resources of the image's build jobs."""
         return image.resources.over(self.runners.defaults)
 
     @property
     def runner_group(self) -> str | None:
-        """The group whose projects may use the runners; none if the runners belong to one project."""
+        """The group whose projects may use the runners. None if the runners belong to one project."""
         if self.runners.project:
             return None
         return self.runners.group or common_group(project.path for project in self.projects)
 
 
 def common_group(paths: Iterable[str]) -> str | None:
-    """The innermost GitLab group that holds all the projects."""
+    """The innermost GitLab group that contains all projects."""
     groups = [path.split("/")[:-1] for path in paths]
     shared = []
     for level in zip(*groups, strict=False):
@@ -334,5 +344,5 @@ def common_group(paths: Iterable[str]) -> str | None:
 
 
 def keys() -> Mapping[str, str]:
-    """The top-level keys, each with its description: what `pulumi config` and Pulumi.yaml speak of."""
+    """The top-level keys with their descriptions, as `pulumi config` and Pulumi.yaml have them."""
     return {field.alias or name: field.description or "" for name, field in Settings.model_fields.items()}

@@ -1,1 +1,1 @@
-"""What a build's cache saves, and what a pod pays before its build begins: real builds, as in `make build`."""
+"""Measurements of real builds, as in `make build`: what the cache saves, and what a pod costs besides the build."""

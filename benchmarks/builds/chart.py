@@ -1,4 +1,4 @@
-"""The comparison as a picture, for the documentation."""
+"""The comparison as a chart for the documentation."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
@@ -18,7 +18,7 @@ _BAR, _GAP, _GROUP, _TOP = 16, 4, 34, 92
 def draw(
     figures: Mapping[tuple[Change, Contender], Figure], labels: Mapping[Contender, str], notes: Sequence[str]
 ) -> str:
-    """An SVG with a group of bars for each change, a bar for each contender in `labels`, and the notes below."""
+    """Draw an SVG with one group of bars per change, one bar per contender in `labels`, and the notes below."""
     scale = (_WIDTH - _LEFT - _RIGHT) / max(each.seconds for each in figures.values())
     body = list(_legend(labels))
     y = _TOP
@@ -52,7 +52,7 @@ def draw(
             _text(
                 _LEFT,
                 30,
-                "Seconds of a build job, and its time and processors' work beside the hand-written one's",
+                "Seconds of a build job, and its time and processor work relative to the hand-written job",
                 "font-size='17'",
             ),
             *body,

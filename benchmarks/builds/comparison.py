@@ -1,18 +1,18 @@
-"""The published build beside others, by what changed since the last: seconds, and ratios to the hand-written one."""
+"""Comparison of the published build with others, per kind of change: seconds, and ratios to the hand-written job."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from statistics import median
 
-from benchmarks.builds.yard import Pod, Yard, build_yard
+from benchmarks.builds.environment import Environment, Pod, open_environment
 
 RUNS = 3
 PAIRS = 8
 
 
 class Contender(str, Enum):
-    """A way to build; the names are those of the scripts in `jobs/`."""
+    """A way to build. The names are those of the scripts in `jobs/`."""
 
     HAND_WRITTEN = "hand-written"
     """The job that this platform replaces: one platform, a cache that is written and never read."""
@@ -28,7 +28,7 @@ class Contender(str, Enum):
 
 
 class Change(str, Enum):
-    """What is different from the build before, in the order of the builds."""
+    """The difference from the previous build, in the order of the builds."""
 
     COLD = "first build"
     NOTHING = "nothing changed"
@@ -52,10 +52,10 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """What all runs say of a contender: the median of its seconds, and those of its ratios to the hand-written job.
+    """A contender's result over all runs: the medians of its seconds and of its ratios to the hand-written job.
 
-    A ratio is of two builds of one run: a slow spell of the machine may make both slow. `work` is the ratio of what
-    processors did, which such spells change less.
+    A ratio compares two builds of one run, since the machine may be slow for a time and slow down both. `work` is the
+    ratio of processor time, which changes less when the machine is slow.
     """
 
     seconds: float
@@ -65,43 +65,43 @@ class Figure:
 
 
 def measure(runs: int = RUNS) -> Iterator[Measurement]:
-    """All builds, each in a pod of its own, with repositories that are empty at the start of a run.
+    """Measure all builds, each in a pod of its own. The repositories are empty at the start of a run.
 
-    The job for both platforms takes part in the last run alone: it takes minutes, and its ratios leave no doubt.
+    The job for both platforms is only in the last run: it takes minutes, and its ratios are clear.
     """
-    with build_yard([_image(contender, run) for contender in Contender for run in range(runs)]) as yard:
+    with open_environment([_image(contender, run) for contender in Contender for run in range(runs)]) as environment:
         for run in range(runs):
             taking_part = [each for each in Contender if each is not Contender.ONE_JOB or run == runs - 1]
-            first = run % len(taking_part)  # not always the same one after the same other
-            yield from _run(yard, run, [*taking_part[first:], *taking_part[:first]])
+            first = run % len(taking_part)  # so that the order differs between runs
+            yield from _run(environment, run, [*taking_part[first:], *taking_part[:first]])
 
 
-def _run(yard: Yard, run: int, contenders: Sequence[Contender]) -> Iterator[Measurement]:
-    yard.context.write()
+def _run(environment: Environment, run: int, contenders: Sequence[Contender]) -> Iterator[Measurement]:
+    environment.context.write()
     for change in Change:
         if change is Change.SOURCE:
-            yard.context.change_source()
+            environment.context.change_source()
         elif change is Change.DEPENDENCIES:
-            yard.context.change_dependencies()
+            environment.context.change_dependencies()
         for contender in contenders:
-            yield _measured(yard, contender, run, change)
+            yield _measured(environment, contender, run, change)
 
 
 def measure_first_builds(pairs: int = PAIRS) -> Iterator[Measurement]:
-    """First builds of the published and the hand-written job alone, in turns.
+    """Measure first builds of the published and the hand-written job only, in alternation.
 
-    They do the same work, so that telling them apart takes more runs than the other changes need.
+    They do the same work, so more runs than for the other changes are needed to see a difference.
     """
     both = [Contender.HAND_WRITTEN, Contender.BUILDYARD]
-    with build_yard([_image(contender, run) for contender in both for run in range(pairs)]) as yard:
-        yard.context.write()
+    with open_environment([_image(contender, run) for contender in both for run in range(pairs)]) as environment:
+        environment.context.write()
         for run in range(pairs):
             for contender in both if run % 2 else reversed(both):
-                yield _measured(yard, contender, run, Change.COLD)
+                yield _measured(environment, contender, run, Change.COLD)
 
 
-def _measured(yard: Yard, contender: Contender, run: int, change: Change) -> Measurement:
-    done = yard.run(_pod(yard, contender, run))
+def _measured(environment: Environment, contender: Contender, run: int, change: Change) -> Measurement:
+    done = environment.run(_pod(environment, contender, run))
     return Measurement(
         run=run,
         contender=contender,
@@ -111,9 +111,11 @@ def _measured(yard: Yard, contender: Contender, run: int, change: Change) -> Mea
     )
 
 
-def _pod(yard: Yard, contender: Contender, run: int) -> Pod:
+def _pod(environment: Environment, contender: Contender, run: int) -> Pod:
     image = _image(contender, run)
-    return yard.published(image) if contender is Contender.BUILDYARD else yard.written(str(contender), image)
+    return (
+        environment.published(image) if contender is Contender.BUILDYARD else environment.written(str(contender), image)
+    )
 
 
 def _image(contender: Contender, run: int) -> str:
@@ -121,7 +123,7 @@ def _image(contender: Contender, run: int) -> str:
 
 
 def figure(measured: Sequence[Measurement], contender: Contender, change: Change) -> Figure:
-    """The medians over all runs that the contender took part in."""
+    """The medians over all of the contender's runs."""
     pairs = _pairs(measured, contender, change)
     return Figure(
         seconds=median(each.seconds for each, _ in pairs),
@@ -132,13 +134,13 @@ def figure(measured: Sequence[Measurement], contender: Contender, change: Change
 
 
 def ratios(measured: Sequence[Measurement], contender: Contender, change: Change) -> list[float]:
-    """Of every run, the contender's time to the hand-written job's."""
+    """The ratio of the contender's time to the hand-written job's, for every run."""
     return [each.seconds / other.seconds for each, other in _pairs(measured, contender, change)]
 
 
 def _pairs(
     measured: Sequence[Measurement], contender: Contender, change: Change
 ) -> list[tuple[Measurement, Measurement]]:
-    """The contender's builds, each with the hand-written job's of the same run."""
+    """The contender's builds, each with the hand-written job's build of the same run."""
     of = {(each.run, each.contender): each for each in measured if each.change is change}
     return [(each, of[run, Contender.HAND_WRITTEN]) for (run, who), each in of.items() if who is contender]

@@ -1,15 +1,15 @@
-"""What is built: an image whose dependencies cost most, as in most images, and which needs nothing from a network.
+"""The image that is built: its dependencies cost most, as in most images, and it needs no network.
 
 `install.sh` stands for a package manager. It computes packages from the numbers in a lock file, hashes them compressed,
-and leaves them in the image. That takes this processor's time and no waiting, so that it is the same in every run. The
-source is a small layer above, with a step after it that reads both, as a compiler would.
+and leaves them in the image. It only uses the processor and never waits, so it costs the same in every run. The source
+is a small layer above, and the step after it reads both, as a compiler would.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = 110
-"""1.2 MiB each, half of that compressed."""
+"""The number of packages. Each has 1.2 MiB, and half of that when compressed."""
 
 _DOCKERFILE = """\
 FROM busybox:1.37
@@ -19,7 +19,7 @@ COPY source /app/source
 RUN cat /packages/checksums /app/source | sha256sum >/app/program
 """
 
-# Words of less than 32 bits: awks differ in what they make of larger ones.
+# Words of less than 32 bits: implementations of awk differ for larger ones.
 _INSTALL = """\
 set -eu
 mkdir -p "$1"
@@ -39,12 +39,12 @@ done
 
 @dataclass(frozen=True)
 class Context:
-    """A build context in a directory. Each change is one that no cache has seen."""
+    """A build context in a directory. No cache contains its changes."""
 
     directory: Path
 
     def write(self, packages: int = PACKAGES) -> None:
-        """Lay the context down as it is at first."""
+        """Write the first state of the context."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self._put("Dockerfile", _DOCKERFILE)
         self._put("install.sh", _INSTALL)
@@ -52,11 +52,11 @@ class Context:
         self._put("source", "print 1\n")
 
     def change_source(self) -> None:
-        """What most commits are."""
+        """Change the source, as most commits do."""
         self._append("source", "print 2\n")
 
     def change_dependencies(self) -> None:
-        """One more package; the step that installs them cannot know that the others stay."""
+        """Add a package. The step that installs them must then install all of them again."""
         self._append("packages.lock", f"{PACKAGES + 1}\n")
 
     def _append(self, name: str, text: str) -> None:

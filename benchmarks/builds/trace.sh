@@ -1,5 +1,5 @@
 #!/bin/sh
-# Stands in PATH for the program whose name it is called by: runs that, and notes in $TRACE when it began and ended.
+# Replaces in PATH the program that it is named after: runs that program, and records its begin and end in $TRACE.
 name=${0##*/}
 program=$(PATH=${PATH#*:} command -v "$name")
 began=$(date +%s%N)

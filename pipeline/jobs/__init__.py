@@ -1,1 +1,1 @@
-"""The jobs of the published pipeline, one kind a file. `templates` holds what they share."""
+"""The jobs of the published pipeline, one kind per file. `templates` contains what they share."""

@@ -13,7 +13,7 @@ from stacks.settings import Image
 
 
 def image_template(inputs: PipelineInputs, image: Image) -> Job:
-    """What the image's builds share: all but the architecture."""
+    """The template of the image's build jobs: everything except the architecture."""
     needs = tuple(Need(job=names.manifest(name), optional=True) for name in image.depends_on)
     timeout = templates.minutes(image.timeout_minutes)
     return Job(
@@ -29,7 +29,7 @@ def image_template(inputs: PipelineInputs, image: Image) -> Job:
 
 
 def build_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
-    """One an architecture."""
+    """One build job per architecture."""
     for architecture in inputs.settings.architectures_of(image):
         yield Job(
             name=names.build(image, architecture),
@@ -39,7 +39,7 @@ def build_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
 
 
 def _script(inputs: PipelineInputs, image: Image) -> Iterator[str]:
-    """Calls of the functions in `scripts/build.sh`, quoted for the shell; GitLab itself expands nothing in scripts."""
+    """Calls of the functions in `scripts/build.sh`, quoted for the shell. GitLab expands no variables in a script."""
     for name in image.depends_on:
         yield shlex.join(["use_image", name, inputs.repository_url(inputs.image(name))])
     folder, file = posixpath.split(posixpath.normpath(posixpath.join(image.context, image.dockerfile)))

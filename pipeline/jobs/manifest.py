@@ -1,4 +1,4 @@
-"""`build-NAME:manifest`: the builds of an image joined under the pipeline's tag."""
+"""`build-NAME:manifest`: joins the builds of an image under the pipeline's tag."""
 
 import shlex
 from collections.abc import Iterator
@@ -12,19 +12,21 @@ from stacks.settings import Image
 
 
 def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
-    """The image's manifest job, which follows its builds whether these start by themselves or by hand.
+    """The image's manifest job, which follows its builds whether they start automatically or are manual.
 
-    An image that others depend on has two such jobs, of which a pipeline holds one. The builds of the others need the
-    first if it is there; were it there also when the image is built by hand, they would wait for somebody to do that.
+    An image that others depend on has two manifest jobs, and a pipeline contains one of them. The builds of the other
+    images need the first job if the pipeline contains it. If it were also there when the builds are manual, the other
+    builds would wait until somebody starts them.
     """
     architectures = inputs.settings.architectures_of(image)
+    platforms = [f"{architecture}={architecture.platform}" for architecture in architectures]
     builds = [names.build(image, architecture) for architecture in architectures]
     job = Job(
         name=names.manifest(image.name),
         origin=inputs.origin_of(image),
         extends=(templates.MANIFEST,),
         needs=tuple(Need(job=name) for name in [names.TAG, *builds]),
-        script=(shlex.join(["publish_image", image.name, inputs.repository_url(image), *map(str, architectures)]),),
+        script=(shlex.join(["publish_image", image.name, inputs.repository_url(image), *platforms]),),
     )
     if not inputs.is_depended_on(image):
         yield job
@@ -33,6 +35,6 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
     yield replace(job, rules=by_itself)
     yield replace(
         job,
-        name=names.manifest_by_hand(image),
+        name=names.manifest_manual(image),
         rules=(*(replace(rule, when=When.NEVER) for rule in by_itself), rules.IN_EVERY_PIPELINE),
     )

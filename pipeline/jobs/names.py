@@ -1,11 +1,11 @@
-"""What jobs are called: part of the contract, since other jobs may need them."""
+"""The names of jobs. They are part of the contract, since other jobs may need them."""
 
 from stacks.architecture import Architecture
 from stacks.settings import Image
 
 STAGE = "build"
-"""The one stage. Needs, not stages, put the jobs in order: GitLab lets a job need none of a later stage, and a manifest
-precedes the builds of the images that are built on it. Every project has this stage that lists none of its own."""
+"""The only stage. Needs put the jobs in order, not stages: a job cannot need a job of a later stage, and an image's
+manifest job runs before the builds of the images that depend on it. A project that lists no stages has this one."""
 
 TAG = "container-get-tag"
 
@@ -20,11 +20,11 @@ def manifest(name: str) -> str:
     return f"build-{name}:manifest"
 
 
-def manifest_by_hand(image: Image) -> str:
-    """The same for an image that others depend on, in the pipelines that build it by hand."""
-    return f"{manifest(image.name)}:by-hand"
+def manifest_manual(image: Image) -> str:
+    """The same job of an image that others depend on, in pipelines in which its builds are manual."""
+    return f"{manifest(image.name)}:manual"
 
 
 def template(image: Image) -> str:
-    """What an image's build jobs share."""
+    """The template of an image's build jobs."""
     return f".image-{image.name}"

@@ -1,4 +1,4 @@
-"""CPU, memory and storage of a job, as the variables by which it overwrites the runner's defaults."""
+"""CPU, memory and storage of a job, as the variables that overwrite the runner's defaults."""
 
 from stacks.settings import Resources, Runners
 
@@ -9,11 +9,11 @@ _BRIEF = Resources.model_validate(
         "ephemeral-storage": {"request": "1Gi"},
     }
 )
-"""For jobs that only talk to the registry, so that they find room on a node that is busy building."""
+"""For jobs that only call the registry, so that they fit on a node that is busy with builds."""
 
 
 def overwrites(wanted: Resources, defaults: Resources) -> dict[str, str]:
-    """The variables for what differs from the defaults.
+    """The variables for the resources that differ from the defaults.
 
     Source: https://docs.gitlab.com/runner/executors/kubernetes/#overwrite-container-resources
     """
@@ -26,7 +26,7 @@ def overwrites(wanted: Resources, defaults: Resources) -> dict[str, str]:
 
 
 def brief(runners: Runners) -> dict[str, str]:
-    """The variables for a job that does not build, within the ceilings: the runner fails a job that asks for more."""
+    """The variables for a job that does not build, within the ceilings: the runner fails a job that requests more."""
     capped = {
         resource.replace("_", "-"): {
             bound: min(quantity, getattr(runners.ceilings, resource))

@@ -1,4 +1,4 @@
-"""The hidden templates: what all jobs of a kind share, written once a file."""
+"""The hidden templates: what all jobs of a kind share, written once per pipeline."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,9 @@ from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names
 from pipeline.jobs.resources import brief
 from pipeline.model import Artifacts, Job, Retry
+from stacks import tags
 from stacks.architecture import Architecture
+from stacks.names import BUILDER_VARIABLE
 
 JOB = ".buildyard-job"
 BRIEF = ".buildyard-brief"
@@ -19,15 +21,15 @@ RETRY = Retry(
     when=("runner_system_failure", "scheduler_failure", "api_failure", "unknown_failure"),
     exit_codes=(137, 143),
 )
-"""What is not the job's own fault. A reclaimed spot node shows as a script that failed by SIGKILL or SIGTERM
-(https://gitlab.com/gitlab-org/gitlab-runner/-/issues/37911): by the exit code it can be told from a broken Dockerfile,
-which fails with 1 and would fail again. A timeout would run out again, so it is not among them."""
+"""Failures that the job did not cause. GitLab reports a reclaimed spot node as a script that failed by SIGKILL or
+SIGTERM (https://gitlab.com/gitlab-org/gitlab-runner/-/issues/37911). Its exit code differs from that of a broken
+Dockerfile, which fails with 1 and would fail again. A timeout is not retried, since it would run out again."""
 
 _BRIEF_MINUTES = 10
 
 
 def minutes(count: int) -> str:
-    """A duration as GitLab reads it."""
+    """A duration in GitLab's notation."""
     return f"{count} minutes"
 
 
@@ -40,14 +42,14 @@ def architecture_name(architecture: Architecture) -> str:
 
 
 def templates(inputs: PipelineInputs) -> Iterator[Job]:
-    """All of them, each before those that extend it."""
+    """All templates, each before those that extend it."""
     runners = inputs.settings.runners
     architectures = inputs.settings.architectures
     yield Job(
         name=JOB,
         origin=inputs.origin,
         stage=names.STAGE,
-        image="$BUILDYARD_BUILDER_IMAGE",
+        image=f"${BUILDER_VARIABLE}",
         interruptible=True,
         retry=RETRY,
     )
@@ -67,7 +69,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         extends=(BRIEF,),
         variables={"BUILDYARD_REGISTRY": inputs.registry_host},
         rules=(rules.IN_EVERY_PIPELINE,),
-        before_script=(scripts.shell("login.sh"), scripts.function("publish_image", "publish.py")),
+        before_script=(scripts.shell("login.sh"), scripts.function("publish_image", "publish.py", tags.LATEST)),
         artifacts=Artifacts(paths=(".buildyard/*.digest",), dotenv="build.env"),
     )
     yield Job(
@@ -78,15 +80,18 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             "BUILDYARD_REGISTRY": inputs.registry_host,
             "BUILDYARD_DEFAULT_BRANCH": inputs.project.default_branch,
             "GIT_DEPTH": "1",
-            # A pod gives a rootless daemon no /proc of its own: RUN shares the daemon's process namespace.
+            # In a pod, a rootless daemon cannot mount a /proc of its own: RUN shares the daemon's process namespace.
             "BUILDKITD_FLAGS": "--oci-worker-no-process-sandbox",
-            # The default of 10 is two seconds; a busy node takes longer to start the daemon. 60 is about 40 seconds.
+            # The default of 10 lasts two seconds; a busy node needs longer to start the daemon. 60 lasts about 40.
             "BUILDCTL_CONNECT_RETRIES_MAX": "60",
         },
         timeout=BUILD_TIMEOUT,
         needs=(),
-        rules=(*rules.always(), rules.BY_HAND),
-        before_script=(scripts.shell("login.sh"), scripts.shell("build.sh")),
+        rules=(*rules.always(), rules.MANUAL),
+        before_script=(
+            scripts.shell("login.sh"),
+            scripts.shell("build.sh", latest_tag=tags.LATEST, cache_prefix=tags.CACHE_PREFIX),
+        ),
         artifacts=Artifacts(paths=(".buildyard/*.json",)),
     )
     for architecture in architectures:
@@ -94,5 +99,5 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             name=architecture_name(architecture),
             origin=inputs.origin,
             tags=architecture.runner_tags,
-            variables={"BUILDYARD_ARCHITECTURE": str(architecture)},
+            variables={"BUILDYARD_ARCHITECTURE": str(architecture), "BUILDYARD_PLATFORM": architecture.platform},
         )

@@ -1,19 +1,19 @@
-# use_image NAME REPOSITORY: FROM NAME shall mean the image that this pipeline has built, else the one published last.
+# use_image NAME REPOSITORY: make FROM NAME use the image that this pipeline has built, else the last published one.
 use_image() {
   if [ -f ".buildyard/$1.digest" ]; then
     base="$2@$(cat ".buildyard/$1.digest")"
   else
-    base="$2:latest"
+    base="$2:$latest_tag"
   fi
   echo "FROM $1 is $base"
   named_contexts="${named_contexts-} --opt context:$1=docker-image://$base"
 }
 
-# cache_tag REF: the tag of a Git ref's build cache. The hash keeps apart what the slug does not, a/b and a-b.
+# cache_tag REF: the tag of a Git ref's build cache. The hash tells apart refs with one slug, a/b and a-b.
 cache_tag() {
   slug=$(printf %s "$1" | tr '[:upper:]' '[:lower:]' | LC_ALL=C tr -c a-z0-9 - | cut -c 1-40)
   hash=$(printf %s "$1" | sha256sum | cut -c 1-8)
-  echo "buildcache-$slug-$hash-$BUILDYARD_ARCHITECTURE"
+  echo "$cache_prefix$slug-$hash-$BUILDYARD_ARCHITECTURE"
 }
 
 # build_image NAME REPOSITORY CONTEXT DOCKERFILE-FOLDER DOCKERFILE [BUILDCTL-OPTION...]
@@ -21,15 +21,15 @@ build_image() {
   name=$1 repository=$2 context=$3 folder=$4 dockerfile=$5
   shift 5
 
-  # While BuildKit starts: the helper keeps the token, and has it when BuildKit asks. A refusal is BuildKit's to report.
+  # Get ECR's token while BuildKit starts: the helper caches it. If this fails, BuildKit asks again and says why.
   printf %s "$BUILDYARD_REGISTRY" | docker-credential-ecr-login get >/dev/null 2>&1 &
 
-  # One writer a cache: each ref its own. Tags are built once, and write none.
+  # Each ref writes its own cache, so that a cache has one writer. A Git tag is built once and writes none.
   own_cache=
   if [ -z "${CI_COMMIT_TAG-}" ]; then
     ref=$CI_COMMIT_REF_NAME
     if [ "${CI_MERGE_REQUEST_SOURCE_PROJECT_ID:-$CI_PROJECT_ID}" != "$CI_PROJECT_ID" ]; then
-      ref="$CI_MERGE_REQUEST_SOURCE_PROJECT_ID/$ref" # a fork's branch, which may be called like one of ours
+      ref="$CI_MERGE_REQUEST_SOURCE_PROJECT_ID/$ref" # a fork's branch can have the name of one of ours
     fi
     own_cache=$(cache_tag "$ref")
     set -- "$@" --import-cache "type=registry,ref=$repository:$own_cache" --export-cache \
@@ -40,24 +40,24 @@ build_image() {
     set -- "$@" --import-cache "type=registry,ref=$repository:$default_cache"
   fi
 
-  # With the commit's time in the image, a build of the same commit from the cache has the same digest again.
+  # With the commit's time in the image, building the same commit again from the cache gives the same digest.
   SOURCE_DATE_EPOCH=$(python3 -c '
 import sys
 from datetime import datetime
 print(int(datetime.fromisoformat(sys.argv[1].replace("Z", "+00:00")).timestamp()))' "$CI_COMMIT_TIMESTAMP")
   export SOURCE_DATE_EPOCH
 
-  # Files from needed jobs have been read, and would change the checksum of a context that holds them.
+  # The files of needed jobs have been read, and would change the checksum of a context that contains them.
   rm -rf .buildyard
   output=$(mktemp -d)
 
-  # The label `created` is the pipeline's time: publish.py tells by it which of two images for `latest` is newer. (The
-  # commit's would not do: a branch that is fast-forwarded gets commits older than those it has.)
-  # Without attestations the result is one plain manifest, whose digest depends on nothing but what was built.
-  # shellcheck disable=SC2086 # the named contexts hold no blanks within
+  # The label `created` is the pipeline's time: publish.py uses it to find the newer of two images for `latest`. (The
+  # commit's time is unsuitable: a fast-forward can add commits that are older than those of the branch.)
+  # Without attestations the result is one plain manifest, whose digest depends only on what was built.
+  # shellcheck disable=SC2086 # the named contexts contain no spaces
   buildctl-daemonless.sh build --progress=plain --frontend=dockerfile.v0 \
     --local "context=$context" --local "dockerfile=$folder" --opt "filename=$dockerfile" \
-    --opt "platform=linux/$BUILDYARD_ARCHITECTURE" ${named_contexts-} \
+    --opt "platform=$BUILDYARD_PLATFORM" ${named_contexts-} \
     --opt "label:org.opencontainers.image.revision=$CI_COMMIT_SHA" \
     --opt "label:org.opencontainers.image.source=$CI_PROJECT_URL" \
     --opt "label:org.opencontainers.image.created=$CI_PIPELINE_CREATED_AT" \

@@ -1,9 +1,10 @@
-"""Publish what an image's build jobs pushed, under the tag IMAGE_TAG. Arguments: name, repository, architectures.
+"""Publish what an image's build jobs pushed, under the tag IMAGE_TAG.
 
-Several architectures are joined in an index; one is tagged as it is. A tag that already holds the same is left alone,
-so that a retry succeeds; one that holds something else is refused, unless it is `latest`, which moves but never back
-to an older pipeline's image. Writes the digest to .buildyard/NAME.digest, and IMAGE_TAG, IMAGE_URL and IMAGE_DIGEST to
-build.env.
+Arguments: the tag that moves, the image's name, its repository, and each build as ARCHITECTURE=PLATFORM.
+Several architectures are joined in an index; a single one is tagged as it is. If the tag already has the same content,
+nothing is changed, so that a retry succeeds. If it has other content, the job fails, except for the tag that moves,
+which never goes back to an older pipeline's image. Writes the digest to .buildyard/NAME.digest, and IMAGE_TAG,
+IMAGE_URL and IMAGE_DIGEST to build.env.
 """
 
 import json
@@ -15,26 +16,26 @@ from pathlib import Path
 
 
 def crane(*arguments: str) -> str:
-    """What a crane command prints; the job ends if the command fails, after crane's own words."""
+    """Run a crane command and return its output. If it fails, the job ends, after crane's own message."""
     done = subprocess.run(["crane", *arguments], stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        sys.exit(f"crane {arguments[0]} failed, for the reason above; nothing more was done.")
+        sys.exit(f"crane {arguments[0]} failed; see its message above. The job stopped there.")
     return done.stdout.strip()
 
 
-def built_digest(name: str, architecture: str) -> str:
-    """The digest that a build job left, of an image that is indeed for that architecture."""
+def built_digest(architecture: str, wanted: str) -> str:
+    """The digest that a build job left, after a check that the image is for the wanted platform."""
     metadata = Path(f".buildyard/{name}-{architecture}.json")
     if not metadata.exists():
         sys.exit(f"build-{name}:{architecture} left no digest: let it succeed first, then retry this job.")
     digest: str = json.loads(metadata.read_text())["containerimage.digest"]
-    if platform(f"{repository}@{digest}") != f"linux/{architecture}":
-        sys.exit(f"build-{name}:{architecture} made an image that is not for linux/{architecture}: {digest}")
+    if platform(f"{repository}@{digest}") != wanted:
+        sys.exit(f"build-{name}:{architecture} built an image that is not for {wanted}: {digest}")
     return digest
 
 
 def platform(reference: str) -> str:
-    """The platform that an image's own configuration names."""
+    """The platform in an image's configuration."""
     return _platform(json.loads(crane("config", reference)))
 
 
@@ -43,11 +44,11 @@ def _platform(said: dict[str, str]) -> str:
 
 
 def published(reference: str) -> dict[str, str]:
-    """The digest of each platform under a tag, or nothing if there is no such tag."""
+    """The digest of each platform under a tag; empty if the tag does not exist."""
     found = subprocess.run(["crane", "manifest", reference], capture_output=True, text=True)
     if found.returncode:
         if not any(answer in found.stderr for answer in ("MANIFEST_UNKNOWN", "NAME_UNKNOWN", "404")):
-            sys.exit(f"Whether there is a {reference} already, the registry did not say: {found.stderr.strip()}")
+            sys.exit(f"Could not check whether {reference} exists: {found.stderr.strip()}. Retry this job.")
         return {}
     manifest = json.loads(found.stdout)
     if "manifests" in manifest:
@@ -56,29 +57,32 @@ def published(reference: str) -> dict[str, str]:
 
 
 def created(digest: str) -> datetime:
-    """When the pipeline that built an image was created, which its label says; long ago where it says nothing."""
+    """The creation time of the pipeline that built an image, from the image's label; 1970 if it has none."""
     labels = json.loads(crane("config", f"{repository}@{digest}")).get("config", {}).get("Labels") or {}
     said = labels.get("org.opencontainers.image.created", "1970-01-01T00:00:00Z")
     return datetime.fromisoformat(said.replace("Z", "+00:00"))
 
 
-name, repository, *architectures = sys.argv[1:]
+latest, name, repository, *builds = sys.argv[1:]
 tag = os.environ.get("IMAGE_TAG")
 if not tag:
-    sys.exit("container-get-tag handed over no IMAGE_TAG: let it succeed first, then retry this job.")
+    sys.exit("container-get-tag set no IMAGE_TAG: let it succeed first, then retry this job.")
 reference = f"{repository}:{tag}"
-built = {f"linux/{architecture}": built_digest(name, architecture) for architecture in architectures}
+platforms = dict(build.split("=", 1) for build in builds)
+built = {wanted: built_digest(architecture, wanted) for architecture, wanted in platforms.items()}
 
 present = published(reference)
 if present == built:
     print(f"{reference} is published already.")
-elif present and tag != "latest":
+elif present and tag != latest:
     sys.exit(
         f"{reference} holds another image, {crane('digest', reference)}, and a published tag is never moved. "
         "Release this one under a new Git tag."
     )
 elif present and created(next(iter(present.values()))) > created(next(iter(built.values()))):
-    print(f"{reference} is a newer pipeline's already, and stays. To go back to an older image, revert its commit.")
+    print(
+        f"{reference} is already a newer pipeline's image and stays. To go back to an older image, revert the commit."
+    )
 else:
     sources = [f"{repository}@{digest}" for digest in built.values()]
     if len(sources) > 1:

@@ -10,7 +10,8 @@ from sandbox.builds.errors import BuildError
 from sandbox.builds.events import Event, Trigger
 from sandbox.builds.run import build as run_build
 from sandbox.endpoints import Endpoints
-from stacks.mistakes import SettingsError
+from sandbox.engine.arguments import SANDBOX_STACK
+from stacks.problems import SettingsError
 
 
 def build(console: Console, arguments: argparse.Namespace, endpoints: Endpoints, directory: Path) -> int:
@@ -20,7 +21,7 @@ def build(console: Console, arguments: argparse.Namespace, endpoints: Endpoints,
             endpoints,
             directory,
             console,
-            stack=arguments.stack,
+            stack=SANDBOX_STACK,
             event=_event(arguments.event, arguments.ref),
             manual=arguments.manual,
             project=arguments.project,

@@ -98,7 +98,7 @@ def _service_account(endpoints: Endpoints, settings: Settings, stack: str) -> Se
     """The service account of the stack's build pods."""
     if settings.identity is not Identity.POD_IDENTITY:
         raise BuildError("Builds here need EKS Pod Identity: set buildyard:identity to pod-identity.")
-    namespace = settings.runners.namespace or f"buildyard-{stack}"
+    namespace = settings.runners.namespace_of(stack)
     account = find_service_account(settings.cluster.name, namespace, aws=endpoints.aws, region=REGION)
     if account is None:
         raise BuildError("The stack's build pods have no role yet: deploy the stack first, with `make up`.")

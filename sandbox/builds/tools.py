@@ -38,7 +38,7 @@ def busybox(architecture: Architecture) -> Path:
 
 def machine() -> Architecture:
     """This machine's architecture. Raises ValueError for one that the platform does not build for."""
-    names = {"x86_64": Architecture.AMD64, "aarch64": Architecture.ARM64}
+    names = {architecture.machine: architecture for architecture in Architecture}
     try:
         return names[platform.machine()]
     except KeyError:

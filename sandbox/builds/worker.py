@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.builds import tools
+from stacks.architecture import Architecture
 
 USER = "buildyard"
 """The user of builds when root runs the sandbox."""
@@ -32,6 +33,7 @@ class Worker:
             "PATH": tools.SEARCH_PATH,
             "USER": self.name,  # without it, BuildKit's daemon assumes that root runs it
             "LANG": "C.UTF-8",
+            "EMULATED_PROCESSORS": " ".join(architecture.qemu for architecture in Architecture),
         }
 
     def start(self, command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:

@@ -1,8 +1,8 @@
 """The pulumi CLI on the sandbox's stack: it deploys this very program through the sandbox's providers.
 
-All that the CLI reads and writes lies under the sandbox's data: its home, its `file://` backend, the passphrase, and a copy
-of the project's and the stack's settings, to which it adds a salt. Nothing is written to the work tree, and no stack,
-home or backend of the user's own is in reach.
+All that the CLI reads and writes is in the sandbox's data: its home, its `file://` backend, the passphrase, and a copy
+of the project's and the stack's settings, to which it adds a salt. It writes nothing to the work tree, and cannot reach
+a stack, home or backend of the user's own.
 """
 
 import fcntl
@@ -34,10 +34,19 @@ _NO_PROGRAM = "127.0.0.1:0"  # for commands that run none
 
 @contextmanager
 def open_stack(command: Path, data: Path, endpoints: Endpoints, root: Path = _ROOT) -> Iterator["PulumiCli"]:
-    """The CLI at `command`, alone on the stack of the sandbox whose data is in `data`; makes the stack if there is none.
+    """The CLI at `command` with the sandbox's stack, which is locked, and created if there is none.
 
-    `root` is the work tree. Raises EngineError if another command is at work on the stack.
+    `data` is the sandbox's directory, `root` the work tree. Raises EngineError if another command uses the stack.
     """
+    with alone(data) as lock:
+        cli = PulumiCli(command=command, data=data, endpoints=endpoints, root=root, lock=lock)
+        cli.prepare()
+        yield cli
+
+
+@contextmanager
+def alone(data: Path) -> Iterator[TextIO]:
+    """The lock on the stack of the sandbox whose data is in `data`. Raises EngineError if another command has it."""
     path = data / "pulumi" / "lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as lock:
@@ -45,9 +54,7 @@ def open_stack(command: Path, data: Path, endpoints: Endpoints, root: Path = _RO
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise EngineError("Another command is at work on the sandbox's stack. Wait until it is done.") from None
-        cli = PulumiCli(command=command, data=data, endpoints=endpoints, root=root, lock=lock)
-        cli.prepare()
-        yield cli
+        yield lock
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,20 +118,26 @@ class PulumiCli:
     def _language_host(self) -> Iterator[str]:
         """The program's process: its address."""
         command = [sys.executable, "-m", "sandbox.engine.language_host", str(self.root)]
-        with subprocess.Popen(
-            command,
-            cwd=self.root,
-            env=self._environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # a Ctrl-C is for the CLI, which tells the program
-        ) as process:
+        log = self.data / "log" / "program.log"  # gRPC's complaints about a CLI that has gone, for example
+        log.parent.mkdir(exist_ok=True)
+        with (
+            log.open("w") as errors,
+            subprocess.Popen(
+                command,
+                cwd=self.root,
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,  # a Ctrl-C is for the CLI
+            ) as process,
+        ):
             assert process.stdin is not None  # noqa: S101 (piped)
             assert process.stdout is not None  # noqa: S101
             port = process.stdout.readline().strip()
             if not port:
-                raise EngineError("The process that runs the program did not start; it says why above.")
+                raise EngineError(f"The process that runs the program did not start:\n{log.read_text()}")
             try:
                 yield f"127.0.0.1:{port}"
             finally:
@@ -150,10 +163,9 @@ class PulumiCli:
 
     @property
     def _environment(self) -> dict[str, str]:
-        """Nothing of the user's own for AWS, GitLab and Pulumi, so that no real account and no other backend is in reach."""
-        kept = {
-            name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GITLAB_", "PULUMI_"))
-        }
+        """The user's, without settings for AWS, GitLab and Pulumi: no real account and no other backend is in reach."""
+        own = ("AWS_", "GITLAB_", "PULUMI_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(own)}
         return {
             **kept,
             **self.endpoints.environment(),

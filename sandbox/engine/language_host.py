@@ -1,7 +1,7 @@
 """The process that the program runs in: Pulumi's language server for Python, from its SDK, on loopback.
 
-The CLI connects to it, so that it needs no language plugin. `python -m sandbox.engine.language_host DIRECTORY` prints the
-port, serves the program in that directory, and ends when its standard input does.
+The CLI connects to it, so that it needs no language plugin. `python -m sandbox.engine.language_host DIRECTORY` prints
+the port, serves the program in that directory, and ends when its standard input does.
 """
 
 import os
@@ -33,7 +33,7 @@ class LanguageHost(LanguageServer):
         self, request: language_pb2.RunRequest, context: grpc.ServicerContext
     ) -> language_pb2.RunResponse:
         """Run the program. What went wrong was logged by then: `bail` keeps the CLI from saying it again."""
-        response: language_pb2.RunResponse = super().Run(request, context)
+        response: language_pb2.RunResponse = super().Run(request, context)  # type: ignore[no-untyped-call]
         if response.error:
             return language_pb2.RunResponse(bail=True)
         return response

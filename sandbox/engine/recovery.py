@@ -1,18 +1,21 @@
 """What a killed command left behind: resources that were made, or may have been, and that the state does not have.
 
-Pulumi's state names each step that began and did not end. For one that was creating a resource, the services are asked
-whether they have it; a state that has it as its own goes in by `pulumi stack import`, and the next refresh reads the rest.
+Pulumi's state names each step that began and did not end. If a step was creating a resource, the services are asked
+whether they have it. If they do, `pulumi stack import` adds it to the state, and the next refresh reads the rest.
 """
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sandbox.endpoints import Endpoints
 from sandbox.engine.arguments import SANDBOX_STACK
 from sandbox.engine.cli import PulumiCli
+from sandbox.providers import providers
 from sandbox.providers.framework import Provider, ResourceKind
-from sandbox.providers.framework.diff import changes, refreshed
+from sandbox.providers.framework.diff import changes
 from sandbox.values import Properties
 
 Resource = dict[str, Any]
@@ -29,17 +32,17 @@ class Found:
     resource_id: str | None = None
 
 
-def recover(cli: PulumiCli, providers: Callable[[], Sequence[Provider[Any]]], tell: Callable[[str], None]) -> None:
-    """Bring the state in line with what interrupted steps have made; `tell` gets a line for each of them.
+def recover(cli: PulumiCli, tell: Callable[[str], None]) -> None:
+    """Bring the state in line with what interrupted steps have created; `tell` gets a line for each of them.
 
-    `providers` reach the running services; by then nothing of the interrupted command may be under way.
+    Nothing of the interrupted command may be under way any more.
     """
     state = cli.export()
     pending = state["deployment"].pop("pending_operations", None) or []
     if not pending:
         return
     clear = cli.export("--show-secrets")["deployment"]
-    search = _Search(providers(), clear.get("resources") or [])
+    search = _Search(_providers(cli.endpoints), clear.get("resources") or [])
     resources: list[Resource] = state["deployment"].setdefault("resources", [])
     for operation, readable in zip(pending, clear["pending_operations"], strict=True):
         resource: Resource = operation["resource"]
@@ -51,6 +54,13 @@ def recover(cli: PulumiCli, providers: Callable[[], Sequence[Provider[Any]]], te
         if found.resource_id is not None:
             _record(resources, {**resource, "id": found.resource_id, "outputs": resource.get("inputs", {})})
     cli.ask("stack", "import", stdin=json.dumps(state))
+
+
+def _providers(endpoints: Endpoints) -> Sequence[Provider[Any]]:
+    """The sandbox's providers, in this process."""
+    # Where providers without a configuration of their own find GitLab.
+    os.environ.update(GITLAB_BASE_URL=f"{endpoints.gitlab}/api/v4/", GITLAB_TOKEN=endpoints.gitlab_token)
+    return providers(aws_url=endpoints.aws, kubernetes_url=endpoints.kubernetes)
 
 
 class _Search:
@@ -68,23 +78,21 @@ class _Search:
         """Look for what creating this resource has made."""
         kind = self._kinds.get(resource["type"])
         if kind is None:
-            return Found("was interrupted while creating; it has nothing outside the state.")
+            return Found("was interrupted while creating; there is nothing outside the state.")
         inputs = _plain(resource.get("inputs", {}))
         provider = self._providers[resource["type"]]
         connection = provider.connect(self._configuration(resource))
         for candidate, live in self._live(provider, kind, connection, inputs):
             if kind.told_once:
                 kind.delete(connection, candidate, {})
+                return Found(f"was created as {candidate}, and its secret is lost: it is deleted and created again.")
+            if changes(_as_asked(inputs, live), inputs, kind.inputs):
                 return Found(
-                    f"was made as {candidate}, and its secret is lost: it was deleted, and will be made again."
-                )
-            if changes(refreshed(inputs, inputs, {**inputs, **live}, kind.inputs), inputs, kind.inputs):
-                return Found(
-                    f"was not made, since there is another {candidate}: delete that, or take it in with "
+                    f"was not created, since there is another {candidate}: delete that, or take it in with "
                     f"{_IMPORT} {resource['type']} {resource['urn'].rpartition('::')[2]} {candidate}'."
                 )
-            return Found(f"was made as {candidate} without a record: it is recorded now.", candidate)
-        return Found("was not made; it will be made now.")
+            return Found(f"was created as {candidate} without a record: it is recorded now.", candidate)
+        return Found("was not created; it is created now.")
 
     def _live(
         self, provider: Provider[Any], kind: ResourceKind[Any], connection: Any, inputs: Properties
@@ -130,6 +138,13 @@ def _record(resources: list[Resource], made: Resource) -> None:
                 resources[index : index + 1] = [made, {**each, "delete": True}]
             return
     resources.append(made)
+
+
+def _as_asked(inputs: Any, live: Any) -> Any:
+    """The live values of just what was asked for; as it was asked for where the cloud does not tell."""
+    if isinstance(inputs, dict) and isinstance(live, dict):
+        return {key: _as_asked(value, live[key]) if key in live else value for key, value in inputs.items()}
+    return live
 
 
 def _plain(value: Any) -> Any:

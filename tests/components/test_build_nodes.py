@@ -1,4 +1,4 @@
-"""Build nodes: of the right processor, empty until needed, closed to everything but builds."""
+"""Build nodes: the right architecture, none until needed, and for builds only."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 
 from components.labels import BUILDS
 from stacks.architecture import Architecture
-from tests.components.world import NAME, STACK, declare
+from tests.components.mocks import NAME, STACK, declare
 
 EACH = pytest.mark.parametrize("architecture", list(Architecture))
 
@@ -18,16 +18,16 @@ def test_nodes_run_the_image_of_their_architecture(architecture: Architecture) -
     assert group["instanceTypes"] == {"arm64": ["m7g.4xlarge"], "amd64": ["m7i.4xlarge"]}[architecture.value]
 
 
-def test_node_groups_start_empty_and_belong_to_the_autoscaler() -> None:
+def test_node_groups_start_empty_and_the_autoscaler_sizes_them() -> None:
     group = declare(nodes={"arm64": {"instance-types": ["m7g.4xlarge"], "max-size": 3}}).only("eks:NodeGroup")
     assert group.inputs["scalingConfig"] == {"minSize": 0, "maxSize": 3, "desiredSize": 0}
     assert group.ignored == ("scalingConfig.desiredSize",), "a deployment would stop nodes that builds run on"
 
 
-@pytest.mark.parametrize(("capacity", "sold_as"), [("spot", "SPOT"), ("on-demand", "ON_DEMAND")])
-def test_capacity_is_bought_as_the_settings_say(capacity: str, sold_as: str) -> None:
+@pytest.mark.parametrize(("capacity", "capacity_type"), [("spot", "SPOT"), ("on-demand", "ON_DEMAND")])
+def test_capacity_is_that_of_the_settings(capacity: str, capacity_type: str) -> None:
     declared = declare(nodes={"arm64": {"instance-types": ["m7g.4xlarge"], "capacity": capacity}})
-    assert declared.only("eks:NodeGroup").inputs["capacityType"] == sold_as
+    assert declared.only("eks:NodeGroup").inputs["capacityType"] == capacity_type
 
 
 def test_only_builds_of_the_stack_run_on_its_nodes() -> None:
@@ -36,7 +36,7 @@ def test_only_builds_of_the_stack_run_on_its_nodes() -> None:
         assert group.inputs["labels"] == {BUILDS: STACK}, "builds of another stack would land on these nodes"
 
 
-def test_builds_cannot_become_their_node() -> None:
+def test_builds_cannot_get_the_credentials_of_their_node() -> None:
     for template in declare().of("ec2:LaunchTemplate").values():
         assert template.inputs["metadataOptions"] == {
             "httpEndpoint": "enabled",
@@ -57,7 +57,7 @@ def test_node_roles_may_join_the_cluster_and_pull() -> None:
     assert statement["Principal"] == {"Service": "ec2.amazonaws.com"}
 
 
-def test_nodes_start_when_their_role_has_its_rights() -> None:
+def test_nodes_start_after_their_role_has_its_policies() -> None:
     declared = declare()
     needed = {
         each.id for each in declared.of("iam:RolePolicyAttachment").values() if each.name.startswith(f"{NAME}-arm64")
@@ -70,8 +70,8 @@ def test_the_root_volume_has_the_size_of_the_settings_and_is_encrypted() -> None
     [mapping] = declared.only("ec2:LaunchTemplate").inputs["blockDeviceMappings"]
     disk: dict[str, Any] = mapping["ebs"]
     assert (disk["volumeType"], disk["volumeSize"], disk["encrypted"]) == ("gp3", 300, "true")
-    assert disk["throughput"] <= disk["iops"] / 4, "EBS refuses a throughput that needs more operations"
-    assert disk["iops"] <= 500 * disk["volumeSize"], "EBS refuses more operations than a volume of this size has"
+    assert disk["throughput"] <= disk["iops"] / 4, "EBS refuses a throughput that needs more IOPS"
+    assert disk["iops"] <= 500 * disk["volumeSize"], "EBS refuses more IOPS than a volume of this size supports"
 
 
 def test_the_autoscaler_knows_an_empty_group() -> None:
@@ -94,16 +94,18 @@ def test_instances_and_volumes_carry_the_stacks_tags() -> None:
         assert all(tags["cost-center"] == "ci" and tags["buildyard:stack"] == STACK for tags in specified.values())
 
 
-def test_new_nodes_come_with_a_new_group_so_that_nobody_evicts_builds() -> None:
+def test_new_nodes_are_in_a_new_group_so_that_no_build_is_evicted() -> None:
     group = declare().of("eks:NodeGroup")[f"{NAME}-arm64"]
-    assert group.replaced_by == ("launchTemplate", "version"), "EKS gives a build 15 minutes, then fails the update"
-    assert group.inputs["version"] == "1.34", "an upgraded cluster would keep nodes of its old version"
-    assert "nodeGroupName" not in group.inputs, "a group of the same name cannot be there before the old one goes"
+    assert group.replaced_by == ("launchTemplate", "version"), (
+        "EKS waits 15 minutes for a node to drain, then fails the update"
+    )
+    assert group.inputs["version"] == "1.34", "after an upgrade of the cluster, nodes would keep the old version"
+    assert "nodeGroupName" not in group.inputs, "a group with the same name cannot exist before the old one is deleted"
     assert "name" not in declare().of("ec2:LaunchTemplate")[f"{NAME}-arm64"].inputs
-    assert not group.inputs.get("forceUpdateVersion"), "disruption budgets would be overruled"
+    assert not group.inputs.get("forceUpdateVersion"), "EKS would ignore disruption budgets"
 
 
-def test_the_autoscaler_knows_a_group_for_as_long_as_it_is_there() -> None:
+def test_the_autoscaler_knows_a_group_as_long_as_it_exists() -> None:
     tags = declare().of("autoscaling:Tag").values()
     assert tags
     assert all(tag.retained for tag in tags), "jobs accepted by the old runner would find no node"

@@ -1,4 +1,4 @@
-"""Waiting for a runner's jobs: what is asked of GitLab, what people hear, and when it is given up."""
+"""Waiting for a runner's jobs: the requests to GitLab, the messages, and the timeout."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ FIRST, SECOND = "https://gitlab.example.com/-/jobs/1", "https://gitlab.example.c
 
 
 class FakeGitLab:
-    """A GitLab with one runner; each question for its jobs takes the next answer, the last one for ever."""
+    """A GitLab with one runner. Each request for its jobs gets the next answer, and the last answer repeats."""
 
     def __init__(self, *answers: list[str]) -> None:
         self.answers = list(answers)
@@ -49,7 +49,7 @@ class FakeGitLab:
 
 @pytest.fixture
 def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeGitLab], list[str]]:
-    """Drain the runner of a fake GitLab, with a clock that only waiting moves."""
+    """Drain the runner of a fake GitLab, with a clock that only advances while it waits."""
     clock = [0.0]
 
     async def sleep(seconds: float) -> None:
@@ -60,7 +60,7 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeGitLab], list[str]]:
         monkeypatch.setattr("components.draining.gitlab.Gitlab", fake)
         monkeypatch.setattr("components.draining.asyncio.sleep", sleep)
         monkeypatch.setattr("components.draining.time.monotonic", lambda: clock[0])
-        loop = asyncio.new_event_loop()  # `asyncio.run` would take away the one that Pulumi's tests share
+        loop = asyncio.new_event_loop()  # `asyncio.run` would remove the loop that Pulumi's tests share
         try:
             loop.run_until_complete(DRAIN.wait(said.append))
         finally:
@@ -70,15 +70,15 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeGitLab], list[str]]:
     return drained
 
 
-def test_a_runner_is_paused_before_anybody_looks_for_its_jobs(wait: Callable[[FakeGitLab], list[str]]) -> None:
+def test_a_runner_is_paused_before_its_jobs_are_listed(wait: Callable[[FakeGitLab], list[str]]) -> None:
     fake = FakeGitLab([])
-    assert wait(fake) == [], "there is nothing to wait for, and nothing to say"
+    assert wait(fake) == [], "there is nothing to wait for, and nothing to report"
     [pause, jobs] = [asked for asked in fake.asked if asked != (DRAIN.url, DRAIN.token)]
     assert pause == ("17", {"paused": True})
     assert jobs == {"status": "running", "get_all": True}, "jobs on the list's second page would be killed"
 
 
-def test_people_hear_which_jobs_are_waited_for_once_for_each_change(wait: Callable[[FakeGitLab], list[str]]) -> None:
+def test_each_change_of_the_running_jobs_is_reported_once(wait: Callable[[FakeGitLab], list[str]]) -> None:
     said = wait(FakeGitLab([FIRST, SECOND], [FIRST, SECOND], [SECOND], []))
     assert said == [
         f"Runner 17 is paused; waiting for 2 jobs ({FIRST}, {SECOND}).",
@@ -86,22 +86,22 @@ def test_people_hear_which_jobs_are_waited_for_once_for_each_change(wait: Callab
     ]
 
 
-def test_a_job_that_outlasts_every_timeout_is_named_with_what_to_do(wait: Callable[[FakeGitLab], list[str]]) -> None:
+def test_a_job_that_outlasts_every_timeout_is_reported_with_what_to_do(wait: Callable[[FakeGitLab], list[str]]) -> None:
     with pytest.raises(DrainError, match=f"still runs 1 job .{FIRST}. 25 minutes later.*Cancel") as error:
         wait(FakeGitLab([FIRST]))
-    assert 1200 + AFTER_JOB_SECONDS == 25 * 60, "no sooner than the longest job can take"
+    assert 1200 + AFTER_JOB_SECONDS == 25 * 60, "not before the longest job must have ended"
     assert DRAIN.token not in str(error.value)
 
 
-def test_a_runner_that_is_gone_has_no_jobs(wait: Callable[[FakeGitLab], list[str]]) -> None:
+def test_a_deleted_runner_has_no_jobs(wait: Callable[[FakeGitLab], list[str]]) -> None:
     fake = FakeGitLab([FIRST])
     fake.failure = gitlab.GitlabGetError("404 Not found", response_code=404)
     assert wait(fake) == []
 
 
-def test_when_gitlab_does_not_tell_nothing_is_deleted(wait: Callable[[FakeGitLab], list[str]]) -> None:
+def test_nothing_is_deleted_if_gitlab_does_not_answer(wait: Callable[[FakeGitLab], list[str]]) -> None:
     fake = FakeGitLab([])
     fake.failure = gitlab.GitlabGetError(f"401 for {DRAIN.token}", response_code=401)
-    with pytest.raises(DrainError, match="does not say whether runner 17 still has jobs: 401") as error:
+    with pytest.raises(DrainError, match="could not check whether runner 17 still has jobs: 401") as error:
         wait(fake)
-    assert DRAIN.token not in str(error.value), "the state and the log would show it"
+    assert DRAIN.token not in str(error.value), "the log would show the token"

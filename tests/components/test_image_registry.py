@@ -1,7 +1,7 @@
-"""Repositories: what may change in them, and what they forget."""
+"""Repositories: which tags may move, and what expires."""
 
-from components.image_registry import MUTABLE_TAGS
-from tests.components.world import NAME, REGISTRY, declare
+from stacks import tags
+from tests.components.mocks import NAME, REGISTRY, declare
 from tests.stacks.stack_settings import project
 
 
@@ -11,22 +11,22 @@ def test_every_image_has_a_repository_of_its_own() -> None:
     assert names == {"platform/images/base", "shop/web", "buildyard/builder"}
 
 
-def test_release_tags_cannot_be_moved_but_latest_and_caches_can() -> None:
+def test_only_latest_and_cache_tags_can_be_moved() -> None:
     repository = declare().of("ecr:Repository")[f"{NAME}-platform/images/toolbox"].inputs
     assert repository["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
     filters = repository["imageTagMutabilityExclusionFilters"]
-    assert filters == [{"filter": tag, "filterType": "WILDCARD"} for tag in MUTABLE_TAGS]
-    assert len(filters) <= 5, "ECR takes five filters at most"
+    assert filters == [{"filter": tag, "filterType": "WILDCARD"} for tag in tags.movable()]
+    assert len(filters) <= 5, "ECR accepts at most five filters"
 
 
 def test_repositories_are_scanned_encrypted_and_kept() -> None:
     repository = declare().of("ecr:Repository")[f"{NAME}-platform/images/toolbox"].inputs
     assert repository["imageScanningConfiguration"] == {"scanOnPush": True}
     assert repository["encryptionConfigurations"] == [{"encryptionType": "AES256"}]
-    assert repository["forceDelete"] is False, "an image dropped from the settings would take its releases with it"
+    assert repository["forceDelete"] is False, "removing an image from the settings would delete its releases"
 
 
-def test_a_key_of_ones_own_encrypts_the_images() -> None:
+def test_a_kms_key_encrypts_the_images() -> None:
     declared = declare(registry={"kms-key": "arn:aws:kms:ap-east-1:123456789012:key/1"})
     for repository in declared.of("ecr:Repository").values():
         assert repository.inputs["encryptionConfigurations"] == [
@@ -39,17 +39,19 @@ def test_every_repository_expires_its_caches() -> None:
     assert declared.of("ecr:LifecyclePolicy").keys() == declared.of("ecr:Repository").keys()
     for policy in declared.of("ecr:LifecyclePolicy").values():
         days = [rule["selection"]["countNumber"] for rule in policy.document("policy")["rules"]]
-        assert days == [3, 14], "the settings' days are not those that ECR keeps to"
+        assert days == [3, 14], "ECR would not use the days of the settings"
 
 
-def test_a_prefix_stands_before_every_repository() -> None:
+def test_every_repository_has_the_prefix() -> None:
     declared = declare(registry={"prefix": "dev"})
     names = {each.inputs["name"] for each in declared.of("ecr:Repository").values()}
-    assert names == {"dev/platform/images/toolbox", "dev/buildyard/builder"}, "two stacks of one account would collide"
+    assert names == {"dev/platform/images/toolbox", "dev/buildyard/builder"}, (
+        "two stacks in one account would use the same repositories"
+    )
     assert declared.outputs["builder-image"].startswith(f"{REGISTRY}/dev/buildyard/builder:")
 
 
-def test_a_builder_image_of_ones_own_needs_no_repository() -> None:
+def test_another_builder_image_needs_no_repository() -> None:
     declared = declare(runners={"builder-image": "registry.example.com/builder:7"})
     assert f"{NAME}-buildyard/builder" not in declared.of("ecr:Repository")
     assert declared.outputs["builder-image"] == "registry.example.com/builder:7"

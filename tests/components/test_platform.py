@@ -1,4 +1,4 @@
-"""The whole program: what holds for every resource, and what follows from a change of the settings."""
+"""The whole program: rules for every resource, and the effects of changed settings."""
 
 import json
 
@@ -7,12 +7,12 @@ import pytest
 
 from components.platform import deploy
 from stacks.config import load, read_file
-from tests.components.world import NAME, REGISTRY, STACK, Declared, attempt, declare
+from tests.components.mocks import NAME, REGISTRY, STACK, Declared, attempt, declare
 from tests.stacks.stack_settings import SMALLEST, project, raw, settings
 
 BOTH = {"arm64": {"instance-types": ["m7g.4xlarge"]}, "amd64": {"instance-types": ["m7i.4xlarge"]}}
 UNTAGGABLE = {"LifecyclePolicy", "RolePolicy", "RolePolicyAttachment", "Tag"}
-"""AWS resources that take no tags."""
+"""AWS resources that have no tags."""
 
 
 def test_every_aws_resource_carries_the_stacks_tags() -> None:
@@ -23,10 +23,10 @@ def test_every_aws_resource_carries_the_stacks_tags() -> None:
     assert len(tagged) >= 7
     for resource in tagged:
         expected = {"buildyard:project": "buildyard", "buildyard:stack": STACK, "cost-center": "platform"}
-        assert expected.items() <= resource.inputs["tags"].items(), f"{resource.id} shows up in nobody's costs"
+        assert expected.items() <= resource.inputs["tags"].items(), f"{resource.id} is missing in the cost report"
 
 
-def test_repositories_say_which_image_they_hold() -> None:
+def test_repositories_are_tagged_with_their_image() -> None:
     declared = declare()
     images = {
         each.inputs["name"]: each.inputs["tags"]["buildyard:image"] for each in declared.of("ecr:Repository").values()
@@ -34,7 +34,7 @@ def test_repositories_say_which_image_they_hold() -> None:
     assert images == {"platform/images/toolbox": "platform/images/toolbox", "buildyard/builder": "builder"}
 
 
-def test_every_kubernetes_object_says_whose_it_is() -> None:
+def test_every_kubernetes_object_has_the_stacks_label() -> None:
     objects = [each for each in declare().all if each.type.startswith("kubernetes:core")]
     assert objects
     for each in objects:
@@ -45,7 +45,7 @@ def test_every_resource_is_named_after_the_stack_and_has_a_parent() -> None:
     declared = declare()
     assert [each.name for each in declared.all if not each.name.startswith(NAME)] == []
     roots = [each.id for each in declared.all if "components:" not in each.parent]
-    assert roots == [f"buildyard:components:Platform {NAME}"], "the tree of resources would fall apart"
+    assert roots == [f"buildyard:components:Platform {NAME}"], "the preview would not show it under the platform"
 
 
 def test_kubernetes_is_reached_with_the_deployers_own_aws_credentials() -> None:
@@ -53,10 +53,10 @@ def test_kubernetes_is_reached_with_the_deployers_own_aws_credentials() -> None:
     provider = declared.only("providers:kubernetes").plain()
     kubeconfig = json.loads(provider["kubeconfig"])
     assert kubeconfig["clusters"][0]["cluster"]["server"] == "https://cluster.example.com"
-    assert kubeconfig["users"][0]["user"].keys() == {"exec"}, "the state would hold credentials of the cluster"
+    assert kubeconfig["users"][0]["user"].keys() == {"exec"}, "the state would contain credentials of the cluster"
     assert kubeconfig["users"][0]["user"]["exec"]["command"] == "aws"
     objects = [each for each in declared.all if each.type.startswith("kubernetes:")]
-    assert all("providers:kubernetes" in each.provider for each in objects), "another cluster would be changed"
+    assert all("providers:kubernetes" in each.provider for each in objects), "Pulumi would change another cluster"
 
 
 def test_several_projects_and_images_of_one_architecture() -> None:
@@ -70,18 +70,18 @@ def test_several_projects_and_images_of_one_architecture() -> None:
     assert declared.outputs["pipelines"].keys() == {"platform/images", "platform/data/etl"}
     content = declared.of("index:RepositoryFile")[f"{NAME}-platform/images-.gitlab-ci.yml"].inputs["content"]
     assert "build-gpu:amd64" in content
-    assert "build-gpu:arm64" not in content, "the job would wait for a runner and fail"
+    assert "build-gpu:arm64" not in content, "the job would wait for a runner, then fail"
     assert len(declared.of("index:UserRunner")) == 2, "runners are shared by all projects"
 
 
-def test_an_architecture_dropped_takes_exactly_its_resources_along() -> None:
+def test_a_removed_architecture_removes_only_its_resources() -> None:
     before, after = ({each.id for each in declare(nodes=nodes).all} for nodes in (BOTH, {"arm64": BOTH["arm64"]}))
     assert after < before
     assert all(f"{NAME}-amd64" in each for each in before - after), "another architecture's builds would stop"
     assert any("NodeGroup" in each for each in before - after)
 
 
-def test_an_image_added_adds_a_repository_and_nothing_else() -> None:
+def test_a_new_image_adds_a_repository_and_nothing_else() -> None:
     before, after = (
         {each.id for each in declare(projects=[project(*images)]).all}
         for images in ([{"name": "base"}], [{"name": "base"}, {"name": "web"}])
@@ -93,7 +93,7 @@ def test_an_image_added_adds_a_repository_and_nothing_else() -> None:
     assert before < after
 
 
-def test_outputs_tell_ci_where_everything_is() -> None:
+def test_outputs_are_complete() -> None:
     outputs = declare().outputs
     assert outputs["registry-host"] == REGISTRY
     assert outputs["repository-urls"]["platform/images/toolbox"] == f"{REGISTRY}/platform/images/toolbox"
@@ -117,7 +117,7 @@ def test_the_program_reads_pulumis_configuration() -> None:
         attempt(lambda: deploy(load), declared)
     finally:
         pulumi.runtime.set_all_config({})
-    assert f"{NAME}-platform/images/toolbox" in declared.of("ecr:Repository"), "an empty key is one that says nothing"
+    assert f"{NAME}-platform/images/toolbox" in declared.of("ecr:Repository"), "an empty key means that it is not set"
 
 
 def test_wrong_settings_end_the_program_before_the_first_resource() -> None:
@@ -127,9 +127,9 @@ def test_wrong_settings_end_the_program_before_the_first_resource() -> None:
     declared = Declared()
     with pytest.raises(pulumi.RunError) as caught:
         attempt(load_wrong, declared)
-    assert declared.all == [], "something would exist that the settings do not describe"
+    assert declared.all == [], "resources would exist that the settings do not describe"
     assert "buildyard:nodes.arm64.instance-types" in str(caught.value)
-    assert "buildyard:identty" in str(caught.value), "all mistakes belong into one message"
+    assert "buildyard:identty" in str(caught.value), "people would fix one problem per run"
 
 
 def test_a_pipeline_that_gitlab_would_refuse_ends_the_program_before_the_first_resource() -> None:

@@ -1,8 +1,9 @@
-"""IAM and ECR policies, read as dictionaries."""
+"""IAM and ECR policies, as dictionaries."""
 
 import json
 
 from components import policy_documents
+from stacks import tags
 
 REPOSITORIES = [f"arn:aws:ecr:ap-east-1:123456789012:repository/platform/{name}" for name in ("web", "base")]
 PROVIDER = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.ap-east-1.amazonaws.com/id/ABC"
@@ -11,9 +12,9 @@ PROVIDER = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.ap-east-1.amazonaws
 def test_builds_push_to_the_given_repositories_and_no_others() -> None:
     [document] = policy_documents.push(REPOSITORIES)
     log_in, push = document["Statement"]
-    assert push["Resource"] == sorted(REPOSITORIES), "a build could overwrite images that are not the stack's"
+    assert push["Resource"] == sorted(REPOSITORIES), "a build could overwrite images of another stack"
     assert log_in == {"Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"}, (
-        "only the registry's token may be asked for without a repository"
+        "only the registry's token needs access to all resources"
     )
 
 
@@ -21,13 +22,15 @@ def test_builds_cannot_delete_images_or_change_repositories() -> None:
     [document] = policy_documents.push(REPOSITORIES)
     _, push = document["Statement"]
     forbidden = [action for action in push["Action"] if "*" in action or "Delete" in action or "Policy" in action]
-    assert not forbidden, "a build could destroy or open the repositories that it pushes to"
+    assert not forbidden, "a build could delete its repositories, or give others access to them"
 
 
-def test_more_repositories_than_a_policy_holds_get_more_policies() -> None:
+def test_more_repositories_than_fit_into_a_policy_get_more_policies() -> None:
     arns = [f"arn:aws:ecr:ap-east-1:123456789012:repository/platform/images/service-{n:04}" for n in range(500)]
     documents = policy_documents.push(arns)
-    assert [arn for each in documents for arn in each["Statement"][1]["Resource"]] == arns, "each once"
+    assert [arn for each in documents for arn in each["Statement"][1]["Resource"]] == arns, (
+        "each repository exactly once"
+    )
     for document in documents:
         assert len(json.dumps(document, separators=(",", ":"))) <= 6144, "IAM would refuse it"
     assert len(documents) <= policy_documents.MAX_ROLE_POLICIES
@@ -43,7 +46,7 @@ def test_pod_identity_gives_the_role_to_one_service_account_of_one_cluster() -> 
         "aws:RequestTag/eks-cluster-arn": "arn:cluster",
         "aws:RequestTag/kubernetes-namespace": "ns",
         "aws:RequestTag/kubernetes-service-account": "builds",
-    }, "another association in the account could hand the role to other pods"
+    }, "another association in the account could give the role to other pods"
 
 
 def test_irsa_gives_the_role_to_one_service_account_and_audience() -> None:
@@ -60,10 +63,10 @@ def test_irsa_gives_the_role_to_one_service_account_and_audience() -> None:
 
 
 def test_releases_never_expire() -> None:
-    rules = policy_documents.image_expiry(keep_untagged_days=7, keep_cache_days=30)["rules"]
+    rules = policy_documents.lifecycle_policy(keep_untagged_days=7, keep_cache_days=30)["rules"]
     selections = [rule["selection"] for rule in rules]
     assert [(each["tagStatus"], each.get("tagPatternList"), each["countNumber"]) for each in selections] == [
         ("untagged", None, 7),
-        ("tagged", ["buildcache-*"], 30),
+        ("tagged", [tags.cache_pattern()], 30),
     ], "a rule that selects other tags deletes images that are deployed"
     assert len({rule["rulePriority"] for rule in rules}) == len(rules), "ECR refuses two rules of one priority"

@@ -23,7 +23,7 @@ MANAGER = Manager(
 
 
 def test_the_chart_knows_every_value_and_its_type() -> None:
-    assert not list(problems_in_values(chart_values(MANAGER))), "Helm would ignore the value silently"
+    assert not list(problems_in_values(chart_values(MANAGER))), "Helm would silently ignore the value"
 
 
 def test_the_manager_is_the_pinned_runner() -> None:

@@ -47,7 +47,7 @@ def test_gitlab_runner_knows_every_key_and_its_type(architecture: Architecture) 
     bounds = {"request": "1", "limit": "2"}
     everything = {"cpu": bounds, "memory": bounds, "ephemeral-storage": bounds}
     config = text(architecture, defaults=everything, helper=everything)
-    assert not list(problems_in_config(config)), "the runner would ignore the key silently"
+    assert not list(problems_in_config(config)), "the runner would silently ignore the key"
 
 
 def test_the_template_holds_one_runner_and_nothing_global() -> None:

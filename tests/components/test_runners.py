@@ -4,7 +4,7 @@ import pytest
 
 from stacks.architecture import Architecture
 from stacks.versions import RUNNER_CHART_VERSION
-from tests.components.world import NAME, TOKEN, declare
+from tests.components.mocks import NAME, TOKEN, declare
 from tests.stacks.stack_settings import project
 
 EACH = pytest.mark.parametrize("architecture", list(Architecture))
@@ -31,7 +31,7 @@ def test_runners_of_one_project_are_locked_to_it() -> None:
         assert runner.inputs["locked"] is True
 
 
-def test_the_longest_job_is_given_in_seconds() -> None:
+def test_the_maximum_timeout_is_in_seconds() -> None:
     declared = declare(runners={"maximum-timeout-minutes": 90})
     assert {each.inputs["maximumTimeout"] for each in declared.of("index:UserRunner").values()} == {5400}
 
@@ -41,7 +41,7 @@ def test_the_token_is_in_the_secret_and_nowhere_else() -> None:
     holders = {each.name for each in declared.of("core:Secret").values() if each.says(TOKEN, in_clear=False)}
     assert holders == {f"{NAME}-arm64", f"{NAME}-amd64"}
     elsewhere = [each.id for each in declared.all if each.type != "kubernetes:core/v1:Secret" and each.mentions(TOKEN)]
-    assert not elsewhere, "whoever may read this resource could take jobs, with their variables"
+    assert not elsewhere, "everybody who can read this resource could take jobs, and read their variables"
     assert not [each.id for each in declared.all if each.says(TOKEN, in_clear=True)], "the state would show the token"
     assert TOKEN not in str(declared.outputs)
 
@@ -69,7 +69,7 @@ def test_managers_are_the_pinned_chart() -> None:
         assert release.inputs["repositoryOpts"] == {"repo": "https://charts.gitlab.io"}
 
 
-def test_managers_find_gitlab_where_the_provider_does(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_managers_use_the_providers_gitlab(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITLAB_BASE_URL", "https://gitlab.example.com/api/v4/")
     declared = declare(tags={"gitlab": "example"})
     urls = {each.inputs["values"]["gitlabUrl"] for each in declared.of("helm.sh:Release").values()}
@@ -80,7 +80,7 @@ def test_build_pods_get_no_kubernetes_token() -> None:
     assert declare().only("core:ServiceAccount").inputs["automountServiceAccountToken"] is False
 
 
-def test_the_namespace_admits_rootless_builds() -> None:
+def test_the_namespace_allows_rootless_builds() -> None:
     namespace = declare(runners={"namespace": "image-builds"}).only("core:Namespace").inputs["metadata"]
     assert namespace["name"] == "image-builds"
     assert namespace["labels"]["pod-security.kubernetes.io/enforce"] == "privileged", (
@@ -88,27 +88,28 @@ def test_the_namespace_admits_rootless_builds() -> None:
     )
 
 
-def test_no_job_is_taken_before_its_nodes_are_there() -> None:
+def test_managers_start_after_the_build_nodes_exist() -> None:
     declared = declare(projects=[project({"name": "web"})])
     for architecture in Architecture:
         group = declared.of("eks:NodeGroup")[f"{NAME}-{architecture}"].id
         assert group in declared.of("helm.sh:Release")[f"{NAME}-{architecture}"].depends_on
 
 
-def test_neither_runners_nor_managers_go_before_they_are_drained() -> None:
+def test_runners_and_managers_are_drained_before_they_are_deleted() -> None:
     declared = declare()
     going = [*declared.of("index:UserRunner").values(), *declared.of("helm.sh:Release").values()]
     assert len(going) == 4
     assert {each.drained_by for each in going} == {(f"{NAME}-drain",)}, "deleting it would kill its jobs"
+    assert declared.hooks == [f"{NAME}-drain"], "Pulumi would not know the hook that the state names"
 
 
 @EACH
-def test_another_place_for_the_jobs_comes_with_another_runner(architecture: Architecture) -> None:
+def test_another_node_group_or_namespace_comes_with_another_runner(architecture: Architecture) -> None:
     declared = declare(runners={"namespace": "image-builds"})
     runner = declared.of("index:UserRunner")[f"{NAME}-{architecture}"]
     assert runner.replaced_by == ("maintenanceNote",)
     for place in (f"{NAME}-{architecture}-abc1234", "cluster ci", "namespace image-builds"):
-        assert place in runner.inputs["maintenanceNote"], "whether the old place is in use could not be told"
+        assert place in runner.inputs["maintenanceNote"], "nothing would show whether the old one is still in use"
     node_group = declared.of("eks:NodeGroup")[f"{NAME}-{architecture}"].id
     assert node_group in runner.depends_on, "the group would be deleted before its runner is drained"
 
@@ -119,5 +120,5 @@ def test_jobs_run_on_their_runners_own_node_group(architecture: Architecture) ->
     assert f'"eks.amazonaws.com/nodegroup" = "{NAME}-{architecture}-abc1234"' in release["values"]["runners"]["config"]
 
 
-def test_a_runner_that_was_left_paused_is_drift() -> None:
+def test_a_paused_runner_is_drift() -> None:
     assert all(each.inputs["paused"] is False for each in declare().of("index:UserRunner").values())

@@ -1,4 +1,4 @@
-"""A Git repository in which gitlab-ci-local runs a pipeline's jobs, among tools that a test chooses."""
+"""A Git repository in which gitlab-ci-local runs a pipeline's jobs, with tools that a test provides."""
 
 import os
 import subprocess
@@ -46,21 +46,21 @@ class Checkout:
             subprocess.run(["git", *command], cwd=self.folder, check=True, capture_output=True)
 
     def job(self, name: str, **variables: str) -> str:
-        """Run one job with these CI/CD variables; its log. Fails as the job does."""
+        """Run one job with these CI/CD variables, and return its log. Fails if the job fails."""
         given = {"CI_PROJECT_DIR": str(self.folder), "AWS_ID_TOKEN": "a-token", **variables}
         arguments = [word for key, value in given.items() for word in ("--variable", f"{key}={value}")]
         return self._run(self.folder, name, "--force-shell-executor", *arguments)
 
     def set(self, **environment: str) -> None:
-        """What the tools find in their environment."""
+        """Set variables in the environment of the tools."""
         for name, value in environment.items():
             self._monkeypatch.setenv(name, value)
 
     def text(self, name: str) -> str:
-        """A file that a job left."""
+        """The content of a file that a job left."""
         return (self.folder / name).read_text()
 
     @property
     def calls(self) -> list[str]:
-        """What the tools wrote, in order."""
+        """The lines that the tools wrote, in order."""
         return self._calls.read_text().splitlines() if self._calls.exists() else []

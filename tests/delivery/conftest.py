@@ -1,4 +1,4 @@
-"""Golden notes: what people read, kept as files to be read in the diff when it changes."""
+"""Golden notes: the notes as files, so that a diff shows how they change."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ Golden = Callable[[str, str], None]
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
-    """`golden(name, text)` fails when the text is not what `golden/name` holds; `--refresh-golden` writes it anew."""
+    """`golden(name, text)` fails if the text differs from the file `golden/name`; `--refresh-golden` rewrites it."""
 
     def check(name: str, text: str) -> None:
         path = Path(__file__).parent / "golden" / name
@@ -22,6 +22,6 @@ def golden(request: pytest.FixtureRequest) -> Golden:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
         assert path.exists(), f"{path} is missing; write it with --refresh-golden, and read it"
-        assert text == path.read_text(encoding="utf-8"), f"what reviewers read is no longer {path}"
+        assert text == path.read_text(encoding="utf-8"), f"reviewers no longer read what is in {path}"
 
     return check

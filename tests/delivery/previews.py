@@ -1,4 +1,4 @@
-"""Previews to test with: the real CLI's output in `data/`, and steps of the same form made by hand."""
+"""Previews for tests: output of the real CLI in `data/`, and hand-written steps of the same form."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ Step = dict[str, Any]
 
 
 def real(name: str) -> str:
-    """The CLI's own output: `changed`, `drift`, `empty`, `failed-program`, `failed-provider`, `first` or `minimal`."""
+    """The real CLI's output: `changed`, `drift`, `empty`, `failed-program`, `failed-provider`, `first` or `minimal`."""
     return (DATA / f"{name}.json").read_text(encoding="utf-8")
 
 
@@ -51,5 +51,5 @@ def preview(*steps: Step) -> Preview:
 
 
 def read(markdown: str) -> str:
-    """The note as its readers' browsers get it: HTML."""
+    """The note as HTML, as a browser shows it."""
     return str(MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown))

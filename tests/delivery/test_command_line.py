@@ -1,4 +1,4 @@
-"""`python -m delivery`, as a job calls it."""
+"""Tests of `python -m delivery`, called as jobs call it."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def test_a_failed_preview_fails_the_job_after_its_note(
     (tmp_path / "counts.json").write_text("an earlier run's")
     assert report(tmp_path, name) == 1
     assert "**failed**" in (tmp_path / "note.md").read_text()
-    assert not (tmp_path / "counts.json").exists(), "the widget shows half a preview's counts as if they were all"
+    assert not (tmp_path / "counts.json").exists(), "the widget would show the counts of an incomplete preview"
     assert "The preview of dev failed: " in capsys.readouterr().err
 
 
@@ -64,7 +64,7 @@ def test_secrets_go_only_into_a_file_of_their_owner(tmp_path: Path, capsys: pyte
 
 
 def test_it_runs_without_pulumi_and_without_the_sandbox() -> None:
-    """A deployment's job installs neither Pulumi's SDKs for this, nor the sandbox."""
+    """The job `up` needs neither Pulumi's SDKs for this nor the sandbox."""
     program = (
         "import sys, delivery.__main__; print([m for m in sys.modules if m.split('.')[0] in ('pulumi', 'sandbox')])"
     )

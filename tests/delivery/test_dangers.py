@@ -1,4 +1,4 @@
-"""What a reviewer is warned of, and what not."""
+"""Tests of the dangers that a reviewer is warned of, and of changes without a warning."""
 
 import json
 from typing import Any
@@ -109,7 +109,7 @@ def test_a_policy_tells_just_the_rights_that_are_new() -> None:
     new = policy({"Action": ["ecr:PutImage"], "Resource": ["arn:a", "arn:b"]}, {"Action": "s3:*", "Resource": "*"})
     danger = only(step("update", POLICY, "push", {"policy": old}, {"policy": new}, details={"policy": "update"}))
     assert danger.concern is Concern.RIGHTS
-    assert danger.text.endswith("allows more than it did: `ecr:PutImage` on `arn:b`; `s3:*` on `*`.")
+    assert danger.text.endswith("newly allows: `ecr:PutImage` on `arn:b`; `s3:*` on `*`.")
 
 
 def test_losing_rights_or_spelling_them_differently_is_no_danger() -> None:
@@ -123,7 +123,7 @@ def test_a_denial_that_goes_is_a_right_that_comes() -> None:
     denial = {"Effect": "Deny", "Action": "iam:*", "Resource": "*"}
     old, new = policy({"Action": "*", "Resource": "*"}, denial), policy({"Action": "*", "Resource": "*"})
     danger = only(step("update", POLICY, "push", {"policy": old}, {"policy": new}, details={"policy": "update"}))
-    assert "no longer forbidden" in danger.text
+    assert "no longer forbids" in danger.text
 
 
 def test_who_may_become_a_role_is_told() -> None:
@@ -132,7 +132,7 @@ def test_who_may_become_a_role_is_told() -> None:
     old, new = policy(pods), policy(pods, stranger)
     danger = only(step("update", ROLE, "push", {"assumeRolePolicy": old}, {"assumeRolePolicy": new}))
     assert "`arn:aws:iam::999999999999:root` may `sts:AssumeRole`" in danger.text
-    assert "pods.eks" not in danger.text, "what was so already hides what is new"
+    assert "pods.eks" not in danger.text, "the reviewer must see only what is new"
 
 
 @pytest.mark.parametrize("after", [UNKNOWN, SECRET, "no JSON", '{"Statement": [{}]}'])
@@ -145,9 +145,12 @@ def test_a_policy_that_cannot_be_compared_is_told_rather_than_passed_over(after:
 def test_managed_policies_and_pod_identities_are_told() -> None:
     attached = only(step("create", ATTACHMENT, new={"role": "push", "policyArn": "arn:aws:iam::aws:policy/Admin"}))
     assert attached.text == "All rights of the policy `arn:aws:iam::aws:policy/Admin` go to the role `push`."
-    assert "of a policy that this update makes" in only(step("create", ATTACHMENT, new={"policyArn": UNKNOWN})).text
+    assert "of a policy that this update creates" in only(step("create", ATTACHMENT, new={"policyArn": UNKNOWN})).text
     account = {"namespace": "builds", "serviceAccount": "builds", "roleArn": UNKNOWN}
-    assert "`builds/builds` become a role that this update makes" in only(step("create", ASSOCIATION, new=account)).text
+    assert (
+        "`builds/builds` can assume a role that this update creates"
+        in only(step("create", ASSOCIATION, new=account)).text
+    )
 
 
 def test_kubernetes_rules_tell_just_the_rights_that_are_new() -> None:

@@ -1,4 +1,4 @@
-"""The example of a pipeline that consumes a stack's outputs, run with the names that the program really exports."""
+"""Tests that run the example pipeline for a stack's outputs, with the names that the program exports."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from delivery.outputs import dotenv, only, variables
-from tests.components.world import REGISTRY, declare
+from tests.components.mocks import REGISTRY, declare
 from tests.delivery.checkout import Checkout
 from tests.pipeline.conftest import GitLabCiLocal
 
@@ -52,4 +52,6 @@ def test_an_image_is_deployed_by_its_digest(checkout: Checkout, report: dict[str
 def test_a_tag_that_is_not_there_deploys_nothing(checkout: Checkout, report: dict[str, str]) -> None:
     with pytest.raises(AssertionError):
         checkout.job("deploy", IMAGE_TAG="v9", **report)
-    assert not any(call.startswith("kubectl") for call in checkout.calls), "something else than the tag is deployed"
+    assert not any(call.startswith("kubectl") for call in checkout.calls), (
+        "something is deployed although the tag was not found"
+    )

@@ -1,4 +1,4 @@
-"""The Mermaid graph."""
+"""Tests of the Mermaid graph."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Posting to a GitLab: the sandbox's, and one that is out of order."""
+"""Tests of posting to GitLab: the sandbox's, and one that fails."""
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -31,7 +31,7 @@ def client(tmp_path: Path) -> Iterator[gitlab.Gitlab]:
 
 @pytest.fixture
 def target(client: gitlab.Gitlab) -> MergeRequest:
-    """A merge request of the branch `bigger-nodes`."""
+    """A merge request for the branch `bigger-nodes`."""
     project = client.projects.get("platform/images")
     project.files.create(
         {"file_path": "a", "content": "a", "branch": "bigger-nodes", "start_branch": "master", "commit_message": "Grow"}
@@ -101,7 +101,7 @@ def test_a_merge_request_that_is_not_there_is_named(target: MergeRequest) -> Non
 
 
 def test_a_gitlab_that_restarts_is_waited_for(target: MergeRequest, client: gitlab.Gitlab) -> None:
-    """The first two requests meet GitLab's maintenance page."""
+    """The first two requests get GitLab's maintenance page."""
     answers = iter([502, 503])
 
     class Flaky(BaseHTTPRequestHandler):
@@ -123,7 +123,7 @@ def test_a_gitlab_that_restarts_is_waited_for(target: MergeRequest, client: gitl
         flaky = MergeRequest(api_url=url, project=target.project, iid=99, token=target.token)
         with pytest.raises(PostError, match="404"):  # the answer of the GitLab behind it
             post(flaky, "x", "x")
-        assert next(answers, None) is None, "a passing error ends the job"
+        assert next(answers, None) is None, "a transient error fails the job"
     finally:
         server.shutdown()
         thread.join()

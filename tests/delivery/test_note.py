@@ -1,4 +1,4 @@
-"""The note as its readers get it."""
+"""Tests of the note that reviewers read."""
 
 import json
 import re
@@ -57,7 +57,7 @@ def test_a_failed_preview_tells_why_and_shows_no_half_truth() -> None:
     text = note("dev", parse(real("failed-provider")))
     assert "**failed**" in text
     assert "property compat" in text
-    assert "found 5 changes until then" in text
+    assert "found 5 changes before it failed" in text
     assert "### What changes" not in text
 
 
@@ -110,7 +110,7 @@ def test_a_note_keeps_within_any_limit_and_stays_whole(limit: int, name: str) ->
     text = note("dev", preview(*steps), limit=limit)
     assert len(text) <= limit
     html = read(text)
-    assert html.count("<details>") == html.count("</details>"), "the note's rest is folded away"
+    assert html.count("<details>") == html.count("</details>"), "the rest of the note is folded away"
     assert all(len(row) == 4 for row in table_of(html)), "a row is cut"
 
 

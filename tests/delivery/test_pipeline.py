@@ -1,6 +1,6 @@
-"""This repository's own `.gitlab-ci.yml`: GitLab takes it, its rules choose the right jobs, and their scripts run.
+"""Tests of this repository's own `.gitlab-ci.yml`: it is valid, its rules choose the right jobs, and the scripts run.
 
-The scripts run in gitlab-ci-local, with a `pulumi` that prints what the real one once printed.
+The scripts run in gitlab-ci-local, with a `pulumi` that prints recorded output of the real one.
 """
 
 import json
@@ -37,7 +37,7 @@ chmod +x .venv/bin/*
 
 
 def resolved() -> dict[str, dict[str, Any]]:
-    """The jobs as GitLab makes them of the file, the stack's name filled in."""
+    """The jobs that GitLab makes from the file, with the stack's name filled in."""
     found = jobs((PipelineFile(path=FILE.name, text=FILE.read_text(encoding="utf-8")),))
     del found["variables"]
     for job in found.values():
@@ -117,7 +117,7 @@ def test_no_key_is_stored() -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path, gitlab_ci_local: GitLabCiLocal, monkeypatch: pytest.MonkeyPatch) -> Checkout:
-    """This repository, with a `pulumi` that prints what `run` chooses."""
+    """A checkout of this repository, with a `pulumi` that prints what `run` chooses."""
     tools = {"pulumi": PULUMI, "python3": VENV.replace("%s", sys.executable, 1)}
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     return Checkout(tmp_path, gitlab_ci_local, monkeypatch, pipeline=FILE.read_text(encoding="utf-8"), tools=tools)

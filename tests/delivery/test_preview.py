@@ -1,4 +1,4 @@
-"""Reading `pulumi preview --json`, first of all the real CLI's."""
+"""Tests of reading `pulumi preview --json`, mostly with output of the real CLI."""
 
 import json
 
@@ -95,7 +95,7 @@ def test_what_is_probably_a_credential_is_never_shown(kind: str, path: str, valu
 
 
 def test_a_setting_that_only_sounds_like_a_credential_is_shown() -> None:
-    """IMDSv2 made optional again is just what a reviewer must see."""
+    """A reviewer must see that IMDSv2 becomes optional again."""
     inputs = [{"metadataOptions": {"httpTokens": value}} for value in ("required", "optional")]
     template = "aws:ec2/launchTemplate:LaunchTemplate"
     [change] = preview(step("update", template, "t", *inputs, details={"metadataOptions.httpTokens": "update"})).changes
@@ -113,7 +113,7 @@ def test_a_blinded_value_is_told_as_secret() -> None:
 def test_a_failed_program_is_told_by_its_exception_alone() -> None:
     [failure] = parse(real("failed-program")).failures
     assert failure.startswith("ValueError: stacks/Pulumi.dev.yaml has 1 mistake")
-    assert failure.endswith("Did you mean max-size?"), "the reviewer is not told how to mend it"
+    assert failure.endswith("Did you mean max-size?"), "the reviewer is not told how to fix it"
     assert "Traceback" not in failure
 
 
@@ -129,7 +129,7 @@ def test_a_failed_provider_is_told_with_the_resource() -> None:
 
 
 def test_a_cli_that_never_came_to_a_preview_has_failed() -> None:
-    """Without a project, a login or a stack the CLI writes its error elsewhere, and nothing to its output."""
+    """Without a project, a login or a stack, the CLI writes its error to standard error, and nothing to its output."""
     assert parse("\n").failures
 
 

@@ -1,4 +1,4 @@
-"""The whole way on the sandbox: a stack's YAML changes in a merge request, and its reviewer reads what follows."""
+"""Tests on the sandbox: a merge request changes a stack's YAML, and its reviewer reads what would change."""
 
 import json
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def test_a_reviewer_reads_what_an_edit_would_do(deployed: ScratchProject, capsys
     job = open_merge_request(url, token)
 
     def push_edit() -> list[str]:
-        """Preview the stack as it is now; the merge request's notes."""
+        """Preview the stack as it is now, and return the merge request's notes."""
         preview = deployed.data / "preview.json"
         preview.write_text(deployed.sandbox("preview", "--json").stdout)
         assert main(["preview-report", "--stack", "sandbox", "--preview", str(preview), "--post"], job) == 0
@@ -74,5 +74,5 @@ def test_a_reviewer_reads_what_an_edit_would_do(deployed: ScratchProject, capsys
     config["buildyard:nodes"]["arm64"]["instance-types"] = ["m7g.4xlarge"]
     deployed.write_config(config)
     [note] = push_edit()
-    assert "All images in it are lost" not in note, "the note still tells of what the last push took back"
+    assert "All images in it are lost" not in note, "the note still shows a change that the last push took back"
     assert token not in json.dumps(capsys.readouterr())

@@ -1,4 +1,4 @@
-"""Comparing rights, as sets with wildcards."""
+"""Tests of the comparison of rights, as sets with wildcards."""
 
 import json
 import time

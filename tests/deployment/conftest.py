@@ -1,4 +1,4 @@
-"""Whole deployments: the unmodified program, the embedded engine, the providers and the emulated services."""
+"""Whole deployments: the unmodified program, the pulumi CLI, the providers and the emulated services."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -41,13 +41,4 @@ class Cloud:
 def scratch() -> Iterator[ScratchProject]:
     """The project as it is shipped, nothing started, nothing deployed."""
     with scratch_project() as project:
-        yield project
-
-
-@pytest.fixture(scope="module")
-def deployed() -> Iterator[ScratchProject]:
-    """The shipped stack, deployed. Its tests only preview, and share it."""
-    with scratch_project() as project:
-        done = project.sandbox("up")
-        assert done.returncode == 0, done.stdout + done.stderr
         yield project

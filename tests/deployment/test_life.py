@@ -1,30 +1,73 @@
-"""A deployment from its beginning to its end, and after a crash in between."""
+"""A deployment from its beginning to its end, and what stays out of its reach."""
 
 import base64
+import json
 import os
+import re
 import signal
+import socket
 import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from sandbox.scratch import ScratchProject
 from tests.deployment.conftest import Cloud
 
+Config = dict[str, Any]
 
-def test_a_stack_lives_from_up_to_down(scratch: ScratchProject) -> None:
-    first = scratch.sandbox("up")
-    assert first.returncode == 0, first.stdout + first.stderr
-    assert "git clone" in first.stdout, "people are told where to find the pipeline"
-    cloud = Cloud(scratch)
 
-    again = scratch.sandbox("up")
-    assert "unchanged" in again.stdout
-    assert " create" not in again.stdout, "a second run has nothing to do"
-
-    config = scratch.read_config()
+def add_image(config: Config) -> None:
     config["buildyard:projects"][0]["images"].append({"name": "docs", "context": "images/docs"})
+
+
+def move_pipeline(config: Config) -> None:
+    config["buildyard:projects"][0]["pipeline-path"] = ".gitlab/buildyard.yml"
+
+
+def enlarge_disk(config: Config) -> None:
+    config["buildyard:nodes"]["arm64"]["disk"] = "300Gi"
+
+
+def tag_everything(config: Config) -> None:
+    config["buildyard:tags"] = {"team": "platform"}
+
+
+def narrow_runners(config: Config) -> None:
+    del config["buildyard:runners"]["group"]
+    config["buildyard:runners"]["project"] = "platform/images"
+
+
+def drop_architecture(config: Config) -> None:
     del config["buildyard:nodes"]["amd64"]
-    scratch.write_config(config)
-    changed = scratch.sandbox("up")
-    assert changed.returncode == 0, changed.stdout + changed.stderr
+
+
+EDITS: tuple[Callable[[Config], object], ...] = (
+    lambda config: config,
+    add_image,
+    move_pipeline,
+    enlarge_disk,
+    tag_everything,
+    narrow_runners,
+    drop_architecture,
+)
+
+
+@pytest.mark.timeout(600)
+def test_a_stack_lives_from_up_to_down_and_a_second_update_never_has_anything_to_do(scratch: ScratchProject) -> None:
+    for edit in EDITS:
+        config = scratch.read_config()
+        edit(config)
+        scratch.write_config(config)
+        done = scratch.sandbox("up", "--skip-preview")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "git clone" in done.stdout, "people are told where to find the pipeline"
+        again = scratch.sandbox("preview", "--expect-no-changes")
+        assert again.returncode == 0, again.stdout + again.stderr
+    cloud = Cloud(scratch)
     repositories = {each["repositoryName"] for each in cloud.aws("ecr").describe_repositories()["repositories"]}
     assert "platform/images/docs" in repositories
     groups = cloud.aws("eks").list_nodegroups(clusterName="ci")["nodegroups"]
@@ -45,8 +88,16 @@ def test_a_stack_lives_from_up_to_down(scratch: ScratchProject) -> None:
     assert cloud.kubernetes("/api/v1/secrets") == []
     assert cloud.gitlab("/runners/all").json() == []
     assert cloud.gitlab("/projects/platform%2Fimages/variables").json() == []
-    file = cloud.gitlab("/projects/platform%2Fimages/repository/files/.gitlab-ci.yml?ref=master")
+    file = cloud.gitlab("/projects/platform%2Fimages/repository/files/.gitlab%2Fbuildyard.yml?ref=master")
     assert file.status_code == 404, "the published pipeline is gone from the project"
+
+
+def test_a_second_update_says_that_nothing_changed(deployed: ScratchProject) -> None:
+    again = deployed.sandbox("up")
+    assert again.returncode == 0, again.stdout + again.stderr
+    resources = again.stdout.rpartition("Resources:")[2]
+    assert re.match(r"\n    \d+ unchanged\n\n", resources), again.stdout
+    assert "registry-host " in resources, "the outputs come last"
 
 
 def test_the_runner_token_is_nowhere_in_clear_text(scratch: ScratchProject) -> None:
@@ -55,38 +106,86 @@ def test_the_runner_token_is_nowhere_in_clear_text(scratch: ScratchProject) -> N
     secrets = Cloud(scratch).kubernetes("/api/v1/namespaces/buildyard-sandbox/secrets")
     encoded = [secret["data"]["runner-token"] for secret in secrets if "runner-token" in secret["data"]]
     tokens = [base64.b64decode(token).decode() for token in encoded]
-    assert len(tokens) == 2, "one a runner"
+    assert len(tokens) == 2, "one per runner"
     assert all(token.startswith("glrt-") for token in tokens)
-    state = (scratch.data / "state" / "buildyard" / "sandbox.json").read_text()
     preview = scratch.sandbox("preview", "--json").stdout
-    log = "".join(path.read_text(errors="replace") for path in (scratch.data / "log").iterdir())
+    kept = [path for folder in ("pulumi", "log") for path in (scratch.data / folder).rglob("*") if path.is_file()]
+    assert [path for path in kept if path.name == "sandbox.json"], "the state is not where it is looked for"
+    texts = {str(path): path.read_text(errors="replace") for path in kept}
     for token in [*tokens, *encoded]:
-        for place, text in {"state": state, "up": up.stdout + up.stderr, "preview": preview, "log": log}.items():
+        for place, text in {"up": up.stdout + up.stderr, "preview": preview, **texts}.items():
             assert token not in text, f"a runner's token stands in clear text in: {place}"
 
 
-def test_a_killed_sandbox_comes_back_as_it_was(scratch: ScratchProject) -> None:
-    assert scratch.sandbox("up").returncode == 0
+def test_a_sandbox_that_was_killed_comes_back_on_other_ports_with_all_that_was_deployed(
+    scratch: ScratchProject,
+) -> None:
+    assert scratch.sandbox("up", "--skip-preview").returncode == 0
+    ports = json.loads((scratch.data / "ports.json").read_text())
     os.kill(scratch.endpoints()["pid"], signal.SIGKILL)
-    again = scratch.sandbox("up")
+    taken = [_take(port) for port in ports.values()]
+    try:
+        again = scratch.sandbox("up", "--skip-preview")
+    finally:
+        for each in taken:
+            each.close()
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "nothing to deploy" in again.stdout, "all that was deployed is there again, AWS included"
+    assert "~ 2 updated" in again.stdout, "the two managers learn GitLab's new address, and nothing else changes"
+    assert not set(json.loads((scratch.data / "ports.json").read_text()).values()) & set(ports.values())
+
+    for damaged in ("[]", '{"aws": "http", "gitlab": -1, "kubernetes": 700000, "aws provider": null}', "{"):
+        assert scratch.sandbox("stop").returncode == 0
+        (scratch.data / "ports.json").write_text(damaged)
+        start = scratch.sandbox("start")
+        assert start.returncode == 0, start.stderr
+    repaired = scratch.sandbox("up", "--skip-preview")
+    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
 
 
-def test_an_interrupted_deployment_loses_nothing_and_goes_on(scratch: ScratchProject) -> None:
-    assert scratch.sandbox("start").returncode == 0
-    process = subprocess.Popen(
-        scratch.command("up"), cwd=scratch.root, env=scratch.environment, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout
-    for line in process.stdout:
-        if "aws:ecr/repository:Repository" in line and "create" in line and line.rstrip().endswith("s"):
-            process.send_signal(signal.SIGINT)
-            break
-    process.stdout.read()
-    assert process.wait(timeout=60) == 130
-    resumed = scratch.sandbox("up")
-    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
-    assert "nothing to deploy" in scratch.sandbox("up").stdout
-    repositories = Cloud(scratch).aws("ecr").describe_repositories()["repositories"]
-    assert len(repositories) == 4, "every repository once"
+def test_a_reset_sandbox_is_a_new_one(scratch: ScratchProject) -> None:
+    assert scratch.sandbox("up", "--skip-preview").returncode == 0
+    (scratch.data / "kubernetes" / "objects.json").write_text("not JSON")
+    reset = scratch.sandbox("reset")
+    assert reset.returncode == 0, reset.stdout + reset.stderr
+    again = scratch.sandbox("up", "--skip-preview")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert len(Cloud(scratch).aws("ecr").describe_repositories()["repositories"]) == 4
+
+
+def test_nothing_of_the_users_own_is_read_or_written(scratch: ScratchProject, tmp_path: Path) -> None:
+    home, backend = tmp_path / "home", tmp_path / "backend"
+    home.mkdir()
+    backend.mkdir()
+    before = _files(scratch.root)
+    environment = {
+        **scratch.environment,
+        "HOME": str(home),
+        "PULUMI_BACKEND_URL": f"file://{backend}",
+        "PULUMI_CONFIG_PASSPHRASE": "mine",
+        "PULUMI_STACK": "prod",
+        "AWS_PROFILE": "mine",
+        "GITLAB_TOKEN": "glpat-mine",
+    }
+    for command in ("up", "destroy"):
+        done = subprocess.run(
+            scratch.command(command), cwd=scratch.root, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert not list(home.rglob("*pulumi*")), "the CLI's own home is the user's"
+    assert not list(backend.iterdir()), "the user's backend got a stack"
+    assert _files(scratch.root) == before, "the work tree was written to"
+
+
+def _take(port: int) -> socket.socket:
+    """A listening socket on the port of a process that was killed."""
+    for _ in range(100):
+        try:
+            return socket.create_server(("127.0.0.1", port))
+        except OSError:  # it is not dead yet
+            time.sleep(0.1)
+    raise AssertionError(f"port {port} is still taken")
+
+
+def _files(root: Path) -> dict[str, bytes]:
+    files = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {str(path.relative_to(root)): path.read_bytes() for path in files if path.parts[-2] != ".tools"}

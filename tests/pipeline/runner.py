@@ -1,4 +1,4 @@
-"""Runs a published job as GitLab Runner does, with the tools of the builder image stubbed."""
+"""Run a published job as GitLab Runner does, with stubs for the builder image's tools."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from typing import Any
 STUBS = Path(__file__).parent / "stubs"
 
 SHELLS = [["sh"], *([["busybox", "sh"]] if shutil.which("busybox") else [])]
-"""The shells at hand; the builder image's is BusyBox's."""
+"""The shells of this machine. The builder image's shell is BusyBox."""
 
 GITLAB = {
     "CI_COMMIT_REF_NAME": "feature/one",
@@ -25,12 +25,12 @@ GITLAB = {
     "CI_PROJECT_ID": "7",
     "CI_PROJECT_URL": "https://gitlab.example.com/platform/images",
 }
-"""What GitLab tells a job of a branch's pipeline."""
+"""The variables that GitLab sets in a branch pipeline."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """What a job did."""
+    """The result of a job."""
 
     status: int
     output: str
@@ -39,8 +39,8 @@ class Done:
 
     @property
     def buildctl(self) -> list[str]:
-        """The arguments that BuildKit got."""
-        return (self.record / "buildctl").read_text().split("\0")[:-1]
+        """The arguments that BuildKit received."""
+        return (self.record / "buildctl").read_bytes().decode().split("\0")[:-1]  # text mode would translate \r
 
     def options(self, name: str) -> list[str]:
         """The values of one of BuildKit's options."""
@@ -59,13 +59,13 @@ class Done:
 
     @property
     def registry(self) -> dict[str, Any]:
-        """What the registry holds."""
+        """The registry's content."""
         held: dict[str, Any] = json.loads((self.record / "registry.json").read_text())
         return held
 
 
 def run(job: Mapping[str, Any], folder: Path, *, shell: list[str] | None = None, **variables: str) -> Done:
-    """Run a job in `folder/project`. A variable set to an empty text is absent."""
+    """Run a job in `folder/project`. A variable with an empty value is not set."""
     project, record = folder / "project", folder / "record"
     for each in (project, record):
         each.mkdir(exist_ok=True)

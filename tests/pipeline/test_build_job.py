@@ -1,4 +1,4 @@
-"""What a build job asks of BuildKit."""
+"""Tests of the build jobs' script: how it calls BuildKit."""
 
 import json
 import os
@@ -8,9 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from stacks import tags
 from tests.pipeline.published import HOST, SEVERAL_IMAGES, files, jobs
 from tests.pipeline.runner import SHELLS, STUBS, run
 from tests.stacks.stack_settings import project
@@ -26,7 +27,9 @@ def test_the_image_is_built_for_its_platform_and_pushed_by_digest(tmp_path: Path
     assert done.options("--local") == ["context=images/toolbox", "dockerfile=images/toolbox"]
     assert {"filename=Dockerfile", "platform=linux/arm64"} <= set(done.options("--opt"))
     (output,) = done.options("--output")
-    assert f"name={TOOLBOX},push=true,push-by-digest=true" in output, "a build would take a tag before both are there"
+    assert f"name={TOOLBOX},push=true,push-by-digest=true" in output, (
+        "a build would take the tag before the other architecture is built"
+    )
     handed_over = json.loads((done.project / ".buildyard" / "toolbox-arm64.json").read_text())
     assert handed_over == {"containerimage.digest": "sha256:built"}
 
@@ -46,6 +49,7 @@ def test_target_secrets_and_build_args_arrive_as_written(tmp_path: Path) -> None
 
 
 @settings(deadline=None, max_examples=25)
+@example(value="a\rb\r\n\u2028\x85\ufeff", folder="images")
 @given(
     value=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40),
     folder=st.text(string.ascii_letters + " '\"$%\\[]{}*?`!#&;|<>~^()=,-é", min_size=1, max_size=20).filter(
@@ -94,9 +98,9 @@ def caches(done_options: list[str]) -> list[str]:
 def test_a_branch_reads_its_own_cache_then_the_default_branchs_and_writes_its_own(tmp_path: Path) -> None:
     done = run(JOBS["build-toolbox:arm64"], tmp_path)
     own, default = caches(done.options("--import-cache"))
-    assert own.startswith("buildcache-feature-one-")
+    assert own.startswith(f"{tags.CACHE_PREFIX}feature-one-")
     assert own.endswith("-arm64")
-    assert default.startswith("buildcache-master-")
+    assert default.startswith(f"{tags.CACHE_PREFIX}master-")
     assert caches(done.options("--export-cache")) == [own], "a branch would overwrite another's cache"
     (export,) = done.options("--export-cache")
     assert "mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true" in export
@@ -110,7 +114,9 @@ def test_the_default_branch_reads_and_writes_the_cache_that_others_fall_back_to(
 
 def test_a_tag_reads_the_default_branchs_cache_and_writes_none(tmp_path: Path) -> None:
     done = run(JOBS["build-base:arm64"], tmp_path, CI_COMMIT_TAG="v1", CI_COMMIT_REF_NAME="v1", CI_COMMIT_BRANCH="")
-    assert [cache.split("-")[1] for cache in caches(done.options("--import-cache"))] == ["master"]
+    assert [
+        cache.removeprefix(tags.CACHE_PREFIX).split("-")[0] for cache in caches(done.options("--import-cache"))
+    ] == ["master"]
     assert done.options("--export-cache") == []
 
 
@@ -135,20 +141,20 @@ def test_a_forks_branch_does_not_write_the_cache_of_ours_of_the_same_name(tmp_pa
 
 def test_from_base_is_the_image_just_built_else_the_published_one(tmp_path: Path) -> None:
     context = f"context:base=docker-image://{HOST}/platform/images/base"
-    assert f"{context}:latest" in run(JOBS["build-web:arm64"], tmp_path).options("--opt")
+    assert f"{context}:{tags.LATEST}" in run(JOBS["build-web:arm64"], tmp_path).options("--opt")
     handed_over = tmp_path / "project" / ".buildyard"
     (handed_over / "base.digest").write_text("sha256:base\n")
     done = run(JOBS["build-web:arm64"], tmp_path)
     assert f"{context}@sha256:base" in done.options("--opt")
     assert ".buildyard" not in (done.record / "files").read_text().split(), (
-        "a context that holds it would miss its cache"
+        "a context that contains it would miss its cache"
     )
 
 
 def test_a_failed_build_fails_with_buildkits_own_error_and_hands_over_nothing(tmp_path: Path) -> None:
     for status in (1, 137):
         done = run(JOBS["build-base:arm64"], tmp_path, STUB_FAIL=str(status))
-        assert done.status == status, "a lost node could not be told from a broken Dockerfile"
+        assert done.status == status, "GitLab could not tell a lost node from a broken Dockerfile"
         assert "failed to solve" in done.output
         assert not (done.project / ".buildyard").exists()
 
@@ -173,7 +179,7 @@ def test_the_registry_alone_is_logged_in_to_by_ecrs_helper(tmp_path: Path) -> No
 def test_the_registrys_token_is_asked_for_before_buildkit_needs_it(tmp_path: Path) -> None:
     done = run(JOBS["build-base:arm64"], tmp_path)
     asked = done.record / "helper"
-    deadline = time.monotonic() + 10  # it is asked beside the job, and a job does not wait for it
+    deadline = time.monotonic() + 10  # it runs in the background, and a job does not wait for it
     while not asked.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert asked.read_text() == HOST
@@ -186,7 +192,7 @@ def test_a_helper_that_cannot_answer_yet_does_not_fail_the_job(tmp_path: Path) -
     (without / "docker-credential-ecr-login").chmod(0o755)
     done = run(JOBS["build-base:arm64"], tmp_path, PATH=f"{without}:{STUBS}:{os.environ['PATH']}")
     assert done.status == 0, done.output
-    assert "no credentials" not in done.output, "people would look for a fault where there may be none"
+    assert "no credentials" not in done.output, "people would look for an error although there may be none"
 
 
 def test_scripts_are_the_same_for_all_images_but_for_one_call() -> None:

@@ -1,4 +1,4 @@
-"""The builder image holds what the published scripts call, in the versions that the stack names."""
+"""Tests that the builder image has the tools that the published scripts call, in the versions of `stacks`."""
 
 import re
 from pathlib import Path
@@ -27,11 +27,9 @@ def test_buildkit_is_of_the_version_that_the_stack_names() -> None:
     ],
 )
 def test_every_tool_that_jobs_call_is_installed(tool: str, source: str) -> None:
-    called = "".join(scripts.shell(name) for name in ("login.sh", "build.sh", "publish.py")) + scripts.python(
-        "tag.py", ""
-    )
+    called = "".join(scripts.shell(name) for name in ("login.sh", "build.sh", "publish.py")) + scripts.python("tag.py")
     assert tool in called
-    assert source in DOCKERFILE, f"jobs would fail for want of {tool}"
+    assert source in DOCKERFILE, f"jobs would fail: {tool} is missing"
 
 
 def test_every_version_is_pinned_and_the_image_does_not_run_as_root() -> None:

@@ -1,4 +1,4 @@
-"""`python -m pipeline`."""
+"""Tests of `python -m pipeline`."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from stacks import config
 
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file of a stack called `test`, the only one."""
+    """The file of a stack `test`, the only stack."""
     file = tmp_path / "Pulumi.test.yaml"
     file.write_text(
         "config:\n  aws:region: ap-east-1\n  buildyard:cluster: {name: ci}\n  buildyard:projects:\n"
@@ -55,7 +55,7 @@ def test_what_does_not_exist_is_told_with_what_does(
 def test_nothing_of_the_engine_or_the_cloud_is_loaded() -> None:
     program = "import pipeline.__main__, sys; print([m for m in ('pulumi', 'components', 'boto3') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]", "a pipeline could not be printed without an engine or credentials"
+    assert done.stdout.strip() == "[]", "a pipeline could not be printed without Pulumi or credentials"
 
 
 @pytest.mark.parametrize(

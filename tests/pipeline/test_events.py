@@ -1,4 +1,4 @@
-"""Which images are built, when."""
+"""Tests of the rules: which images are built on which event."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ IMAGES = {"toolbox", "base", "web", "sensor"}
 
 
 def built_by_themselves(event: events.Event) -> set[str]:
-    """The images whose builds start without anybody's doing."""
+    """The images whose builds start automatically."""
     selected = events.selected(JOBS, event)
     return {
         name.split(":")[0].removeprefix("build-") for name, how in selected.items() if "64" in name and how != "manual"
@@ -35,7 +35,7 @@ def test_a_change_builds_the_images_that_it_concerns(
     event: Callable[..., events.Event], changed: str, images: set[str]
 ) -> None:
     assert built_by_themselves(event(changed)) == images, (
-        "colleagues would wait for builds that nothing asked for, or miss one"
+        "a pipeline would run builds that the change does not need, or miss one"
     )
 
 
@@ -57,7 +57,7 @@ def test_anything_else_builds_by_hand_and_blocks_nothing(event: events.Event) ->
     assert built_by_themselves(event) == set()
     selected = events.selected(JOBS, event)
     builds = [name for name in JOBS if "64" in name]
-    assert all(selected[name] == "manual" for name in builds), "an image could not be built by hand"
+    assert all(selected[name] == "manual" for name in builds), "nobody could start the build of an image"
     assert all(JOBS[name]["rules"][-1]["allow_failure"] for name in builds), "the pipeline would wait for somebody"
 
 
@@ -152,4 +152,4 @@ def test_a_folder_of_any_name_is_matched_and_no_other(context: str) -> None:
     pattern = rules[0]["changes"]["paths"][0]
     assert events.matches(pattern, f"{context}/Dockerfile")
     assert not events.matches(pattern, "other/Dockerfile")
-    assert not any(sign + "HOME" in pattern for sign in "$%"), "GitLab would put a variable's value there"
+    assert not any(sign + "HOME" in pattern for sign in "$%"), "GitLab would replace it by a variable's value"

@@ -1,4 +1,4 @@
-"""What GitLab would refuse is refused before it is published, at the key that causes it."""
+"""Tests that pipelines that GitLab would refuse are refused before they are published, at the key that causes it."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,8 +9,8 @@ from pipeline import graph, limits, size
 from pipeline.generate import generate
 from pipeline.model import Job, Need, Pipeline, Reference
 from pipeline.render import render
-from stacks.mistakes import SettingsError
-from tests.pipeline.published import files, inputs, jobs, loaded
+from stacks.problems import SettingsError
+from tests.pipeline.published import files, gitlab_size, inputs, jobs, loaded
 from tests.stacks.stack_settings import project
 
 TEMPLATE = Job(name=".template", origin="buildyard:projects[0]")
@@ -18,9 +18,9 @@ ONE = Job(name="one", origin="buildyard:projects[0].images[0]", extends=(".templ
 
 
 def faults(*jobs: Job) -> dict[str, str]:
-    """What is wrong with a pipeline of these jobs, by key."""
+    """The errors in a pipeline of these jobs, by key."""
     pipeline: Pipeline = replace(generate(inputs()), jobs=(TEMPLATE, *jobs))
-    return {mistake.path: mistake.wrong for mistake in graph.check(pipeline)}
+    return {problem.path: problem.message for problem in graph.check(pipeline)}
 
 
 def test_a_sound_graph_has_no_faults() -> None:
@@ -35,7 +35,7 @@ def test_a_sound_graph_has_no_faults() -> None:
         (replace(ONE, extends=(".temp",)), "one extends .temp, which does not exist"),
         (replace(ONE, rules=(Reference(".temp", "rules"),)), "one extends .temp, which does not exist"),
         (replace(ONE, stage="deploy"), "one is in the stage deploy, which does not exist"),
-        (replace(ONE, needs=(Need(job="one"),)), "jobs wait for each other in a circle: one -> one"),
+        (replace(ONE, needs=(Need(job="one"),)), "jobs wait for each other in a cycle: one -> one"),
     ],
 )
 def test_a_fault_is_told_with_the_image_that_it_comes_from(wrong: Job, message: str) -> None:
@@ -56,36 +56,56 @@ def test_more_needs_than_gitlab_takes_point_to_depends_on() -> None:
     names = [f"base{number}" for number in range(graph.MAX_NEEDS + 1)]
     with pytest.raises(SettingsError) as caught:
         files(projects=[project(*({"name": name} for name in names), {"name": "top", "depends-on": names})])
-    assert caught.value.mistakes[0].path == f"buildyard:projects[0].images[{len(names)}].depends-on"
+    assert caught.value.problems[0].path == f"buildyard:projects[0].images[{len(names)}].depends-on"
 
 
 def test_more_jobs_than_the_instance_takes_point_to_the_limit() -> None:
     with pytest.raises(SettingsError) as caught:
         files(projects=[project({"name": "base"}, {"name": "web", "depends-on": ["base"]}, **{"max-jobs": 6})])
-    (mistake,) = caught.value.mistakes
-    assert mistake.path == "buildyard:projects[0].max-jobs"
-    assert "up to 7 jobs" in mistake.wrong, "the tag, and three for each image"
+    (problem,) = caught.value.problems
+    assert problem.path == "buildyard:projects[0].max-jobs"
+    assert "up to 7 jobs" in problem.message, "the tag, and three for each image"
 
 
 def test_as_many_jobs_as_the_instance_takes_are_published() -> None:
     assert files(projects=[project({"name": "base"}, {"name": "web", "depends-on": ["base"]}, **{"max-jobs": 7})])
 
 
-def thousand() -> dict[str, Any]:
-    return project(*({"name": f"image-{number:04}"} for number in range(1000)))
+def many(count: int = 1000) -> dict[str, Any]:
+    return project(*({"name": f"image-{number:04}"} for number in range(count)))
 
 
 def test_a_thousand_images_stay_within_gitlabs_limits() -> None:
-    stack = inputs(projects=[thousand()])
+    stack = inputs(projects=[many()])
     published = render(generate(stack))
     for file in published:
-        assert size.parsed_bytes(loaded(file.text)) < limits.MAX_FILE_BYTES, (
-            f"GitLab would refuse {file.path} as too large"
-        )
+        assert gitlab_size(file.text) <= limits.MAX_FILE_BYTES, f"GitLab would refuse {file.path} as too large"
     assert [include["local"] for include in loaded(published[0].text)["include"]] == [
         f"/{f.path}" for f in published[1:]
     ]
     assert len(jobs(published)) == 3001
+
+
+# The first limit leaves a file some 260 images: just more jobs than a power of two, at which Ruby's hash doubles.
+@pytest.mark.parametrize("limit", [1_200_000, 200_000])
+def test_files_are_as_large_as_gitlab_takes_and_no_larger(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", limit)
+    published = render(generate(inputs(projects=[many(540)])))
+    sizes = [gitlab_size(file.text) for file in published]
+    assert max(sizes) <= limit, "GitLab would refuse the file as too large"
+    assert all(each > limit - 5_000 for each in sizes[1:-1]), "there would be more files than needed"
+
+
+def test_a_file_that_does_not_fit_with_the_includes_is_divided(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = inputs(projects=[project({"name": "one"}, {"name": "two"})])
+    (whole,) = render(generate(stack))
+    monkeypatch.setattr(limits, "MAX_INCLUDES", 1)
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", gitlab_size(whole.text) - 1)
+    first, second = render(generate(stack))
+    assert loaded(first.text)["include"] == [{"local": f"/{second.path}"}]
+    assert list(loaded(second.text)) == [".image-two", "build-two:arm64", "build-two:amd64", "build-two:manifest"], (
+        "the jobs of one image belong into one file"
+    )
 
 
 def test_a_pipeline_that_fits_is_one_file() -> None:
@@ -97,7 +117,7 @@ def test_a_pipeline_that_fits_is_one_file() -> None:
 def test_more_files_than_gitlab_includes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_INCLUDES", 1)
     with pytest.raises(SettingsError, match="GitLab includes 1 at most"):
-        files(projects=[thousand()])
+        files(projects=[many()])
 
 
 def test_sizes_are_at_least_those_that_ruby_reports() -> None:

@@ -1,4 +1,4 @@
-"""What a manifest job publishes."""
+"""Tests of the manifest jobs' script: what it publishes, and what it refuses."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from stacks import tags
 from tests.pipeline.published import HOST, files, jobs
 from tests.pipeline.runner import SHELLS, Done, run
 
@@ -16,7 +17,7 @@ URL = f"{HOST}/platform/images/toolbox"
 
 @pytest.fixture
 def pushed(tmp_path: Path) -> Path:
-    """A folder in which both builds of the toolbox have been pushed, and have handed over their digests."""
+    """The folder of a job after both builds of the toolbox have pushed their images and left their digests."""
     push(tmp_path, "toolbox", arm64="sha256:arm", amd64="sha256:amd")
     registry: dict[str, Any] = {"manifests": {}, "tags": {}, "calls": []}
     for digest in ("sha256:arm", "sha256:amd", "sha256:arm2"):
@@ -27,7 +28,7 @@ def pushed(tmp_path: Path) -> Path:
 
 
 def push(folder: Path, name: str, **digests: str) -> None:
-    """Hand over digests as build jobs do."""
+    """Leave digests, as build jobs do."""
     handed_over = folder / "project" / ".buildyard"
     handed_over.mkdir(parents=True, exist_ok=True)
     for architecture, digest in digests.items():
@@ -35,7 +36,7 @@ def push(folder: Path, name: str, **digests: str) -> None:
 
 
 def change(folder: Path, **registry: Any) -> None:
-    """Change the registry."""
+    """Change keys of the registry."""
     file = folder / "record" / "registry.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **registry}))
 
@@ -55,7 +56,9 @@ def test_both_builds_are_joined_under_the_tag_and_reported(pushed: Path, shell: 
         "amd64": "sha256:amd",
     }
     assert done.dotenv == {"IMAGE_TAG": "v1.0", "IMAGE_URL": URL, "IMAGE_DIGEST": digest}
-    assert (done.project / ".buildyard" / "toolbox.digest").read_text() == f"{digest}\n", "its dependants build on this"
+    assert (done.project / ".buildyard" / "toolbox.digest").read_text() == f"{digest}\n", (
+        "images that depend on it are built on this"
+    )
 
 
 def test_a_retry_succeeds_without_writing(pushed: Path) -> None:
@@ -63,7 +66,7 @@ def test_a_retry_succeeds_without_writing(pushed: Path) -> None:
     again = publish(pushed)
     assert again.status == 0, again.output
     assert again.registry["calls"].count("index") == 1, (
-        "an immutable tag refuses the second write, of the same digest too"
+        "an immutable tag refuses a second write, even of the same digest"
     )
     assert again.dotenv == first.dotenv
 
@@ -78,9 +81,9 @@ def test_a_published_tag_is_not_moved(pushed: Path) -> None:
 
 
 def test_latest_moves(pushed: Path) -> None:
-    before = publish(pushed, tag="latest").registry["tags"]
+    before = publish(pushed, tag=tags.LATEST).registry["tags"]
     push(pushed, "toolbox", arm64="sha256:arm2")
-    assert publish(pushed, tag="latest").registry["tags"] != before
+    assert publish(pushed, tag=tags.LATEST).registry["tags"] != before
 
 
 def test_latest_never_goes_back_to_an_older_pipeline(pushed: Path) -> None:
@@ -91,13 +94,13 @@ def test_latest_never_goes_back_to_an_older_pipeline(pushed: Path) -> None:
 
     built_at("sha256:arm", "2026-01-02T16:30:00Z")
     built_at("sha256:arm2", "2026-01-02T16:29:59Z")
-    newer = publish(pushed, tag="latest")
+    newer = publish(pushed, tag=tags.LATEST)
     push(pushed, "toolbox", arm64="sha256:arm2")
-    late = publish(pushed, tag="latest")
+    late = publish(pushed, tag=tags.LATEST)
     assert late.status == 0, late.output
     assert "stays" in late.output
-    assert late.registry["tags"] == newer.registry["tags"], "a slow pipeline would undo the one after it"
-    assert late.dotenv == newer.dotenv, "what is reported is what the tag means"
+    assert late.registry["tags"] == newer.registry["tags"], "a slow pipeline would undo a newer one"
+    assert late.dotenv == newer.dotenv, "the report must name the image that the tag points to"
 
 
 def test_an_image_of_one_architecture_is_tagged_as_it_is(pushed: Path) -> None:
@@ -112,7 +115,7 @@ def test_an_image_of_one_architecture_is_tagged_as_it_is(pushed: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"arm64": "sha256:amd"}, "build-toolbox:arm64 made an image that is not for linux/arm64: sha256:amd"),
+        ({"arm64": "sha256:amd"}, "build-toolbox:arm64 built an image that is not for linux/arm64: sha256:amd"),
         ({"arm64": "sha256:gone"}, "MANIFEST_UNKNOWN"),
     ],
 )
@@ -137,7 +140,7 @@ def test_a_build_that_did_not_run_is_named(pushed: Path) -> None:
 def test_without_a_tag_nothing_is_published(pushed: Path) -> None:
     done = publish(pushed, tag="")
     assert done.status == 1
-    assert "container-get-tag handed over no IMAGE_TAG" in done.output
+    assert "container-get-tag set no IMAGE_TAG" in done.output
 
 
 def test_a_registry_that_is_down_is_no_reason_to_publish(pushed: Path) -> None:

@@ -1,4 +1,4 @@
-"""The text that is published: whole, valid, and the same every time."""
+"""Tests of the published text: it is complete, valid, and the same every time."""
 
 import subprocess
 import sys
@@ -10,6 +10,7 @@ import yaml
 
 from pipeline.generate import generate
 from pipeline.render import render
+from stacks.names import BUILDER_VARIABLE
 from tests.pipeline.conftest import GitLabCiLocal
 from tests.pipeline.published import HOST, SEVERAL_IMAGES, files, inputs, jobs, loaded
 from tests.stacks.stack_settings import SMALLEST
@@ -23,7 +24,9 @@ def test_the_text_is_the_golden_one(name: str, text: str, request: pytest.Fixtur
     golden = GOLDEN / f"{name}.yml"
     if request.config.getoption("--refresh-golden"):
         golden.write_text(file.text)
-    assert file.text == golden.read_text(), "what projects get changed: read the diff after `pytest --refresh-golden`"
+    assert file.text == golden.read_text(), (
+        "the published pipeline changed: read the diff after `pytest --refresh-golden`"
+    )
 
 
 @pytest.mark.parametrize("text", [SEVERAL_IMAGES, SMALLEST])
@@ -53,7 +56,7 @@ def test_gitlab_ci_local_parses_it(tmp_path: Path, gitlab_ci_local: GitLabCiLoca
 
 
 def repository(folder: Path) -> None:
-    """A Git repository with a remote default branch, which gitlab-ci-local asks for."""
+    """Make a Git repository with a remote default branch, which gitlab-ci-local requires."""
     for command in (
         ["init", "--quiet", "--initial-branch=master"],
         ["add", "--all"],
@@ -103,7 +106,9 @@ def test_resources_are_overwritten_only_where_they_differ_from_the_runners_defau
         "MEMORY_LIMIT": "15Gi",
         "EPHEMERAL_STORAGE_REQUEST": "50Gi",
     }
-    assert overwritten("build-toolbox:manifest")["MEMORY_REQUEST"] == "128Mi", "a small job would hold a builder's room"
+    assert overwritten("build-toolbox:manifest")["MEMORY_REQUEST"] == "128Mi", (
+        "a small job would take the resources of a build"
+    )
 
 
 def test_small_jobs_stay_under_low_ceilings() -> None:
@@ -131,8 +136,8 @@ def test_timeouts_are_the_images_own() -> None:
 
 def test_jobs_run_in_the_builder_image_with_its_entrypoint_off() -> None:
     for job in jobs(files()).values():
-        assert job["image"] == {"name": "$BUILDYARD_BUILDER_IMAGE", "entrypoint": [""]}, (
-            "the daemon would start, not the job"
+        assert job["image"] == {"name": f"${BUILDER_VARIABLE}", "entrypoint": [""]}, (
+            "the daemon would start instead of the job"
         )
 
 

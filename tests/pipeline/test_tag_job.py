@@ -1,9 +1,10 @@
-"""The pipeline's image tag."""
+"""Tests of the tag job's script: the pipeline's image tag."""
 
 from pathlib import Path
 
 import pytest
 
+from stacks import tags
 from tests.pipeline.published import files, jobs
 from tests.pipeline.runner import SHELLS, run
 
@@ -27,7 +28,7 @@ def test_a_merge_request_is_not_latest_even_from_the_default_branch(tmp_path: Pa
 
 
 def test_the_default_branch_is_latest(tmp_path: Path) -> None:
-    assert run(JOB, tmp_path, CI_COMMIT_BRANCH="master").dotenv == {"IMAGE_TAG": "latest"}
+    assert run(JOB, tmp_path, CI_COMMIT_BRANCH="master").dotenv == {"IMAGE_TAG": tags.LATEST}
 
 
 @pytest.mark.parametrize("tag", ["v1.0", "1", "_x", "a" * 128, "V1.0-rc.1_2"])
@@ -35,7 +36,9 @@ def test_a_git_tag_is_the_images_tag(tmp_path: Path, tag: str) -> None:
     assert run(JOB, tmp_path, CI_COMMIT_TAG=tag, CI_COMMIT_BRANCH="").dotenv == {"IMAGE_TAG": tag}
 
 
-@pytest.mark.parametrize("tag", ["release/1.0", "v1+build", "-x", ".x", "a" * 129, "ü", "latest", "buildcache-master"])
+@pytest.mark.parametrize(
+    "tag", ["release/1.0", "v1+build", "-x", ".x", "a" * 129, "ü", tags.LATEST, f"{tags.CACHE_PREFIX}x"]
+)
 def test_a_git_tag_that_no_image_can_have_is_refused(tmp_path: Path, tag: str) -> None:
     done = run(JOB, tmp_path, CI_COMMIT_TAG=tag, CI_COMMIT_BRANCH="")
     assert done.status == 1

@@ -1,12 +1,12 @@
-"""Stack settings written as people write them, in YAML, for tests."""
+"""Stack settings in YAML, for tests."""
 
 from typing import Any
 
 import pytest
 import yaml
 
-from stacks.mistakes import Mistake, SettingsError
 from stacks.parsing import parse
+from stacks.problems import Problem, SettingsError
 from stacks.settings import Settings
 
 SMALLEST = """
@@ -24,19 +24,19 @@ def raw(text: str = SMALLEST, **keys: Any) -> dict[str, Any]:
 
 
 def settings(text: str = SMALLEST, **keys: Any) -> Settings:
-    """The same, parsed."""
+    """The settings in a YAML text, parsed."""
     return parse(raw(text, **keys), source="stacks/Pulumi.test.yaml")
 
 
-def mistakes(text: str = SMALLEST, **keys: Any) -> dict[str, Mistake]:
-    """What is wrong with the settings, by the key's path."""
+def problems(text: str = SMALLEST, **keys: Any) -> dict[str, Problem]:
+    """The problems in the settings, by the key's path."""
     with pytest.raises(SettingsError) as caught:
         settings(text, **keys)
-    return {mistake.path: mistake for mistake in caught.value.mistakes}
+    return {problem.path: problem for problem in caught.value.problems}
 
 
 def project(*images: dict[str, Any], **keys: Any) -> dict[str, Any]:
-    """A project of some images, each with a context of its own name where it has none."""
+    """A project with these images. The default of an image's context is `images/NAME`."""
     return {
         "path": "platform/images",
         **keys,

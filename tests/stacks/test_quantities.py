@@ -24,7 +24,7 @@ def test_suffixes_scale(text: str, value: Decimal) -> None:
     assert Quantity(text).value == value
 
 
-def test_two_spellings_of_one_amount_are_equal() -> None:
+def test_two_notations_of_one_amount_are_equal() -> None:
     assert Quantity("1024Mi") == Quantity("1Gi")
     assert hash(Quantity("1000m")) == hash(Quantity("1"))
     assert Quantity("1G") < Quantity("1Gi")
@@ -32,8 +32,13 @@ def test_two_spellings_of_one_amount_are_equal() -> None:
 
 @pytest.mark.parametrize("text", ["", "Gi", "-1", "1 Gi", "1gi", "1e3", "five", "1.", ".5", "1\n"])
 def test_other_texts_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no Kubernetes quantity"):
+    with pytest.raises(ValueError, match="is not a Kubernetes quantity"):
         Quantity(text)
+
+
+def test_gibibytes_are_rounded_down() -> None:
+    assert str(Quantity.gibibytes(Decimal("13.999"))) == "13.99Gi", "a message would promise more than a node has"
+    assert str(Quantity.gibibytes(Decimal(20))) == "20Gi"
 
 
 @given(st.integers(1, 10**6), st.sampled_from(["m", "", "k", "Ki", "Mi", "Gi"]))

@@ -1,4 +1,6 @@
-"""The schema that editors use, and the stacks that we ship."""
+"""The schema for editors, and the stacks in this repository."""
+
+import platform
 
 import jsonschema
 import pytest
@@ -6,7 +8,8 @@ import yaml
 
 from stacks import config, schema
 from stacks.architecture import Architecture
-from stacks.settings import Settings, keys
+from stacks.names import default_namespace
+from stacks.settings import DEFAULT_NODES, Runners, Settings, keys
 
 STACKS = sorted(path.name.split(".")[1] for path in config.DIRECTORY.glob("Pulumi.*.yaml"))
 
@@ -16,7 +19,7 @@ def test_the_committed_schema_is_the_settings_schema() -> None:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_the_shipped_stacks_satisfy_schema_and_settings(stack: str) -> None:
+def test_the_stacks_here_are_valid(stack: str) -> None:
     file = config.DIRECTORY / f"Pulumi.{stack}.yaml"
     jsonschema.validate(yaml.safe_load(file.read_text()), schema.schema())
     assert config.read_file(stack).projects
@@ -32,9 +35,12 @@ def test_the_schema_refuses_what_the_settings_refuse() -> None:
 
 def test_pulumi_knows_and_describes_every_key() -> None:
     project = yaml.safe_load((config.DIRECTORY.parent / "Pulumi.yaml").read_text())
-    described = {key.removeprefix("buildyard:") for key in project["config"] if key.startswith("buildyard:")}
-    assert described == set(keys())
-    assert all(project["config"][f"buildyard:{key}"]["description"] for key in described)
+    described = {
+        key.removeprefix("buildyard:"): value["description"]
+        for key, value in project["config"].items()
+        if key.startswith("buildyard:")
+    }
+    assert described == keys()
 
 
 def test_every_setting_is_described() -> None:
@@ -47,3 +53,14 @@ def test_the_table_of_architectures_has_a_row_for_each() -> None:
         assert architecture.ami_type.startswith("AL2023_")
         assert architecture.platform == f"linux/{architecture}"
         assert architecture.instance_architecture
+        assert DEFAULT_NODES[architecture].instance_types == architecture.instance_types
+
+
+def test_this_machines_processor_is_in_the_table() -> None:
+    assert platform.machine() in {architecture.machine for architecture in Architecture}
+
+
+def test_the_namespaces_description_names_its_default() -> None:
+    described = Runners.model_fields["namespace"].description
+    assert described
+    assert f"`{default_namespace('STACK')}`" in described

@@ -1,4 +1,4 @@
-# The build job that this platform replaces, as written: it reads a cache that nobody writes.
+# The build job that this platform replaces, as written: it reads a cache that nothing writes.
 set -e
 ARCH=$(arch)
 case ${ARCH} in

@@ -1,4 +1,4 @@
-# Both platforms in one job, the other processor's under QEMU, with a cache that works: what GitLab's documentation shows.
+# Both platforms in one job, one of them under QEMU, with a cache that works, as GitLab's documentation shows.
 # https://docs.gitlab.com/ci/docker/using_buildkit/
 set -e
 mkdir -p ~/.docker

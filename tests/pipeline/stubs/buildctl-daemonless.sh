@@ -1,5 +1,5 @@
 #!/bin/sh
-# Stands in for BuildKit: records its arguments, NUL between them, and its environment, and writes the metadata file.
+# A stub for BuildKit: records its arguments, each ended by NUL, and its environment, and writes the metadata file.
 printf '%s\0' "$@" >"$STUB_RECORD/buildctl"
 env >"$STUB_RECORD/environment"
 ls -A >"$STUB_RECORD/files"

@@ -24,6 +24,7 @@ from sandbox.services import gitlab as gitlab_service
 from sandbox.services.aws.app import create_app
 from sandbox.services.aws.seed import seed
 from sandbox.services.gitlab.repository import Change, Person, Repository
+from stacks import tags
 from stacks.parsing import parse
 
 HOST = registry_host("123456789012", REGION)
@@ -79,7 +80,7 @@ class ExampleGroup:
                 repositoryName=name,
                 imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
                 imageTagMutabilityExclusionFilters=[
-                    {"filterType": "WILDCARD", "filter": tag} for tag in ("latest", "buildcache-*")
+                    {"filterType": "WILDCARD", "filter": tag} for tag in tags.movable()
                 ],
             )
             self._repositories.append(made["repository"]["repositoryArn"])

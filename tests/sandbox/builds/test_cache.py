@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
+from stacks import tags
 from tests.sandbox.builds.conftest import FILES, Environment, job, on_branch, words
 
 pytestmark = pytest.mark.builds
@@ -39,7 +40,7 @@ def test_branches_and_architectures_at_once_keep_each_their_own_cache(environmen
     with ThreadPoolExecutor() as threads:
         results = list(threads.map(lambda branch: environment.build(project, on_branch(branch)), ("a/b", "a-b")))
     assert all(result.passed for result in results)
-    assert len([tag for tag in environment.tags(project) if tag.startswith("buildcache-")]) == 4
+    assert len([tag for tag in environment.tags(project) if tag.startswith(tags.CACHE_PREFIX)]) == 4
     for branch in ("a/b", "a-b"):
         result = environment.build(project, on_branch(branch))
         for architecture in ("arm64", "amd64"):
@@ -50,7 +51,7 @@ def test_branches_and_architectures_at_once_keep_each_their_own_cache(environmen
 def test_a_broken_cache_does_not_stop_a_build(environment: Environment) -> None:
     project = environment.project()
     environment.build(project)
-    [cache] = [tag for tag in environment.tags(project) if tag.startswith("buildcache-")]
+    [cache] = [tag for tag in environment.tags(project) if tag.startswith(tags.CACHE_PREFIX)]
     manifest = environment.builds.images.read(f"{project.path}/app/manifests/{cache}")
     for blob in [manifest["config"], *manifest["layers"]]:
         requests.delete(f"{environment.builds.images.url}/v2/{project.path}/app/blobs/{blob['digest']}", timeout=10)

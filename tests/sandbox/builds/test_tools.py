@@ -1,11 +1,14 @@
 """The sandbox's tools have the builder image's versions."""
 
+import platform
 import re
 from pathlib import Path
 
 import pytest
 
 from sandbox.builds import tools
+from sandbox.builds.worker import Worker
+from stacks.architecture import Architecture
 from stacks.versions import BUILDKIT_VERSION
 
 DOCKERFILE = (Path(__file__).parents[3] / "images" / "builder" / "Dockerfile").read_text()
@@ -28,3 +31,14 @@ def test_tools_are_of_the_builder_images_versions(module: str, argument: str) ->
 
 def test_buildkit_is_the_one_that_the_stack_names() -> None:
     assert f"github.com/moby/buildkit v{BUILDKIT_VERSION} " in (tools.SOURCES / "go.mod").read_text()
+
+
+def test_every_architecture_but_this_machines_is_emulated() -> None:
+    worker = Worker(name="somebody", uid=1, gid=1)
+    assert worker.environment["EMULATED_PROCESSORS"].split() == [each.qemu for each in Architecture], (
+        "emulated-node.sh would leave images of an architecture without a processor"
+    )
+
+
+def test_this_machines_processor_is_known() -> None:
+    assert tools.machine().machine == platform.machine()

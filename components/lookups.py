@@ -1,6 +1,6 @@
-"""What is there before the stack: the account, the cluster, the GitLab group, and what the settings say of them.
+"""Lookups of what exists before the stack: the AWS account, the cluster, the GitLab group or project.
 
-All is asked before the first resource, so that a stack that cannot work fails its preview and makes nothing.
+All lookups happen before the first resource, so that a stack that cannot work fails its preview and creates nothing.
 """
 
 import os
@@ -15,7 +15,7 @@ import pulumi_gitlab as gitlab
 
 from components.policy_documents import MAX_ROLE_POLICIES, push
 from pipeline.inputs import registry_host
-from stacks.mistakes import Mistake, SettingsError
+from stacks.problems import Problem, SettingsError
 from stacks.settings import Identity, Settings
 from stacks.sizing import InstanceType, check_fit
 
@@ -26,7 +26,7 @@ GITLAB_COM = "https://gitlab.com/"
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """The AWS account and region that the credentials lead to; `partition` is AWS's word for its set of regions."""
+    """The AWS account and region of the credentials. `partition` is AWS's name of the set of regions."""
 
     id: str
     region: str
@@ -38,15 +38,16 @@ class Account:
         return registry_host(self.id, self.region)
 
     def repository_arn(self, name: str) -> str:
-        """The ARN that a repository of this name has."""
+        """The ARN of the repository with this name."""
         return f"arn:{self.partition}:ecr:{self.region}:{self.id}:repository/{name}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """The EKS cluster; `certificate_authority` is base64, `oidc_provider_arn` known where the settings want IRSA.
+    """The EKS cluster.
 
-    `version` is Kubernetes's, such as `1.34`.
+    `version` is that of Kubernetes, such as `1.34`; `certificate_authority` is base64. `oidc_provider_arn` is None
+    unless the settings use IRSA.
     """
 
     name: str
@@ -60,7 +61,7 @@ class Cluster:
 
 @dataclass(frozen=True, kw_only=True)
 class GitLab:
-    """The GitLab instance, and the group or the project that may use the runners."""
+    """The GitLab instance, and the group or project that may use the runners."""
 
     url: str
     group_id: int | None
@@ -68,71 +69,71 @@ class GitLab:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
+class Lookups:
     account: Account
     cluster: Cluster
     gitlab: GitLab
 
 
-def survey(settings: Settings, *, source: str) -> Surroundings:
-    """Ask the clouds for what the settings refer to.
+def look_up(settings: Settings, *, source: str) -> Lookups:
+    """Look up what the settings refer to.
 
-    Raises `SettingsError` with every setting that does not agree with what is there: another account's credentials, a
-    cluster, group or instance type that does not exist, jobs that fit no node.
+    Raises `SettingsError` with all settings that do not match reality: credentials of another account, a cluster,
+    group or instance type that does not exist, jobs that fit no node.
     """
-    inquiry = _Inquiry(settings)
-    account = inquiry.account()
-    cluster = inquiry.cluster()
-    scope = inquiry.gitlab()
-    inquiry.instance_types()
-    inquiry.rights(account)
-    if inquiry.mistakes or not (cluster and scope):
-        raise SettingsError(inquiry.mistakes, source=source)
-    return Surroundings(account=account, cluster=cluster, gitlab=scope)
+    queries = _Queries(settings)
+    account = queries.account()
+    cluster = queries.cluster()
+    scope = queries.gitlab()
+    queries.instance_types()
+    queries.rights(account)
+    if queries.problems or not (cluster and scope):
+        raise SettingsError(queries.problems, source=source)
+    return Lookups(account=account, cluster=cluster, gitlab=scope)
 
 
-class _Inquiry:
-    """Questions to AWS and GitLab; what they refuse becomes a mistake of the key that made us ask."""
+class _Queries:
+    """Queries to AWS and GitLab. An error becomes a problem of the key that caused the query."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.mistakes: list[Mistake] = []
+        self.problems: list[Problem] = []
 
-    def _ask(self, question: Callable[[], T], *, path: str, right: str) -> T | None:
+    def _ask(self, question: Callable[[], T], *, path: str, hint: str) -> T | None:
         try:
             return question()
         except pulumi.RunError:  # the engine is shutting down
             raise
-        except Exception as refusal:  # the SDK has no class of its own for what a provider refuses
-            reason = str(refusal).rpartition(" returned an error: ")[2]  # past the SDK's talk of tokens and calls
-            self.mistakes.append(Mistake(path=path, wrong=reason.strip(), right=right))
+        except Exception as refusal:  # the SDK has no class for a provider's errors
+            reason = str(refusal).rpartition(" returned an error: ")[2]  # without the SDK's prefix about the call
+            self.problems.append(Problem(path=path, message=reason.strip(), hint=hint))
             return None
 
     def account(self) -> Account:
         caller = aws.get_caller_identity()
         expected = self._settings.registry.account
         if expected and expected != caller.account_id:
-            self.mistakes.append(
-                Mistake(
+            self.problems.append(
+                Problem(
                     path="buildyard:registry.account",
-                    wrong=f"the AWS credentials are of account {caller.account_id}, not {expected}",
-                    right=f"Use credentials of {expected}, or change the key.",
+                    message=f"the AWS credentials are of account {caller.account_id}, not {expected}",
+                    hint=f"Use credentials of {expected}, or change the key.",
                 )
             )
         return Account(id=caller.account_id, region=aws.get_region().region, partition=aws.get_partition().partition)
 
     def rights(self, account: Account) -> None:
-        """More repositories than one role may be given."""
+        """Find more repositories than the policies of one role can name."""
         settings = self._settings
         images = [(project, image) for project in settings.projects for image in project.images]
         needed = len(push([account.repository_arn(settings.repository_of(*each)) for each in images]))
         if needed > MAX_ROLE_POLICIES:
-            self.mistakes.append(
-                Mistake(
+            self.problems.append(
+                Problem(
                     path="buildyard:projects",
-                    wrong=f"to push {len(images)} images a role needs {needed} policies, of which AWS gives it "
+                    message=f"a role needs {needed} policies to push {len(images)} images, and AWS allows "
                     f"{MAX_ROLE_POLICIES}",
-                    right="Divide the projects among stacks.",
+                    hint="Split the projects into several stacks.",
                 )
             )
 
@@ -141,7 +142,7 @@ class _Inquiry:
         found = self._ask(
             lambda: aws.eks.get_cluster(name=wanted.name),
             path="buildyard:cluster.name",
-            right="Name an EKS cluster of this account and region that the credentials may describe.",
+            hint="Use the name of an EKS cluster in this account and region that the credentials may describe.",
         )
         if found is None:
             return None
@@ -161,7 +162,7 @@ class _Inquiry:
         provider = self._ask(
             lambda: aws.iam.get_open_id_connect_provider(url=issuer),
             path="buildyard:identity",
-            right=f"Create an IAM OIDC provider for the cluster's issuer {issuer}, or use pod-identity.",
+            hint=f"Create an IAM OIDC provider for the cluster's issuer {issuer}, or use pod-identity.",
         )
         return provider.arn if provider else None
 
@@ -172,13 +173,13 @@ class _Inquiry:
             owner = self._ask(
                 lambda: gitlab.get_project(path_with_namespace=project),
                 path="buildyard:runners.project",
-                right=f"Name a project of {url} that the token may read.",
+                hint=f"Use the path of a project on {url} that the token may read.",
             )
             return GitLab(url=url, group_id=None, project_id=int(owner.id)) if owner else None
         found = self._ask(
             lambda: gitlab.get_group(full_path=group),
             path="buildyard:runners.group",
-            right=f"Name a group of {url} that the token may read.",
+            hint=f"Use the path of a group on {url} that the token may read.",
         )
         return GitLab(url=url, group_id=found.group_id, project_id=None) if found else None
 
@@ -189,16 +190,16 @@ class _Inquiry:
                 found = known.get(name) or self._ask(
                     partial(_instance_type, name),
                     path=f"buildyard:nodes.{architecture}.instance-types[{position}]",
-                    right="Name instance types that EC2 has in this region.",
+                    hint="Use instance types that EC2 has in this region.",
                 )
                 if found:
                     known[name] = found
         if all(name in known for nodes in self._settings.nodes.values() for name in nodes.instance_types):
-            self.mistakes += check_fit(self._settings, known)
+            self.problems += check_fit(self._settings, known)
 
 
 def gitlab_url() -> str:
-    """Where GitLab is for browsers and runners, from where the provider finds its API."""
+    """GitLab's address for browsers and runners, derived from the address of the provider's API."""
     api = pulumi.Config("gitlab").get("baseUrl") or os.environ.get("GITLAB_BASE_URL") or GITLAB_COM
     return api.rstrip("/").removesuffix("/api/v4") + "/"
 

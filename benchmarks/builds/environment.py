@@ -1,4 +1,4 @@
-"""Where builds are measured: a sandbox of its own with a deployed stack, and jobs that each run as in a new pod."""
+"""The environment for measuring builds: its own sandbox with a deployed stack, and jobs that run as in a new pod."""
 
 import tempfile
 import time
@@ -18,11 +18,12 @@ from sandbox.builds import tools
 from sandbox.builds.environment import BuildEnvironment, build_environment
 from sandbox.builds.events import Event
 from sandbox.builds.gitlab_project import Checkout, GitLabProject
-from sandbox.builds.prerequisites import require
 from sandbox.builds.pod_identity import find_service_account
+from sandbox.builds.prerequisites import require
 from sandbox.builds.worker import Worker
-from sandbox.scratch import ScratchProject, scratch_project
 from sandbox.endpoints import REGION, read_endpoints
+from sandbox.scratch import ScratchProject, scratch_project
+from stacks.names import default_namespace
 from stacks.parsing import parse
 
 _PROJECT, _BRANCH, _CONTEXT = "platform/images", "master", "measured"
@@ -32,7 +33,7 @@ _JOBS = Path(__file__).parent / "jobs"
 
 @dataclass(frozen=True, kw_only=True)
 class Pod:
-    """What a job is: its script, and variables beside those that every job has."""
+    """A job: its script, and its variables besides those that every job has."""
 
     script: str
     variables: Mapping[str, str]
@@ -40,9 +41,10 @@ class Pod:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A job that succeeded: how long it took, how long processors worked for it, and what it said.
+    """A job that succeeded: its duration, its processor time and its output.
 
-    The second is of all its processes, but not of the registry; other work on the machine hardly changes it.
+    The processor time is that of all of the job's processes, without the registry's. Other work on the machine hardly
+    changes it.
     """
 
     seconds: float
@@ -51,8 +53,8 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Yard:
-    """Images with a repository each, the jobs that build them, and one context for all."""
+class Environment:
+    """Images with one repository each, the jobs that build them, and one context for all."""
 
     context: Context
     around: BuildEnvironment
@@ -67,18 +69,18 @@ class Yard:
         return Pod(script="\n".join(str(line) for line in (*job.before_script, *job.script)), variables=job.variables)
 
     def written(self, name: str, image: str) -> Pod:
-        """A job that somebody wrote by hand, from `jobs/`."""
+        """A hand-written job from `jobs/`."""
         variables = {
             "BUILDKITD_FLAGS": "--oci-worker-no-process-sandbox",
             "CONTEXT_PATH": _CONTEXT,
             "IMAGE_URL": f"{self.around.registry_host}/{_PROJECT}/{image}",
-            # As in pipelines of branches, a tag of its own: repositories here keep tags where they are.
+            # A tag of its own, as in branch pipelines: the tags in these repositories are immutable.
             "IMAGE_TAG": f"{time.time_ns()}",
         }
         return Pod(script=(_JOBS / f"{name}.sh").read_text(), variables=variables)
 
     def run(self, pod: Pod) -> Run:
-        """Run a job with nothing left of any other. Raises RuntimeError with its output when it fails."""
+        """Run a job with nothing left from other jobs. Raises RuntimeError with its output if it fails."""
         with self.worker.scratch() as home:
             environment = {
                 **self.worker.environment,
@@ -106,21 +108,21 @@ class Yard:
 
 
 def _processor_seconds() -> float:
-    """Of all processes that this one has started and seen end, with those that they have."""
+    """The processor time of all child processes that have ended, and of their own children."""
     used = getrusage(RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
 @contextmanager
-def build_yard(images: Sequence[str]) -> Iterator[Yard]:
-    """Deploy a stack with these images, and start what builds need, for as long as the context is open."""
+def open_environment(images: Sequence[str]) -> Iterator[Environment]:
+    """Deploy a stack with these images, and run what builds need while the context is open."""
     config = stack_config(images)
     with scratch_project() as project, tempfile.TemporaryDirectory(prefix="buildyard-bench-") as folder:
         directory = Path(folder)
-        directory.chmod(0o755)  # the worker goes through it
+        directory.chmod(0o755)  # the worker must be able to enter it
         worker = require(directory)
         endpoints = _deploy(project, config)
-        account = find_service_account("ci", "buildyard-sandbox", aws=endpoints.aws, region=REGION)
+        account = find_service_account("ci", default_namespace("sandbox"), aws=endpoints.aws, region=REGION)
         if account is None:
             raise RuntimeError("the deployed stack gives its build pods no role")
         with build_environment(
@@ -130,7 +132,7 @@ def build_yard(images: Sequence[str]) -> Iterator[Yard]:
             checkout = source.check_out(Event.on_schedule(_BRANCH), worker.own(directory / "run") / "checkout", worker)
             context = Context(checkout.directory / _CONTEXT)
             context.write()
-            yield Yard(
+            yield Environment(
                 context=context,
                 around=around,
                 worker=worker,
@@ -140,7 +142,7 @@ def build_yard(images: Sequence[str]) -> Iterator[Yard]:
 
 
 def stack_config(images: Sequence[str]) -> dict[str, Any]:
-    """The `config` of a stack with these images, all of one context and for this machine's processor."""
+    """The `config` of a stack with these images, all with one context and for this machine's processor."""
     declared = [{"name": name, "context": _CONTEXT, "architectures": [str(tools.machine())]} for name in images]
     return {
         "aws:region": REGION,
@@ -158,7 +160,7 @@ def _deploy(project: ScratchProject, config: Mapping[str, Any]) -> Any:
 
 
 def published_pipeline(config: Mapping[str, Any], registry_host: str) -> Pipeline:
-    """The pipeline that a stack publishes to its one project."""
+    """The pipeline that a stack publishes to its only project."""
     prefix = "buildyard:"
     values = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
     settings = parse(values, source=_SOURCE)
@@ -168,7 +170,7 @@ def published_pipeline(config: Mapping[str, Any], registry_host: str) -> Pipelin
 
 
 def resolve(job: Job, jobs: Mapping[str, Job]) -> Job:
-    """A job with what it extends put into it, as far as a runner's shell sees it."""
+    """Resolve the templates that a job extends, as far as a runner's shell needs them."""
     script, before, variables = job.script, job.before_script, dict(job.variables)
     for name in reversed(job.extends):
         parent = resolve(jobs[name], jobs)

@@ -1,4 +1,4 @@
-"""A world for the program to meet: what AWS and GitLab answer, and a record of all that it declares."""
+"""Mocks for the program: answers of AWS and GitLab, and a record of all declared resources."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +14,7 @@ from pulumi.runtime import mocks, rpc
 from pulumi.runtime import settings as runtime_settings
 
 from components.platform import deploy
+from stacks.names import stack_name
 from stacks.settings import Settings
 from tests.stacks.stack_settings import settings
 
@@ -22,7 +23,7 @@ REGION = "ap-east-1"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 ISSUER = "https://oidc.eks.ap-east-1.amazonaws.com/id/0123456789ABCDEF"
 STACK = "test"
-NAME = f"buildyard-{STACK}"
+NAME = stack_name(STACK)
 TOKEN = "glrt-the-token-of-"
 
 _SIZES = {"large": (2, 8), "2xlarge": (8, 32), "4xlarge": (16, 64), "8xlarge": (32, 64)}
@@ -32,26 +33,26 @@ INSTANCE_TYPES = {
     for family in families
     for size, (vcpus, memory) in _SIZES.items()
 }
-"""vCPUs, memory in MiB, and EC2's word for the processor."""
+"""vCPUs, memory in MiB, and EC2's name of the architecture."""
 
-_SIGNATURE = rpc._special_sig_key  # under which Pulumi's protocol says of what kind a wrapped value is
+_SIGNATURE = rpc._special_sig_key  # the key of a wrapped value's kind in Pulumi's protocol
 
 
 @dataclass(frozen=True)
 class Resource:
-    """One registration: inputs as the provider would see them, and what the engine is told beside."""
+    """A registered resource: its inputs as the provider would get them, and its options."""
 
     type: str
     name: str
     inputs: Mapping[str, Any]
     parent: str
     depends_on: frozenset[str]
-    """Types and names of what must be there before, children of components included."""
+    """The types and names of its dependencies, including the children of components."""
     ignored: tuple[str, ...]
     replaced_by: tuple[str, ...]
-    """The properties of which any change replaces the resource."""
+    """The properties whose change replaces the resource."""
     retained: bool
-    """Whether it is left to somebody else to delete it."""
+    """Whether Pulumi does not delete it."""
     drained_by: tuple[str, ...]
     """The names of the hooks that run before it is deleted."""
     provider: str
@@ -66,27 +67,33 @@ class Resource:
         return loaded
 
     def plain(self) -> dict[str, Any]:
-        """The inputs, secrets opened."""
+        """The inputs, with secrets unwrapped."""
         opened: dict[str, Any] = _opened(self.inputs)
         return opened
 
     def mentions(self, text: str) -> bool:
-        """Whether a text occurs in the inputs at all."""
+        """Whether a text occurs anywhere in the inputs."""
         return self.says(text, in_clear=True) or self.says(text, in_clear=False)
 
     def says(self, text: str, *, in_clear: bool) -> bool:
-        """Whether a text occurs in the inputs; in clear, or within a secret."""
+        """Whether a text occurs in the inputs in clear text, or in a secret."""
         return any(text in value and secret is not in_clear for value, secret in _texts(self.inputs))
 
 
 @dataclass
 class Declared(mocks.MockMonitor):
-    """What a program declared, in order."""
+    """The resources that a program declared, in order."""
 
     refusals: Mapping[str, str] = field(default_factory=dict)
-    """Functions that fail, such as `getCluster`, with what the provider says."""
+    """Functions that fail, such as `getCluster`, each with the provider's message."""
     all: list[Resource] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
+    hooks: list[str] = field(default_factory=list)
+    """The names of the resource hooks that the program registered."""
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        """Take the place of Pulumi's callback server, which needs an engine to call it."""
+        self.hooks.append(hook.name)
 
     def __post_init__(self) -> None:
         super().__init__(_Answers(self.refusals))
@@ -110,7 +117,7 @@ class Declared(mocks.MockMonitor):
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
     def of(self, kind: str) -> dict[str, Resource]:
-        """The resources of one kind, as `ecr:Repository`, by name."""
+        """The resources of one kind, such as `ecr:Repository`, by name."""
         package, _, name = kind.rpartition(":")
         return {
             each.name: each
@@ -119,13 +126,13 @@ class Declared(mocks.MockMonitor):
         }
 
     def only(self, kind: str) -> Resource:
-        """The resource of a kind that there is one of."""
+        """The only resource of a kind."""
         [resource] = self.of(kind).values()
         return resource
 
 
 def declare(stack: Settings | None = None, **keys: Any) -> Declared:
-    """Run the whole program on settings, or on the smallest ones with some keys replaced."""
+    """Run the whole program with these settings, or with the smallest settings and some other keys."""
     if stack is None and not keys:
         return _smallest()
     read = stack or settings(**keys)
@@ -134,7 +141,7 @@ def declare(stack: Settings | None = None, **keys: Any) -> Declared:
 
 @cache
 def _smallest() -> Declared:
-    """Most tests look at this one, and none changes it."""
+    """Shared by the tests that only read it."""
     return run(lambda: deploy(settings))
 
 
@@ -146,9 +153,10 @@ def run(program: Callable[[], object], **refusals: str) -> Declared:
 
 
 def attempt(program: Callable[[], object], declared: Declared) -> None:
-    """The same, for a program that fails: what it declared until then is in `declared`."""
+    """Run a program that may fail. `declared` has the resources that it declared before."""
     runtime_settings.set_root_resource(None)  # type: ignore[arg-type]
     runtime.set_mocks(declared.mocks, project="buildyard", stack=STACK, preview=False, monitor=declared)
+    runtime_settings.SETTINGS.callbacks = declared
 
     @runtime.test  # type: ignore[untyped-decorator]
     def wait() -> pulumi.Output[None]:
@@ -160,7 +168,7 @@ def attempt(program: Callable[[], object], declared: Declared) -> None:
 
 
 class _Refusal(grpc.RpcError):
-    """What the engine answers when a provider refuses a call."""
+    """The engine's answer if a provider refuses a call."""
 
     def code(self) -> grpc.StatusCode:
         return grpc.StatusCode.UNKNOWN

@@ -1,23 +1,23 @@
-"""What the clouds know better than the settings: all of it is said at once, before the first resource."""
+"""Lookups before the first resource. They report all problems at once."""
 
 from typing import Any
 
 import pulumi
 import pytest
 
+from components.lookups import gitlab_url
 from components.platform import deploy
-from components.surroundings import gitlab_url
-from tests.components.world import Declared, attempt, declare
+from tests.components.mocks import Declared, attempt, declare
 from tests.stacks.stack_settings import project, settings
 
 
 def refused(refusals: dict[str, str] | None = None, **keys: Any) -> str:
-    """The message of a deployment that makes nothing."""
+    """The message of a deployment that creates nothing."""
     declared = Declared(refusals=refusals or {})
     stack = settings(**keys)
     with pytest.raises(pulumi.RunError) as caught:
         attempt(lambda: deploy(lambda: stack), declared)
-    assert declared.all == [], "something was made for a stack that cannot work"
+    assert declared.all == [], "something was created for a stack that cannot work"
     return str(caught.value)
 
 
@@ -27,13 +27,13 @@ def test_another_accounts_credentials_are_refused() -> None:
     assert "123456789012, not 210987654321" in message
 
 
-def test_the_accounts_own_credentials_are_not() -> None:
+def test_the_accounts_own_credentials_are_accepted() -> None:
     assert declare(registry={"account": "123456789012"}).all
 
 
 def test_more_images_than_one_role_can_push() -> None:
     images = [{"name": f"a-service-with-a-long-name-{number:04}"} for number in range(1000)]
-    assert "Divide the projects among stacks" in refused(projects=[project(*images)])
+    assert "Split the projects into several stacks" in refused(projects=[project(*images)])
 
 
 def test_a_cluster_that_does_not_exist() -> None:
@@ -72,16 +72,16 @@ def test_a_job_that_fits_no_node() -> None:
     assert "buildyard:projects[0].images[0].resources: build-big:arm64 asks for" in message
 
 
-def test_everything_that_is_wrong_is_said_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     message = refused(
         {"getCluster": "no cluster", "getGroup": "no group"},
         registry={"account": "210987654321"},
         nodes={"arm64": {"instance-types": ["x1.nano"]}},
     )
-    assert "has 4 mistakes; nothing was changed" in message, "people would mend one mistake a run"
+    assert "has 4 problems; nothing was changed" in message, "people would fix one problem per run"
 
 
-def test_subnets_of_the_settings_go_before_the_clusters() -> None:
+def test_subnets_of_the_settings_replace_the_clusters() -> None:
     groups = declare(cluster={"name": "ci", "subnet-ids": ["subnet-x"]}).of("eks:NodeGroup").values()
     assert all(group.inputs["subnetIds"] == ["subnet-x"] for group in groups)
     assert declare().of("eks:NodeGroup")["buildyard-test-arm64"].inputs["subnetIds"] == [
@@ -99,6 +99,6 @@ def test_subnets_of_the_settings_go_before_the_clusters() -> None:
         ("https://example.com/gitlab/api/v4", "https://example.com/gitlab/"),
     ],
 )
-def test_runners_find_gitlab_beside_its_api(api: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runners_find_gitlab_at_the_address_of_its_api(api: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITLAB_BASE_URL", api)
     assert gitlab_url() == url

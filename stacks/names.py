@@ -1,0 +1,14 @@
+"""Names that more than one room uses."""
+
+BUILDER_VARIABLE = "BUILDYARD_BUILDER_IMAGE"
+"""The CI/CD variable that holds the image that jobs run in. The platform sets it in each project."""
+
+
+def stack_name(stack: str) -> str:
+    """The prefix of the names of all resources of a stack."""
+    return f"buildyard-{stack}"
+
+
+def default_namespace(stack: str) -> str:
+    """The Kubernetes namespace of a stack whose settings name none."""
+    return stack_name(stack)

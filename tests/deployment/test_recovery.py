@@ -1,0 +1,212 @@
+"""Commands that were killed in the middle: the next update finds what they left, and nothing is lost or doubled."""
+
+import dataclasses
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from sandbox.endpoints import read_endpoints, write_endpoints
+from sandbox.providers import providers
+from sandbox.providers.framework import serve
+from sandbox.scratch import ScratchProject
+from tests.deployment.conftest import Cloud
+from tests.deployment.test_life import enlarge_disk
+
+pytestmark = pytest.mark.timeout(900)
+
+# Each layer is created when the one before it is there.
+LAYERS = (
+    (
+        "aws:ecr/repository:Repository",
+        "aws:iam/policy:Policy",
+        "aws:ec2/launchTemplate:LaunchTemplate",
+        "aws:iam/role:Role",
+        "gitlab:index/projectVariable:ProjectVariable",
+        "kubernetes:core/v1:Namespace",
+    ),
+    (
+        "aws:ecr/lifecyclePolicy:LifecyclePolicy",
+        "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
+        "gitlab:index/repositoryFile:RepositoryFile",
+        "kubernetes:core/v1:ServiceAccount",
+    ),
+    ("aws:eks/nodeGroup:NodeGroup", "aws:eks/podIdentityAssociation:PodIdentityAssociation"),
+    ("aws:autoscaling/tag:Tag", "gitlab:index/userRunner:UserRunner"),
+    ("kubernetes:core/v1:Secret",),
+    ("kubernetes:helm.sh/v3:Release",),
+)
+
+
+class Gate:
+    """A point in the providers' work at which it stops: before or after one step of each of some types."""
+
+    def __init__(self, step: str, types: Sequence[str], *, after: bool) -> None:
+        self._step = step
+        self._after = after
+        self._awaited = set(types)
+        self._types = frozenset(types)
+        self._lock = threading.Lock()
+        self._open = threading.Event()
+        self.reached = threading.Event()
+
+    def guard(self, kind: Any) -> None:
+        """Let this kind of resource stop here."""
+        if kind.type in self._types:
+            setattr(kind, self._step, self._guarded(kind.type, getattr(kind, self._step)))
+
+    def release(self) -> None:
+        self._open.set()
+
+    def _guarded(self, type_: str, step: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(*arguments: Any) -> Any:
+            done = step(*arguments) if self._after else None
+            with self._lock:
+                self._awaited.discard(type_)
+                if not self._awaited:
+                    self.reached.set()
+            self._open.wait(120)
+            return done
+
+        return guarded
+
+
+@contextmanager
+def guarded(project: ScratchProject, gate: Gate) -> Iterator[None]:
+    """Let the CLI reach the services through providers that stop at the gate."""
+    assert project.sandbox("start").returncode == 0
+    endpoints = read_endpoints(project.data)
+    assert endpoints is not None
+    os.environ.update(GITLAB_BASE_URL=f"{endpoints.gitlab}/api/v4/", GITLAB_TOKEN=endpoints.gitlab_token)
+    servers, ports = [], {}
+    for provider in providers(aws_url=endpoints.aws, kubernetes_url=endpoints.kubernetes):
+        for kind in provider.kinds:
+            gate.guard(kind)
+        server, ports[provider.name] = serve(provider)
+        servers.append(server)
+    write_endpoints(project.data, dataclasses.replace(endpoints, providers=ports))
+    try:
+        yield
+    finally:
+        gate.release()
+        for server in servers:
+            server.stop(grace=0).wait()
+        if read_endpoints(project.data) is not None:
+            write_endpoints(project.data, endpoints)
+
+
+def kill_at(project: ScratchProject, gate: Gate, command: str = "up") -> None:
+    """Run the command until all of the gate's types have reached it, then kill it and the CLI."""
+    with guarded(project, gate):
+        process = subprocess.Popen(
+            project.command(command, "--skip-preview", "--parallel=64"),
+            cwd=project.root,
+            env=project.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 120
+        while not gate.reached.wait(0.1):
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline, "the command never came to the gate"
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def recover(project: ScratchProject) -> list[str]:
+    """Let an update find what was left, and deploy nothing since its settings are wrong: what it said of each."""
+    with project.edited(lambda config: config["buildyard:runners"].update({"concurent": 1})):
+        done = project.sandbox("up", "--skip-preview")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "there is no such key" in done.stdout, done.stdout + done.stderr
+    return [line for line in done.stderr.splitlines() if re.match(r"\S+:\S+:\S+ ", line)]
+
+
+def inventory(project: ScratchProject) -> Mapping[str, int]:
+    """How many of each thing the services have."""
+    cloud = Cloud(project)
+    iam, eks = cloud.aws("iam"), cloud.aws("eks")
+    roles = [role["RoleName"] for role in iam.list_roles()["Roles"] if role["RoleName"].startswith("buildyard-")]
+    files = cloud.gitlab("/projects/platform%2Fimages/repository/commits?path=.gitlab-ci.yml").json()
+    secrets = cloud.kubernetes("/api/v1/namespaces/buildyard-sandbox/secrets")
+    return {
+        "repositories": len(cloud.aws("ecr").describe_repositories()["repositories"]),
+        "roles": len(roles),
+        "policies": len(iam.list_policies(Scope="Local")["Policies"]),
+        "attachments": sum(len(iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]) for role in roles),
+        "templates": len(cloud.aws("ec2").describe_launch_templates()["LaunchTemplates"]),
+        "node groups": len(eks.list_nodegroups(clusterName="ci")["nodegroups"]),
+        "associations": len(eks.list_pod_identity_associations(clusterName="ci")["associations"]),
+        "runners": len(cloud.gitlab("/runners/all").json()),
+        "variables": len(cloud.gitlab("/projects/platform%2Fimages/variables").json()),
+        "commits of the pipeline": len(files),
+        "secrets": sum(secret["type"] != "helm.sh/release.v1" for secret in secrets),
+        "managers": len(cloud.kubernetes("/apis/apps/v1/namespaces/buildyard-sandbox/deployments")),
+    }
+
+
+def test_what_a_killed_creation_made_is_recorded_or_made_again(
+    scratch: ScratchProject, deployed: ScratchProject
+) -> None:
+    for types in LAYERS:
+        kill_at(scratch, Gate("create", types, after=True))
+        said = recover(scratch)
+        for type_ in types:
+            lines = [line for line in said if line.startswith(f"{type_} ")]
+            word = "its secret is lost" if type_.endswith(":UserRunner") else "without a record: it is recorded now."
+            assert [line for line in lines if word in line], f"{type_} is not reported in {said}"
+        assert not [line for line in said if "another" in line], said
+    done = scratch.sandbox("up", "--skip-preview")
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = scratch.sandbox("preview", "--expect-no-changes")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert inventory(scratch) == inventory(deployed), "something is there twice, or not at all"
+
+
+def test_what_a_killed_creation_did_not_make_is_made(scratch: ScratchProject, deployed: ScratchProject) -> None:
+    kill_at(scratch, Gate("create", LAYERS[0], after=False))
+    said = recover(scratch)
+    for type_ in LAYERS[0]:
+        assert [line for line in said if line.startswith(type_) and "was not created" in line], said
+    done = scratch.sandbox("up", "--skip-preview")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert inventory(scratch) == inventory(deployed)
+
+
+def test_a_killed_replacement_ends_with_one_of_each(scratch: ScratchProject, deployed: ScratchProject) -> None:
+    assert scratch.sandbox("up", "--skip-preview").returncode == 0
+    config = scratch.read_config()
+    enlarge_disk(config)
+    scratch.write_config(config)
+    for gate, said in (
+        (Gate("update", ["aws:ec2/launchTemplate:LaunchTemplate"], after=True), "interrupted while updating"),
+        (Gate("create", ["aws:eks/nodeGroup:NodeGroup"], after=True), "it is recorded now"),
+        (Gate("delete", ["kubernetes:core/v1:Secret"], after=False), "interrupted while deleting"),
+        (Gate("delete", ["aws:eks/nodeGroup:NodeGroup"], after=True), "interrupted while deleting"),
+    ):
+        kill_at(scratch, gate)
+        lines = recover(scratch)
+        assert [line for line in lines if said in line], lines
+    done = scratch.sandbox("up", "--skip-preview")
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = scratch.sandbox("preview", "--expect-no-changes")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert inventory(scratch) == inventory(deployed)
+
+
+def test_a_killed_destroy_goes_on(scratch: ScratchProject) -> None:
+    assert scratch.sandbox("up", "--skip-preview").returncode == 0
+    kill_at(scratch, Gate("delete", ["aws:eks/podIdentityAssociation:PodIdentityAssociation"], after=True), "destroy")
+    done = scratch.sandbox("destroy")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert Cloud(scratch).aws("ecr").describe_repositories()["repositories"] == []
+    assert Cloud(scratch).gitlab("/runners/all").json() == []
