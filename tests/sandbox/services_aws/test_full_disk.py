@@ -22,6 +22,10 @@ def test_what_cannot_be_recorded_is_refused_and_not_made(tmp_path: Path) -> None
         aws("ecr").create_repository(repositoryName="before")
         before = names(aws)
         journal = tmp_path / "aws" / "journal.jsonl"
+        recorded = journal.read_text()
+        with pytest.raises(ClientError, match="already exists"):
+            aws("ecr").create_repository(repositoryName="before")
+        assert journal.read_text() == recorded, "the journal grows with requests that are refused"
         unlimited = resource.prlimit(endpoints.pid, resource.RLIMIT_FSIZE)
         # No file of the process may grow, as on a full disk.
         resource.prlimit(endpoints.pid, resource.RLIMIT_FSIZE, (journal.stat().st_size + 10, unlimited[1]))
