@@ -116,8 +116,50 @@ def test_a_pipeline_that_fits_is_one_file() -> None:
 
 def test_more_files_than_gitlab_includes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_INCLUDES", 1)
-    with pytest.raises(SettingsError, match="GitLab includes 1 at most"):
-        files(projects=[many()])
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", 200_000)
+    with pytest.raises(SettingsError) as caught:
+        files(projects=[many(100)])
+    [problem] = caught.value.problems
+    assert problem.path == "buildyard:projects[0]"
+    assert "the pipeline of platform/images would be 3 files, and GitLab includes 1 at most" in problem.message
+    assert problem.hint == "Move images to another project."
+    assert str(caught.value).startswith("stacks/Pulumi.test.yaml has 1 problem")
+
+
+def test_a_pipeline_with_as_many_files_as_gitlab_includes_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_INCLUDES", 2)
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", 200_000)
+    assert [file.path for file in files(projects=[many(100) | {"pipeline-path": "ci/images.yml"}])] == [
+        "ci/images.yml",
+        "ci/images.2.yml",
+        "ci/images.3.yml",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "bytes_"),
+    [
+        ("a" * 15, 40),
+        ("a" * 16, 80),
+        ("é" * 8, 80),
+        ("a" * 615, 640),
+        ("a" * 616, 40 + 617),
+        ([None] * 3, 40),
+        ([None] * 4, 80),
+        ([None] * 78, 640),
+        ([None] * 79, 40 + 632),
+        (["a", ["b"]], 40 + 40 + 40 + 40),
+        (dict.fromkeys(range(8)), 168),
+        (dict.fromkeys(range(9)), 96 + 32 * 16),
+        (dict.fromkeys(range(16)), 96 + 32 * 16),
+        (dict.fromkeys(range(17)), 96 + 32 * 32),
+        ({"a": {"b": "c"}}, 168 + 40 + 168 + 40 + 40),
+        ([True, 1, None], 40),
+        ([1.5], 40 + 40),
+    ],
+)
+def test_sizes_grow_with_rubys_heap_slots(value: object, bytes_: int) -> None:
+    assert size.parsed_bytes(value) == bytes_
 
 
 def test_sizes_are_at_least_those_that_ruby_reports() -> None:
