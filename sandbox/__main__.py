@@ -18,7 +18,7 @@ from sandbox.display import Terminal, print_endpoints, print_next_steps, print_o
 from sandbox.endpoints import data_directory
 from sandbox.engine import install
 from sandbox.engine.arguments import refuse_other_stacks
-from sandbox.engine.cli import INTERRUPTED, PulumiCli, alone, open_stack
+from sandbox.engine.cli import INTERRUPTED, PulumiCli, open_stack
 from sandbox.engine.errors import EngineError
 from sandbox.engine.recovery import recover
 
@@ -71,8 +71,7 @@ def status(_: argparse.Namespace) -> int:
 
 def reset(_: argparse.Namespace) -> int:
     """Stop the sandbox and delete its data: the next `up` starts with a new one."""
-    with alone(data_directory()):
-        server.delete(data_directory())
+    server.delete(data_directory())
     _console.print("The sandbox is stopped and its data is deleted.")
     return 0
 
@@ -106,7 +105,7 @@ def destroy(arguments: Sequence[str]) -> int:
 
 
 def down(arguments: Sequence[str]) -> int:
-    """Destroy, then stop the sandbox."""
+    """Destroy, as `pulumi destroy`, then stop the sandbox."""
     return destroy(arguments) or stop(argparse.Namespace())
 
 

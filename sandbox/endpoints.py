@@ -47,16 +47,18 @@ def data_directory() -> Path:
 
 
 def read_endpoints(directory: Path) -> Endpoints | None:
-    """The endpoints as its process described it; None if it never did. It may have died since: see `server.running`."""
+    """The endpoints as the sandbox's process described them; None if it did not, or the file is damaged.
+
+    The process may have died since: see `server.running`.
+    """
     try:
-        described = json.loads((directory / _FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        return Endpoints(**json.loads((directory / _FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return None
-    return Endpoints(**described)
 
 
 def write_endpoints(directory: Path, endpoints: Endpoints) -> None:
-    """Describe the endpoints in one step, for its owner's eyes alone: the description holds GitLab's token."""
+    """Write the description in one step, readable by its owner alone: it has GitLab's token."""
     write_private(directory / _FILE, json.dumps(asdict(endpoints), indent=2) + "\n")
 
 

@@ -18,7 +18,7 @@ from sandbox.providers import providers
 from sandbox.providers.framework import Provider, serve
 from sandbox.services import gitlab, kubernetes
 from sandbox.services.aws.app import create_app as create_aws
-from sandbox.services.aws.first_world import make_first_world
+from sandbox.services.aws.seed import seed
 from sandbox.services.document import write_private
 from sandbox.services.request_log import RequestLog
 
@@ -59,7 +59,7 @@ class Hosting:
         self._serve_http("gitlab", sockets["gitlab"], gitlab.create_app(self._directory, urls["gitlab"]))
         self._serve_http("aws", sockets["aws"], create_aws(self._directory), MotoRequestHandler)
         if not (self._directory / _AWS_IS_SEEDED).exists():
-            make_first_world(urls["aws"])
+            seed(urls["aws"])
             (self._directory / _AWS_IS_SEEDED).touch()
 
         token = gitlab.access_token(self._directory)

@@ -47,8 +47,7 @@ def start(directory: Path, timeout: float = 120) -> Endpoints:
 
     Raises ServerError with the end of the log if the process ends, or does not get ready in time.
     """
-    if directory.is_dir() and not (directory / _START_LOCK).exists() and any(directory.iterdir()):
-        raise ServerError(f"{directory} holds files that are not the sandbox's; name an empty directory for its data.")
+    _refuse_other_directories(directory)
     with _exclusive(directory):
         endpoints = running(directory)
         if endpoints is not None:
@@ -76,7 +75,8 @@ def stop(directory: Path, timeout: float = 20) -> bool:
 
 
 def delete(directory: Path, timeout: float = 20) -> None:
-    """Stop the process and delete all data."""
+    """Stop the process and delete all data. Raises ServerError for a directory of somebody else's."""
+    _refuse_other_directories(directory)
     with _exclusive(directory):
         _stop(directory, timeout)
         for entry in directory.iterdir():
@@ -127,6 +127,11 @@ def main() -> None:
         end.wait()
         forget_endpoints(directory)
         hosting.close()
+
+
+def _refuse_other_directories(directory: Path) -> None:
+    if directory.is_dir() and not (directory / _START_LOCK).exists() and any(directory.iterdir()):
+        raise ServerError(f"{directory} holds files that are not the sandbox's; name an empty directory for its data.")
 
 
 def _stop(directory: Path, timeout: float) -> bool:

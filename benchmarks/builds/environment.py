@@ -18,8 +18,8 @@ from sandbox.builds import tools
 from sandbox.builds.environment import BuildEnvironment, build_environment
 from sandbox.builds.events import Event
 from sandbox.builds.gitlab_project import Checkout, GitLabProject
-from sandbox.builds.parts import require
 from sandbox.builds.pod_identity import find_service_account
+from sandbox.builds.prerequisites import require
 from sandbox.builds.worker import Worker
 from sandbox.endpoints import REGION, read_endpoints
 from sandbox.scratch import ScratchProject, scratch_project

@@ -23,7 +23,7 @@ def build(console: Console, arguments: argparse.Namespace, endpoints: Endpoints,
             console,
             stack=SANDBOX_STACK,
             event=_event(arguments.event, arguments.ref),
-            by_hand=arguments.manual,
+            manual=arguments.manual,
             project=arguments.project,
         )
     except (BuildError, SettingsError) as error:

@@ -12,8 +12,8 @@ from sandbox.builds.distribution import Distribution, distribution
 from sandbox.builds.docker_hub import HOST as DOCKER_HUB
 from sandbox.builds.docker_hub import docker_hub
 from sandbox.builds.ecr import Ecr
-from sandbox.builds.internet import internet
 from sandbox.builds.pod_identity import ServiceAccount, pod_identity
+from sandbox.builds.proxy import proxy
 from sandbox.builds.runner import Runner
 from sandbox.builds.worker import Worker
 
@@ -41,7 +41,7 @@ def build_environment(
             ecr.api_host: ecr.answer_api,
             DOCKER_HUB: docker_hub(images),
         }
-        network = stack.enter_context(internet(hosts, directory / "certificates"))
+        network = stack.enter_context(proxy(hosts, directory / "certificates"))
         identity = stack.enter_context(pod_identity(account, aws=aws, region=region))
         runner = Runner(worker=worker, environment={**network.environment, **identity})
         yield BuildEnvironment(images=images, runner=runner, registry_host=ecr.registry_host)

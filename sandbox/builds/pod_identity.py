@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
-from sandbox.builds.internet import QuietHandler, serving
+from sandbox.builds.proxy import QuietHandler, serving
 
 _PATH = "/v1/credentials"
 _SHORTEST_USE = timedelta(minutes=10)

@@ -16,8 +16,8 @@ from sandbox.builds.errors import BuildError
 from sandbox.builds.events import Event
 from sandbox.builds.gitlab_project import Checkout, GitLabProject
 from sandbox.builds.images import REPORT_KEYS, PublishedImage, look_up, reports
-from sandbox.builds.parts import require
 from sandbox.builds.pod_identity import ServiceAccount, find_service_account
+from sandbox.builds.prerequisites import require
 from sandbox.builds.progress import Job, Progress
 from sandbox.endpoints import REGION, Endpoints
 from stacks import config
@@ -40,7 +40,7 @@ def build(
     *,
     stack: str,
     event: Event | None = None,
-    by_hand: Sequence[str] = (),
+    manual: Sequence[str] = (),
     project: str | None = None,
 ) -> bool:
     """Run a pipeline of a deployed stack in the sandbox, show it as it goes on, and what came of it.
@@ -54,30 +54,35 @@ def build(
     account = _service_account(endpoints, settings, stack)
     with (
         _alone(worker.own(directory / "builds")) as place,
-        build_environment(aws=endpoints.aws, region=REGION, account=account, directory=place, worker=worker) as around,
+        build_environment(
+            aws=endpoints.aws, region=REGION, account=account, directory=place, worker=worker
+        ) as environment,
     ):
         gitlab = GitLabProject(url=endpoints.gitlab, path=wanted.path, token=endpoints.gitlab_token)
         checkout = gitlab.check_out(event or Event.on_schedule(wanted.default_branch), place / "checkout", worker)
         if not (checkout.directory / wanted.pipeline_path).exists():
             raise BuildError(f"{wanted.path} has no {wanted.pipeline_path}: deploy the stack first, with `make up`.")
-        result = run(around, checkout, wanted.pipeline_path, by_hand, console)
+        result = run(environment, checkout, wanted.pipeline_path, manual, console)
     _show(console, result)
     return result.passed
 
 
-def run(around: BuildEnvironment, checkout: Checkout, file: str, by_hand: Sequence[str], console: Console) -> Result:
+def run(
+    environment: BuildEnvironment, checkout: Checkout, file: str, manual: Sequence[str], console: Console
+) -> Result:
     """Run the pipeline in a checkout's file, and look at what it left."""
 
     def say(job: str, words: str) -> None:
         console.print(Text(f"{job:28} {words}", no_wrap=True, overflow="ellipsis"), soft_wrap=True)
 
     progress = Progress(say)
-    status = around.runner.run(checkout, file=file, by_hand=by_hand, report=progress.take)
+    status = environment.runner.run(checkout, file=file, manual=manual, report=progress.take)
     jobs = list(progress.jobs.values())
     if not jobs:
         raise BuildError("\n".join(["The runner started no job. It says:", *progress.other]))
     images = [
-        look_up(report, around.images, around.runner.worker) for report in reports(around.runner.artifacts(checkout))
+        look_up(report, environment.images, environment.runner.worker)
+        for report in reports(environment.runner.artifacts(checkout))
     ]
     return Result(passed=status == 0, jobs=jobs, images=images)
 

@@ -20,6 +20,14 @@ from sandbox.builds.errors import BuildError
 from sandbox.builds.gitlab_project import Checkout
 from sandbox.builds.worker import Worker
 
+SHELL = {"SHLVL": "1"}
+"""What keeps the Bash of a job from reading `~/.bashrc` and `/etc/bash.bashrc`, as on a runner.
+
+`gitlab-ci-local` gives it a socket for its standard input. Bash takes that for a login by rsh or ssh, and reads the
+files if no other shell started it.
+Source: https://www.gnu.org/software/bash/manual/html_node/Bash-Startup-Files.html
+"""
+
 _STATE = ".gitlab-ci-local"
 _VARIABLES = f"{_STATE}/variables.yml"
 
@@ -32,9 +40,9 @@ class Runner:
     environment: Mapping[str, str]
 
     def run(
-        self, checkout: Checkout, *, file: str, by_hand: Iterable[str] = (), report: Callable[[str], None] = print
+        self, checkout: Checkout, *, file: str, manual: Iterable[str] = (), report: Callable[[str], None] = print
     ) -> int:
-        """Run the pipeline in `file`, and the jobs `by_hand` that wait for somebody to start them.
+        """Run the pipeline in `file`, and the jobs `manual` that wait for somebody to start them.
 
         `report` gets each line that the runner says. Returns its exit status: 0 if all jobs succeeded. Raises
         BuildError with the runner's words when it cannot read the pipeline.
@@ -42,11 +50,11 @@ class Runner:
         self._write_variables(checkout)
         with self.worker.scratch() as home:
             command = self._command(checkout, file, home)
-            jobs = due(self._list(checkout, command, home), by_hand)
+            jobs = due(self._list(checkout, command, home), manual)
             if not jobs:
                 return 0
             # Named one by one: a pipeline as a whole is refused that has a job by hand which others need.
-            command += [*jobs, *(word for job in by_hand for word in ("--manual", job))]
+            command += [*jobs, *(word for job in manual for word in ("--manual", job))]
             process = self.worker.start(
                 command,
                 cwd=checkout.directory,
@@ -99,6 +107,7 @@ class Runner:
         temporary = self.worker.own(home / "tmp")
         return {
             **self.worker.environment,
+            **SHELL,
             **self.environment,
             "HOME": str(home),
             "TMPDIR": str(temporary),
@@ -106,9 +115,9 @@ class Runner:
         }
 
 
-def due(jobs: Iterable[Mapping[str, Any]], by_hand: Iterable[str]) -> list[str]:
-    """The jobs that run: those that start by themselves or `by_hand`, but none that waits for one which does not."""
-    started = set(by_hand)
+def due(jobs: Iterable[Mapping[str, Any]], manual: Iterable[str]) -> list[str]:
+    """The jobs that run: those that start by themselves or `manual`, but none that waits for one which does not."""
+    started = set(manual)
     running = {job["name"]: job for job in jobs if job["when"] != "manual" or job["name"] in started}
     waiting = {job["name"] for job in jobs if job["when"] == "manual"} - started
     absent = {job["name"] for job in jobs if job["when"] == "never"}

@@ -1,20 +1,25 @@
 """A JSON document on disk that changes whole or not at all: what the emulated services keep their state in."""
 
 import copy
+import errno
 import json
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Document:
     """A JSON object in one file, readable by its owner alone since services keep secrets in it.
 
     A change is made on a copy, which replaces the file by a rename once it is safely on disk: a process killed at any
-    moment leaves the old or the new document, never a part of one. One process owns a document; its threads take turns.
+    moment and a full disk leave the old or the new document, never a part of one. One process owns a document; its
+    threads take turns.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,7 +41,10 @@ class Document:
 
     @contextmanager
     def change(self) -> Iterator[dict[str, Any]]:
-        """A copy to alter: stored when the block ends, dropped when it raises."""
+        """A copy to alter: stored when the block ends, dropped when it raises.
+
+        Raises OSError if it cannot be stored; the document then stays as it was.
+        """
         with self._lock:
             draft = copy.deepcopy(self._content)
             yield draft
@@ -48,13 +56,24 @@ def write_private(path: Path, text: str) -> None:
     """Replace the file at `path` in one step by one that only its owner can read."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        os.fchmod(descriptor, 0o600)  # a draft left over by a killed process keeps its own mode otherwise
-        file.write(text)
-        file.flush()
-        os.fsync(descriptor)
-    draft.replace(path)
+    try:
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, 0o600)  # a draft left over by a killed process keeps its own mode otherwise
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        draft.replace(path)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()  # on a full disk, every byte counts
+        raise
+
+
+def storage_refusal(error: OSError) -> tuple[int, str]:
+    """The HTTP status and the message with which a service refuses a change that it cannot store."""
+    status = HTTPStatus.INSUFFICIENT_STORAGE if error.errno in _NO_SPACE else HTTPStatus.INTERNAL_SERVER_ERROR
+    return status, f"The sandbox cannot store the change: {error}. Nothing was changed; free some space and try again."
 
 
 def _read(path: Path) -> dict[str, Any]:

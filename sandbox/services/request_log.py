@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,12 @@ class RequestLog:
         return self._app(environ, note)
 
     def _write(self, text: str) -> None:
+        """Add a line; on a full disk, leave it out: the request itself may have been a success."""
         time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            os.write(descriptor, f"{time} {self._service} {text}\n".encode())
-        finally:
-            os.close(descriptor)
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            try:
+                os.write(descriptor, f"{time} {self._service} {text}\n".encode())
+            finally:
+                os.close(descriptor)

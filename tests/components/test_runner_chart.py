@@ -6,7 +6,7 @@ import pytest
 
 from components.labels import BUILDS
 from components.runner_chart import RULES, Manager, chart_values, escape_template
-from sandbox.providers.kubernetes.runner_chart import mistakes_in_values, rendered_config
+from sandbox.providers.kubernetes.runner_chart import problems_in_values, rendered_config
 from stacks.architecture import Architecture
 from stacks.versions import RUNNER_VERSION
 from tests.components.test_runner_config import text
@@ -23,7 +23,7 @@ MANAGER = Manager(
 
 
 def test_the_chart_knows_every_value_and_its_type() -> None:
-    assert not list(mistakes_in_values(chart_values(MANAGER))), "Helm would silently ignore the value"
+    assert not list(problems_in_values(chart_values(MANAGER))), "Helm would silently ignore the value"
 
 
 def test_the_manager_is_the_pinned_runner() -> None:
@@ -34,52 +34,52 @@ def test_the_manager_is_the_pinned_runner() -> None:
 def test_the_token_comes_from_the_secret() -> None:
     values = chart_values(MANAGER)
     assert values["runners"]["secret"] == "buildyard-test-arm64"
-    assert "runnerToken" not in values, "the release would contain the token"
+    assert "runnerToken" not in values, "the token would stand in the release"
 
 
-def test_the_chart_does_not_set_what_the_runner_in_gitlab_sets() -> None:
+def test_what_belongs_to_the_runner_in_gitlab_is_left_to_it() -> None:
     kept = {"tags", "locked", "maximumTimeout", "runUntagged", "protected"} & chart_values(MANAGER)["runners"].keys()
     assert not kept, "a manager with an authentication token does not start with these"
 
 
-def test_managers_do_not_run_on_build_nodes() -> None:
+def test_managers_stay_off_the_build_nodes() -> None:
     values = chart_values(MANAGER)
-    assert "tolerations" not in values, "the autoscaler could never remove the manager's build node"
+    assert "tolerations" not in values, "the manager would keep a build node alive for ever"
     assert BUILDS not in str(values["rbac"]) + str(values.get("nodeSelector"))
 
 
-def test_managers_stop_after_their_last_job() -> None:
+def test_managers_wait_for_their_last_job() -> None:
     assert chart_values(MANAGER)["terminationGracePeriodSeconds"] == 10800, "an upgrade would kill running builds"
 
 
-def test_managers_have_no_permissions_outside_their_namespace() -> None:
+def test_managers_do_nothing_outside_their_namespace() -> None:
     rbac = chart_values(MANAGER)["rbac"]
     assert rbac["clusterWideAccess"] is False
     wide = [rule for rule in RULES if "*" in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]]
     assert not wide, "the manager could do more than run jobs"
-    assert rbac["rules"], "without rules the chart grants all permissions"
+    assert rbac["rules"], "without rules the chart grants everything"
 
 
-def test_managers_run_without_privileges() -> None:
+def test_managers_run_confined() -> None:
     context = chart_values(MANAGER)["securityContext"]
     assert context["runAsNonRoot"] is True
     assert context["allowPrivilegeEscalation"] is False
     assert context["capabilities"] == {"drop": ["ALL"]}
 
 
-def test_a_new_runner_restarts_its_manager() -> None:
+def test_a_new_runner_rolls_its_manager() -> None:
     before, after = (
         chart_values(dataclasses.replace(MANAGER, runner=runner))["podAnnotations"] for runner in ("17", "18")
     )
-    assert before != after, "the manager would keep a token that GitLab no longer knows"
+    assert before != after, "the manager would go on with a token that GitLab no longer knows"
 
 
 @pytest.mark.parametrize("written", ['a = "{{ .Values }}"', "{{{{", "plain", 'x = "{ {"'])
-def test_helm_leaves_the_config_unchanged(written: str) -> None:
+def test_helm_gives_the_config_back_as_it_was(written: str) -> None:
     assert rendered_config(escape_template(written)) == written
 
 
-def test_a_manager_does_not_unregister_its_runner() -> None:
+def test_a_manager_stays_registered_until_its_last_job_has_ended() -> None:
     assert chart_values(MANAGER)["unregisterRunners"] is False, (
-        "the chart would unregister it before its jobs have ended"
+        "the chart unregisters it first, then lets it end its jobs"
     )

@@ -1,4 +1,4 @@
-"""The runner's `config.toml`, parsed as the runner parses it."""
+"""The runner's `config.toml`, read back as the runner reads it."""
 
 import sys
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from components.labels import BUILDS
 from components.runner_config import RunnerConfig, config_toml
-from sandbox.providers.kubernetes.runner_chart import mistakes_in_config
+from sandbox.providers.kubernetes.runner_chart import problems_in_config
 from stacks.architecture import Architecture
 from stacks.settings import Runners
 
@@ -47,12 +47,12 @@ def test_gitlab_runner_knows_every_key_and_its_type(architecture: Architecture) 
     bounds = {"request": "1", "limit": "2"}
     everything = {"cpu": bounds, "memory": bounds, "ephemeral-storage": bounds}
     config = text(architecture, defaults=everything, helper=everything)
-    assert not list(mistakes_in_config(config)), "the runner would silently ignore the key"
+    assert not list(problems_in_config(config)), "the runner would silently ignore the key"
 
 
-def test_the_template_has_one_runner_and_no_global_options() -> None:
+def test_the_template_holds_one_runner_and_nothing_global() -> None:
     config = tomllib.loads(text())
-    assert config.keys() == {"runners"}, "only the chart's values set the manager's options"
+    assert config.keys() == {"runners"}, "the chart's values alone decide about the manager"
     assert "token" not in config["runners"][0]
 
 
@@ -63,8 +63,8 @@ def test_builds_run_on_build_nodes_of_their_architecture_and_stack(architecture:
         "kubernetes.io/arch": architecture.value,
         BUILDS: "test",
         "eks.amazonaws.com/nodegroup": "nodes-1",
-    }, "an image would be built on the wrong architecture"
-    assert config["node_tolerations"] == {f"{BUILDS}=true": "NoSchedule"}, "builds would stay pending"
+    }, "an image would be built on the wrong processor"
+    assert config["node_tolerations"] == {f"{BUILDS}=true": "NoSchedule"}, "no build would ever be scheduled"
 
 
 def test_every_resource_of_a_job_can_be_overwritten_up_to_its_ceiling() -> None:
@@ -73,26 +73,26 @@ def test_every_resource_of_a_job_can_be_overwritten_up_to_its_ceiling() -> None:
     for resource, ceiling in ceilings.items():
         for bound in ("request", "limit"):
             assert config[f"{resource}_{bound}_overwrite_max_allowed"] == ceiling, (
-                "the runner would ignore the job's variable and use the defaults"
+                "the runner ignores the job's variable, and the build runs with the defaults"
             )
 
 
-def test_jobs_without_resources_get_the_defaults() -> None:
+def test_jobs_that_ask_for_nothing_get_the_defaults() -> None:
     config = kubernetes()
     got = {key: config.get(key) for key in ("cpu_request", "cpu_limit", "memory_request", "memory_limit")}
     assert got == {"cpu_request": "2", "cpu_limit": "4", "memory_request": "4Gi", "memory_limit": "8Gi"}
     assert config["ephemeral_storage_request"] == "20Gi"
-    assert "ephemeral_storage_limit" not in config, "the settings have no limit for it"
+    assert "ephemeral_storage_limit" not in config, "what the settings leave open has no limit"
 
 
-def test_jobs_cannot_overwrite_the_helpers_resources() -> None:
+def test_the_helper_keeps_its_size() -> None:
     config = kubernetes()
     assert config["helper_memory_limit"] == "512Mi"
     open_to_jobs = [key for key in config if key.startswith(("helper_", "service_", "pod_")) and "overwrite" in key]
-    assert not open_to_jobs, "a job could become larger than the largest node"
+    assert not open_to_jobs, "a job could outgrow the node that its size was checked against"
 
 
-def test_jobs_cannot_take_another_identity() -> None:
+def test_jobs_cannot_become_somebody_else() -> None:
     config = kubernetes()
     allowed = [key for key in config if key.endswith("overwrite_allowed")]
     assert not allowed, "a job could choose its namespace, service account, token, node or labels"
@@ -100,25 +100,23 @@ def test_jobs_cannot_take_another_identity() -> None:
     assert config["service_account"] == "builds"
 
 
-def test_buildkit_can_create_user_namespaces() -> None:
+def test_buildkit_may_make_user_namespaces_and_nothing_more() -> None:
     build = kubernetes()["build_container_security_context"]
-    assert (build["run_as_user"], build["run_as_group"]) == (1000, 1000), "rootless BuildKit has sub-uids only for 1000"
+    assert (build["run_as_user"], build["run_as_group"]) == (1000, 1000), (
+        "rootless BuildKit has sub-uids for 1000 alone"
+    )
     assert build["seccomp_profile"]["type"] == build["app_armor_profile"]["type"] == "Unconfined"
     assert "allow_privilege_escalation" not in build, "newuidmap fails when escalation is forbidden"
     assert "capabilities" not in build, "newuidmap fails without its capabilities"
 
 
-def test_the_helper_keeps_the_default_profiles_and_no_container_is_root() -> None:
+def test_the_helper_stays_confined_and_no_container_is_root() -> None:
     config = kubernetes()
     pod = config["pod_security_context"]
     assert pod["run_as_non_root"] is True
     assert pod["run_as_user"] == pod["fs_group"] == 1000, "the helper's clone would belong to another user"
     assert pod["seccomp_profile"]["type"] == "RuntimeDefault"
     assert "helper_container_security_context" not in config
-
-
-def test_a_jobs_image_is_pulled_again_for_every_job() -> None:
-    assert kubernetes()["pull_policy"] == ["always"], "a job could run an old image, or one that it may not read"
 
 
 def test_buildkits_state_is_on_a_volume() -> None:
@@ -128,10 +126,10 @@ def test_buildkits_state_is_on_a_volume() -> None:
 
 def test_jobs_wait_for_a_node_to_start() -> None:
     waiting: dict[str, Any] = {"node-wait-minutes": 12}
-    assert kubernetes(**waiting)["poll_timeout"] == 720, "jobs would fail while their node boots"
+    assert kubernetes(**waiting)["poll_timeout"] == 720, "jobs fail while their node still boots"
 
 
-def test_nothing_evicts_a_running_build() -> None:
+def test_nobody_moves_a_running_build() -> None:
     config = kubernetes()
     assert config["pod_annotations"] == {
         "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
@@ -140,7 +138,7 @@ def test_nothing_evicts_a_running_build() -> None:
     assert config["pod_disruption_budget"] is True
 
 
-def test_the_manager_requests_as_many_jobs_as_it_may_run() -> None:
+def test_the_manager_asks_for_as_many_jobs_as_it_may_run() -> None:
     assert runner(concurrent=33)["request_concurrency"] == 33, "jobs would start one after the other"
 
 

@@ -108,6 +108,7 @@ def test_two_starts_at_once_make_one_process(directory: Path) -> None:
 def test_a_port_that_somebody_else_has_taken_is_replaced(directory: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
+        (directory / "start.lock").touch()  # as in a directory that the sandbox has used
         (directory / "ports.json").write_text(json.dumps({"aws": port, "gitlab provider": port}))
         endpoints = server.start(directory)
         assert endpoints.aws != f"http://127.0.0.1:{port}"
@@ -116,6 +117,7 @@ def test_a_port_that_somebody_else_has_taken_is_replaced(directory: Path) -> Non
 
 
 def test_a_failed_start_shows_the_end_of_the_log(directory: Path) -> None:
+    (directory / "start.lock").touch()
     (directory / "aws").mkdir()
     (directory / "aws" / "seeded").touch()
     (directory / "aws" / "journal.jsonl").write_text("nonsense\n{}\n")
@@ -129,7 +131,8 @@ def test_a_start_that_takes_too_long_is_given_up(directory: Path) -> None:
         server.start(directory, timeout=0.1)
 
 
-def test_a_half_made_company_is_made_anew(directory: Path) -> None:
+def test_a_half_made_seed_is_made_again(directory: Path) -> None:
+    (directory / "start.lock").touch()
     (directory / "aws").mkdir()
     (directory / "aws" / "journal.jsonl").write_text("left over from a start that was killed\n")
     assert aws_clients(server.start(directory))("eks").list_clusters()["clusters"] == ["ci"]

@@ -1,5 +1,6 @@
 """The file that the services keep their state in changes whole or not at all."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -54,6 +55,31 @@ def test_a_kill_while_writing_leaves_a_whole_document(tmp_path: Path, attempt: i
     writer.wait()
     with Document(path).read() as content:
         assert content["padding"] == [content["number"]] * 50_000
+
+
+def test_a_full_disk_leaves_the_last_document_and_no_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = Document(tmp_path / "state.json")
+    with document.change() as content:
+        content["kept"] = 1
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def change() -> None:
+        with document.change() as content:
+            content["kept"] = 2
+
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(os, "fsync", fail)
+        with pytest.raises(OSError, match="No space left"):
+            change()
+    for each in (document, Document(tmp_path / "state.json")):
+        with each.read() as content:
+            assert content == {"kept": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["state.json"]
+    change()
+    with Document(tmp_path / "state.json").read() as content:
+        assert content == {"kept": 2}
 
 
 def test_a_broken_document_says_which_file_and_what_to_do(tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ def checked_inputs(
     """The inputs completed with defaults and an automatic name, and all that is wrong with them."""
     given = {key: value for key, value in inputs.items() if value is not None}
     completed = kind.complete(name, with_defaults(given, kind.inputs), reveal(old_inputs))
-    failures = [*mistakes(completed, kind.inputs, kind.type), *kind.validate(reveal(completed))]
+    failures = [*failures_in(completed, kind.inputs, kind.type), *kind.validate(reveal(completed))]
     return conceal(completed, kind.secrets), failures
 
 
-def mistakes(
+def failures_in(
     inputs: Mapping[str, PropertyValue], properties: Mapping[str, Property], owner: str, path: str = ""
 ) -> Iterator[Failure]:
     """Every unknown and every missing property of an object, and of the objects in it."""
@@ -30,7 +30,7 @@ def mistakes(
             continue
         fields = properties[key].fields
         if fields is not None:
-            yield from _nested_mistakes(value, fields, owner, path + key)
+            yield from _nested_failures(value, fields, owner, path + key)
     for key, declared in properties.items():
         if declared.required and inputs.get(key) is None:
             yield path + key, f"{owner} needs the property '{path}{key}'."
@@ -50,13 +50,13 @@ def with_defaults(inputs: Properties, properties: Mapping[str, Property]) -> Pro
     return {**defaults, **inputs}
 
 
-def _nested_mistakes(value: PropertyValue, fields: Mapping[str, Property], owner: str, path: str) -> Iterator[Failure]:
+def _nested_failures(value: PropertyValue, fields: Mapping[str, Property], owner: str, path: str) -> Iterator[Failure]:
     if isinstance(value, Secret):
-        yield from _nested_mistakes(value.value, fields, owner, path)
+        yield from _nested_failures(value.value, fields, owner, path)
     elif isinstance(value, dict):
-        yield from mistakes(value, fields, owner, f"{path}.")
+        yield from failures_in(value, fields, owner, f"{path}.")
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _nested_mistakes(item, fields, owner, f"{path}[{index}]")
+            yield from _nested_failures(item, fields, owner, f"{path}[{index}]")
     elif value is not UNKNOWN:
         yield path, f"'{path}' of {owner} must be an object with {', '.join(sorted(fields))}."

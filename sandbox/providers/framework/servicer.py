@@ -14,7 +14,7 @@ import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from sandbox.providers.framework.check import Failure, checked_inputs, mistakes, suggestion, with_defaults
+from sandbox.providers.framework.check import Failure, checked_inputs, failures_in, suggestion, with_defaults
 from sandbox.providers.framework.diff import changes, refreshed, to_response
 from sandbox.providers.framework.errors import completing, explaining
 from sandbox.providers.framework.kind import Connection, Name, Provider, ResourceKind, UnsupportedError
@@ -90,7 +90,9 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[Conne
     ) -> provider_pb2.CheckResponse:
         given = from_struct(request.news)
         known = {key: value for key, value in given.items() if key not in _RESERVED_CONFIGURATION}
-        failures = mistakes(known, self._provider.configuration, f"the {self._provider.name} provider's configuration")
+        failures = failures_in(
+            known, self._provider.configuration, f"the {self._provider.name} provider's configuration"
+        )
         return _check_response(with_defaults(given, self._provider.configuration), list(failures))
 
     def DiffConfig(self, request: provider_pb2.DiffRequest, context: grpc.ServicerContext) -> provider_pb2.DiffResponse:
@@ -125,7 +127,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[Conne
             if function is None:
                 raise self._unsupported("function", request.tok, self._functions)
             arguments = from_struct(request.args)
-            wrong = list(mistakes(arguments, function.arguments, function.token))
+            wrong = list(failures_in(arguments, function.arguments, function.token))
             if wrong:
                 return provider_pb2.InvokeResponse(failures=_failures(wrong))
             if contains_unknown(arguments):

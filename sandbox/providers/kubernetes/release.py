@@ -9,7 +9,7 @@ from sandbox.providers.framework import Name, Property, ResourceKind
 from sandbox.providers.kubernetes import helm, runner_chart
 from sandbox.providers.kubernetes.cluster import Cluster
 from sandbox.providers.kubernetes.objects import collection
-from sandbox.providers.kubernetes.runner_chart import mistakes_in_values
+from sandbox.providers.kubernetes.runner_chart import problems_in_values
 from sandbox.providers.kubernetes.runner_manifests import manifests, token_secret
 from sandbox.values import UNKNOWN, Properties, reveal
 
@@ -90,7 +90,7 @@ class Release(ResourceKind[Cluster]):
                 yield name, f"The sandbox's Helm does not support {name}; leave it out."
         values = inputs.get("values")
         if values is not UNKNOWN:
-            yield from mistakes_in_values(values or {})
+            yield from problems_in_values(values or {})
 
     def outputs_changed_by(self, changed: frozenset[str]) -> frozenset[str]:
         return self.computed if changed else frozenset()

@@ -38,7 +38,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 # The chart puts runners.config through Helm's templates, so that a literal `{{` is written as one of these.
 _ESCAPED_BRACES = re.compile(r"\{\{-?\s*(?:\"\{\{\"|`\{\{`)\s*-?\}\}")
 
-Mistake = tuple[str, str]  # path of the value, reason
+Problem = tuple[str, str]  # path of the value, reason
 
 
 def version() -> str:
@@ -51,17 +51,17 @@ def app_version() -> str:
     return str(_chart()["appVersion"])
 
 
-def mistakes_in_values(values: Mapping[str, PropertyValue]) -> Iterator[Mistake]:
+def problems_in_values(values: Mapping[str, PropertyValue]) -> Iterator[Problem]:
     """Everything in the chart's values that would not work. Values may hold `UNKNOWN`."""
     yield from _unknown_values(values, _known_values(), "values")
-    yield from _token_mistakes(values)
+    yield from _token_problems(values)
     runners = values.get("runners")
     if isinstance(runners, dict) and isinstance(runners.get("config"), str):
-        for path, reason in mistakes_in_config(runners["config"]):
+        for path, reason in problems_in_config(runners["config"]):
             yield f"values.runners.config{path and f': {path}'}", reason
 
 
-def mistakes_in_config(text: str) -> Iterator[Mistake]:
+def problems_in_config(text: str) -> Iterator[Problem]:
     """Everything in a template of `config.toml` that GitLab Runner would refuse or leave out of account."""
     if "{{" in _ESCAPED_BRACES.sub("", text):
         yield "", 'The sandbox runs no Helm templates: write {{ as {{ "{{" }}, and values as they are.'
@@ -81,7 +81,7 @@ def mistakes_in_config(text: str) -> Iterator[Mistake]:
     if not isinstance(runners, list) or len(runners) != 1:
         yield "runners", "The template holds one [[runners]], no more and no less."
         return
-    yield from _config_mistakes(runners[0], _config_keys(), "runners")
+    yield from _config_problems(runners[0], _config_keys(), "runners")
 
 
 def rendered_config(text: str) -> str:
@@ -89,7 +89,7 @@ def rendered_config(text: str) -> str:
     return _ESCAPED_BRACES.sub("{{", text)
 
 
-def _token_mistakes(values: Mapping[str, PropertyValue]) -> Iterator[Mistake]:
+def _token_problems(values: Mapping[str, PropertyValue]) -> Iterator[Problem]:
     runners = values.get("runners")
     runners = runners if isinstance(runners, dict) else {}
     by_value, by_secret = bool(values.get("runnerToken")), bool(runners.get("secret"))
@@ -107,7 +107,7 @@ def _token_mistakes(values: Mapping[str, PropertyValue]) -> Iterator[Mistake]:
             yield f"values.runners.{name}", reason
 
 
-def _unknown_values(values: PropertyValue, known: Mapping[str, Any], path: str) -> Iterator[Mistake]:
+def _unknown_values(values: PropertyValue, known: Mapping[str, Any], path: str) -> Iterator[Problem]:
     if not isinstance(values, dict):
         return
     for key, value in values.items():
@@ -127,22 +127,22 @@ def _unknown_values(values: PropertyValue, known: Mapping[str, Any], path: str) 
             yield here, f"'{_inside(here)}' is {_type_name(value)}; the chart takes {declared}."
 
 
-def _config_mistakes(value: Any, known: Any, path: str) -> Iterator[Mistake]:
+def _config_problems(value: Any, known: Any, path: str) -> Iterator[Problem]:
     if isinstance(known, list):
         if not isinstance(value, list):
             yield path, f"'{path}' is {_type_name(value)}; GitLab Runner takes a list."
             return
         for index, item in enumerate(value):
-            yield from _config_mistakes(item, known[0], f"{path}[{index}]")
+            yield from _config_problems(item, known[0], f"{path}[{index}]")
     elif isinstance(known, dict):
         if not isinstance(value, dict):
             yield path, f"'{path}' is {_type_name(value)}; GitLab Runner takes a table."
             return
         for key, item in value.items():
             if "*" in known:
-                yield from _config_mistakes(item, known["*"], f"{path}.{key}")
+                yield from _config_problems(item, known["*"], f"{path}.{key}")
             elif key in known:
-                yield from _config_mistakes(item, known[key], f"{path}.{key}")
+                yield from _config_problems(item, known[key], f"{path}.{key}")
             else:
                 reason = f"GitLab Runner knows no key '{path}.{key}'{suggestion(key, known)}."
                 yield f"{path}.{key}", reason

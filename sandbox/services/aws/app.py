@@ -1,6 +1,8 @@
 """The AWS endpoint: moto's server application, with a journal that brings its state back after a stop or a crash."""
 
 import io
+import json
+import logging
 import os
 import secrets
 import time
@@ -9,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
 
 import moto.iam.models
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -18,10 +21,13 @@ from werkzeug.wrappers import Request, Response
 from sandbox.services.aws import autoscaling, ecr, eks, limits
 from sandbox.services.aws.journal import Entry, Journal
 from sandbox.services.aws.repeatable import repeatable
+from sandbox.services.document import storage_refusal
 
 # What moto needs to find the service, the region and the operation of a request, and to read its body.
 _HEADERS = ("Authorization", "Content-Type", "Host", "X-Amz-Target")
 _READS = ("Describe", "Get", "List")
+
+logger = logging.getLogger(__name__)
 
 StartResponse = Callable[..., Any]
 
@@ -63,13 +69,25 @@ class AwsApplication:
             moment=time.time(),
         )
         with self._turn:
-            response = self._run(entry, environ)
-            # A refused request changed nothing; one that broke off may have changed something, and will so again.
-            done = not 400 <= response.status_code < 500
-            if done and (_changes(entry) or _scope(entry) not in self._started):
-                self._journal.append(entry)
-                self._started.add(_scope(entry))
+            response = self._record(entry, environ) if self._is_history(entry) else self._run(entry, environ)
         return response(environ, start_response)
+
+    def _is_history(self, entry: Entry) -> bool:
+        return _changes(entry) or _scope(entry) not in self._started
+
+    def _record(self, entry: Entry, environ: dict[str, Any]) -> Response:
+        try:
+            with self._journal.appended(entry) as written:
+                response = self._run(entry, environ)
+                # A refused request changed nothing; one that broke off may have changed something, and will so again.
+                written.kept = not 400 <= response.status_code < 500
+        except OSError as error:
+            status, message = storage_refusal(error)
+            logger.error(message)
+            return _refusal(entry, status, message)
+        if written.kept:
+            self._started.add(_scope(entry))
+        return response
 
     def _run(self, entry: Entry, environ: dict[str, Any]) -> Response:
         environ["wsgi.input"] = io.BytesIO(_bytes(entry))
@@ -93,6 +111,16 @@ def _changes(entry: Entry) -> bool:
     if actions:
         return not actions[0].startswith(_READS)
     return entry.method not in ("GET", "HEAD")
+
+
+def _refusal(entry: Entry, status: int, message: str) -> Response:
+    """An error in the form of the service's protocol: JSON, or XML where requests are forms."""
+    code = "InsufficientStorage"
+    if "x-www-form-urlencoded" in entry.headers.get("Content-Type", ""):
+        error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+        return Response(f"<Response><Errors>{error}</Errors></Response>", status, mimetype="text/xml")
+    body = json.dumps({"__type": code, "message": message})
+    return Response(body, status, {"X-Amzn-ErrorType": code}, mimetype="application/json")
 
 
 def _bytes(entry: Entry) -> bytes:

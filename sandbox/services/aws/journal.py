@@ -1,12 +1,14 @@
 """The journal that makes moto's memory last: every request that changes something, in order, as lines of JSON.
 
-A request is written once it has succeeded and before its answer is sent. So a killed process has either told nobody
-about a change or has it in the journal; half a line at the end is a change that nobody was told of.
+A request is written before it is carried out, and taken back if it is refused. So a request that cannot be written
+changes nothing, and a killed process has told nobody about a change that is not in the journal. Half a line at the end
+is a change that nobody was told of.
 """
 
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,6 +23,13 @@ class Entry:
     body: str
     seed: int
     moment: float
+
+
+@dataclass
+class Appended:
+    """An entry that was just written."""
+
+    kept: bool = True
 
 
 class Journal:
@@ -46,13 +55,25 @@ class Journal:
                         f"{self._path}, line {number}, is damaged ({error}); remove the file to start anew."
                     ) from error
 
-    def append(self, entry: Entry) -> None:
-        """Write an entry; it is on disk when this returns."""
+    @contextmanager
+    def appended(self, entry: Entry) -> Iterator["Appended"]:
+        """Write an entry, which is on disk when the block begins; it stays unless the block says otherwise.
+
+        Raises OSError, and leaves the journal as it was, if the entry cannot be written.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(descriptor, (json.dumps(asdict(entry)) + "\n").encode())
-            os.fsync(descriptor)
+            length = os.fstat(descriptor).st_size
+            try:
+                _write(descriptor, (json.dumps(asdict(entry)) + "\n").encode())
+            except OSError:
+                os.ftruncate(descriptor, length)  # half a line in the middle would spoil all that follows
+                raise
+            written = Appended()
+            yield written
+            if not written.kept:
+                os.ftruncate(descriptor, length)
         finally:
             os.close(descriptor)
 
@@ -61,3 +82,10 @@ class Journal:
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             os.truncate(self._path, whole)
+
+
+def _write(descriptor: int, line: bytes) -> None:
+    rest = memoryview(line)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]  # on a full disk, the first call may write a part
+    os.fsync(descriptor)

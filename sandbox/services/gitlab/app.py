@@ -11,6 +11,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
+from sandbox.services.document import storage_refusal
 from sandbox.services.gitlab import files, git_http, jobs, limits, merge_requests, projects, runners, seed, variables
 from sandbox.services.gitlab.errors import ApiError, unauthorized
 from sandbox.services.gitlab.store import Store
@@ -50,6 +51,12 @@ def create_app(directory: Path, base_url: str) -> Flask:
     @app.errorhandler(ApiError)
     def refuse(error: ApiError) -> tuple[Response, int]:
         return jsonify(error.body), error.status
+
+    @app.errorhandler(OSError)
+    def refuse_change(error: OSError) -> tuple[Response, int]:
+        status, message = storage_refusal(error)
+        _log.error(message)
+        return jsonify(message=message), status
 
     @app.errorhandler(HTTPException)
     def refuse_request(error: HTTPException) -> tuple[Response, int]:

@@ -3,7 +3,9 @@
 Commits are made without a work tree, and a branch moves only if it is still where the commit's author saw it.
 """
 
+import errno
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -56,6 +58,9 @@ class Change:
 
     content: bytes | None
     executable: bool = False
+
+
+_NO_SPACE = os.strerror(errno.ENOSPC)
 
 
 class Repository:
@@ -173,7 +178,10 @@ class Repository:
             check=False,
         )
         if finished.returncode:
-            raise GitError(finished.stderr.decode(errors="replace").strip())
+            said = finished.stderr.decode(errors="replace").strip()
+            if _NO_SPACE in said or finished.returncode == -signal.SIGXFSZ:
+                raise OSError(errno.ENOSPC, _NO_SPACE, str(self.directory))
+            raise GitError(said)
         return finished.stdout
 
 

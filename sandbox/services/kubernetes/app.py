@@ -9,6 +9,7 @@ from pathlib import Path
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from sandbox.services.document import storage_refusal
 from sandbox.services.kubernetes.errors import ApiError, bad_request
 from sandbox.services.kubernetes.kinds import KINDS, Kind, find_kind
 from sandbox.services.kubernetes.objects import merge_patch
@@ -29,6 +30,12 @@ def create_app(directory: Path, base_url: str) -> Flask:
     @app.errorhandler(ApiError)
     def refuse(error: ApiError) -> tuple[Response, int]:
         return jsonify(error.status), error.code
+
+    @app.errorhandler(OSError)
+    def refuse_change(error: OSError) -> tuple[Response, int]:
+        status, message = storage_refusal(error)
+        _log.error(message)
+        return refuse(ApiError(status, "InsufficientStorage", message))
 
     @app.errorhandler(HTTPException)
     def refuse_request(error: HTTPException) -> tuple[Response, int]:

@@ -15,12 +15,12 @@ from rich.console import Console
 from sandbox.builds.environment import BuildEnvironment, build_environment
 from sandbox.builds.events import Event, Trigger
 from sandbox.builds.gitlab_project import Checkout, GitLabProject
-from sandbox.builds.parts import MissingPartsError, require
+from sandbox.builds.prerequisites import MissingPrerequisitesError, require
 from sandbox.builds.progress import Job
 from sandbox.builds.run import Result, run
 from sandbox.builds.worker import Worker
 from sandbox.endpoints import REGION
-from tests.sandbox.builds.company import BRANCH, BUILDS, Company, ImageProject, company
+from tests.sandbox.builds.example_group import BRANCH, BUILDS, ExampleGroup, ImageProject, example_group
 
 DOCKERFILE = """\
 FROM busybox:1.37
@@ -33,11 +33,11 @@ FILES = {"app/Dockerfile": DOCKERFILE, "app/dependencies": "one\n", "app/source"
 
 
 @dataclass(kw_only=True)
-class Yard:
+class Environment:
     """Runs pipelines, each in a fresh clone with fresh BuildKit state."""
 
-    company: Company
-    around: BuildEnvironment
+    group: ExampleGroup
+    builds: BuildEnvironment
     directory: Path
     _numbers: Iterator[int] = field(default_factory=count)
 
@@ -46,28 +46,26 @@ class Yard:
     ) -> ImageProject:
         """A project of its own for a test; by default with the one image `app` for amd64."""
         default = [{"name": "app", "context": "app", "architectures": ["amd64"]}]
-        return self.company.project(f"{self.directory.name}-{next(self._numbers)}", images or default, files or FILES)
+        return self.group.project(f"{self.directory.name}-{next(self._numbers)}", images or default, files or FILES)
 
     def check_out(self, project: ImageProject, event: Event | None = None) -> Checkout:
         """What an event's pipeline runs in; by default a schedule's, which builds everything."""
-        worker = self.around.runner.worker
-        source = GitLabProject(url=self.company.gitlab, path=project.path, token=self.company.token)
+        worker = self.builds.runner.worker
+        source = GitLabProject(url=self.group.gitlab, path=project.path, token=self.group.token)
         directory = worker.own(self.directory / f"run-{next(self._numbers)}") / "checkout"
         return source.check_out(event or Event.on_schedule(BRANCH), directory, worker)
 
-    def run(self, checkout: Checkout, by_hand: Sequence[str] = ()) -> Result:
+    def run(self, checkout: Checkout, manual: Sequence[str] = ()) -> Result:
         """Run a pipeline's jobs, or run them all again as retries do."""
-        return run(self.around, checkout, ".gitlab-ci.yml", by_hand, Console(quiet=True))
+        return run(self.builds, checkout, ".gitlab-ci.yml", manual, Console(quiet=True))
 
-    def build(self, project: ImageProject, event: Event | None = None, by_hand: Sequence[str] = ()) -> Result:
+    def build(self, project: ImageProject, event: Event | None = None, manual: Sequence[str] = ()) -> Result:
         """Run an event's pipeline, from a clone of its own."""
-        return self.run(self.check_out(project, event), by_hand)
+        return self.run(self.check_out(project, event), manual)
 
     def tags(self, project: ImageProject, image: str = "app") -> set[str]:
         """The tags of an image's repository, as ECR's API lists them."""
-        pages = (
-            self.company.client("ecr").get_paginator("list_images").paginate(repositoryName=f"{project.path}/{image}")
-        )
+        pages = self.group.client("ecr").get_paginator("list_images").paginate(repositoryName=f"{project.path}/{image}")
         return {each["imageTag"] for page in pages for each in page["imageIds"] if "imageTag" in each}
 
 
@@ -89,28 +87,28 @@ def words(job: Job) -> str:
 def worker() -> Worker:
     try:
         return require(Path(tempfile.gettempdir()))
-    except MissingPartsError as error:
+    except MissingPrerequisitesError as error:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
 
 
 @pytest.fixture(scope="session")
-def built_company(worker: Worker) -> Iterator[tuple[Company, Path]]:
+def example(worker: Worker) -> Iterator[tuple[ExampleGroup, Path]]:
     with tempfile.TemporaryDirectory(prefix="buildyard-test-", ignore_cleanup_errors=True) as folder:
         directory = Path(folder)
         directory.chmod(0o755)  # the worker runs in it
-        with company(directory) as made:
+        with example_group(directory) as made:
             yield made, directory
 
 
 @pytest.fixture(scope="session")
-def yard(built_company: tuple[Company, Path], worker: Worker) -> Iterator[Yard]:
-    with open_yard(built_company, worker) as opened:
+def environment(example: tuple[ExampleGroup, Path], worker: Worker) -> Iterator[Environment]:
+    with open_environment(example, worker) as opened:
         yield opened
 
 
 @contextmanager
-def open_yard(built_company: tuple[Company, Path], worker: Worker, name: str = "builds") -> Iterator[Yard]:
-    made, directory = built_company
+def open_environment(example: tuple[ExampleGroup, Path], worker: Worker, name: str = "builds") -> Iterator[Environment]:
+    made, directory = example
     place = worker.own(directory / name)
-    with build_environment(aws=made.aws, region=REGION, account=BUILDS, directory=place, worker=worker) as around:
-        yield Yard(company=made, around=around, directory=place)
+    with build_environment(aws=made.aws, region=REGION, account=BUILDS, directory=place, worker=worker) as builds:
+        yield Environment(group=made, builds=builds, directory=place)

@@ -6,55 +6,55 @@ import pytest
 import requests
 
 from stacks import tags
-from tests.sandbox.builds.conftest import FILES, Yard, job, on_branch, words
+from tests.sandbox.builds.conftest import FILES, Environment, job, on_branch, words
 
 pytestmark = pytest.mark.builds
 BUILD = "build-app:amd64"
 
 
-def test_unchanged_costs_nothing_and_a_source_change_only_its_own_layer(yard: Yard) -> None:
-    project = yard.project()
-    first = job(yard.build(project), BUILD)
+def test_unchanged_costs_nothing_and_a_source_change_only_its_own_layer(environment: Environment) -> None:
+    project = environment.project()
+    first = job(environment.build(project), BUILD)
     assert (len(first.steps), first.cached) == (3, 0)
 
-    again = job(yard.build(project), BUILD)
+    again = job(environment.build(project), BUILD)
     assert again.cached == 3, f"an unchanged image is built again: {words(again)}"
 
     project.commit({"app/source": "print 2\n"})
-    changed = job(yard.build(project), BUILD)
+    changed = job(environment.build(project), BUILD)
     cached = [step.instruction for step in changed.steps.values() if step.cached]
     assert cached == ["COPY dependencies /dependencies", "RUN cat /dependencies > /installed"], words(changed)
 
 
-def test_a_new_branch_starts_from_the_default_branchs_cache(yard: Yard) -> None:
-    project = yard.project()
-    yard.build(project)
+def test_a_new_branch_starts_from_the_default_branchs_cache(environment: Environment) -> None:
+    project = environment.project()
+    environment.build(project)
     project.commit({"README.md": "A branch\n"}, branch="feature/new", start="master")
-    assert job(yard.build(project, on_branch("feature/new")), BUILD).cached == 3
+    assert job(environment.build(project, on_branch("feature/new")), BUILD).cached == 3
 
 
-def test_branches_and_architectures_at_once_keep_each_their_own_cache(yard: Yard) -> None:
-    project = yard.project([{"name": "app", "context": "app"}])
+def test_branches_and_architectures_at_once_keep_each_their_own_cache(environment: Environment) -> None:
+    project = environment.project([{"name": "app", "context": "app"}])
     for branch in ("a/b", "a-b"):  # the same slug
         project.commit({"app/dependencies": f"{branch}\n"}, branch=branch, start="master")
     with ThreadPoolExecutor() as threads:
-        results = list(threads.map(lambda branch: yard.build(project, on_branch(branch)), ("a/b", "a-b")))
+        results = list(threads.map(lambda branch: environment.build(project, on_branch(branch)), ("a/b", "a-b")))
     assert all(result.passed for result in results)
-    assert len([tag for tag in yard.tags(project) if tag.startswith(tags.CACHE_PREFIX)]) == 4
+    assert len([tag for tag in environment.tags(project) if tag.startswith(tags.CACHE_PREFIX)]) == 4
     for branch in ("a/b", "a-b"):
-        result = yard.build(project, on_branch(branch))
+        result = environment.build(project, on_branch(branch))
         for architecture in ("arm64", "amd64"):
             built = job(result, f"build-app:{architecture}")
             assert built.cached == 3, f"{branch} lost its cache for {architecture} to another build: {words(built)}"
 
 
-def test_a_broken_cache_does_not_stop_a_build(yard: Yard) -> None:
-    project = yard.project()
-    yard.build(project)
-    [cache] = [tag for tag in yard.tags(project) if tag.startswith(tags.CACHE_PREFIX)]
-    manifest = yard.around.images.read(f"{project.path}/app/manifests/{cache}")
+def test_a_broken_cache_does_not_stop_a_build(environment: Environment) -> None:
+    project = environment.project()
+    environment.build(project)
+    [cache] = [tag for tag in environment.tags(project) if tag.startswith(tags.CACHE_PREFIX)]
+    manifest = environment.builds.images.read(f"{project.path}/app/manifests/{cache}")
     for blob in [manifest["config"], *manifest["layers"]]:
-        requests.delete(f"{yard.around.images.url}/v2/{project.path}/app/blobs/{blob['digest']}", timeout=10)
+        requests.delete(f"{environment.builds.images.url}/v2/{project.path}/app/blobs/{blob['digest']}", timeout=10)
     project.commit({"app/source": FILES["app/source"] + "print 2\n"})
-    built = job(yard.build(project), BUILD)
+    built = job(environment.build(project), BUILD)
     assert built.passed, words(built)

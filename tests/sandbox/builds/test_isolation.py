@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sandbox.builds.conftest import Yard, job, words
+from tests.sandbox.builds.conftest import Environment, job, words
 
 pytestmark = pytest.mark.builds
 
@@ -17,6 +17,6 @@ RUN for file in /proc/[0-9]*/environ; do \\
 """
 
 
-def test_a_step_does_not_find_the_pods_token_in_other_processes(yard: Yard) -> None:
-    built = job(yard.build(yard.project(files={"app/Dockerfile": SEARCH})), "build-app:amd64")
+def test_a_step_does_not_find_the_pods_token_in_other_processes(environment: Environment) -> None:
+    built = job(environment.build(environment.project(files={"app/Dockerfile": SEARCH})), "build-app:amd64")
     assert built.passed, f"a dependency's install script could become the build role: {words(built)}"

@@ -3,9 +3,8 @@
 import pytest
 
 from sandbox.builds.events import Event, Trigger
-from stacks.architecture import Architecture
-from tests.sandbox.builds.company import HOST
-from tests.sandbox.builds.conftest import FILES, Yard, job, on_branch, words
+from tests.sandbox.builds.conftest import FILES, Environment, job, on_branch, words
+from tests.sandbox.builds.example_group import HOST
 
 pytestmark = pytest.mark.builds
 
@@ -24,23 +23,23 @@ THEIR_FILES = {
 }
 
 
-def test_an_index_of_both_architectures_is_published_with_labels_and_a_report(yard: Yard) -> None:
-    project = yard.project([{"name": "app", "context": "app"}])
-    result = yard.build(project)
+def test_an_index_of_both_architectures_is_published_with_labels_and_a_report(environment: Environment) -> None:
+    project = environment.project([{"name": "app", "context": "app"}])
+    result = environment.build(project)
     assert result.passed, [words(each) for each in result.jobs if not each.passed]
     [image] = result.images
     assert image.reference == f"{HOST}/{project.path}/app:latest"
-    assert image.machines == {each.platform: each.machine for each in Architecture}
+    assert image.machines == {"linux/arm64": "aarch64", "linux/amd64": "x86_64"}
     for labels in image.labels.values():
         assert labels["org.opencontainers.image.revision"] == project.repository.commit_id("master")
-        assert labels["org.opencontainers.image.source"] == f"{yard.company.gitlab}/{project.path}"
+        assert labels["org.opencontainers.image.source"] == f"{environment.group.gitlab}/{project.path}"
     assert image.report["IMAGE_DIGEST"].startswith("sha256:")
 
 
-def test_a_merge_request_builds_what_it_changes_and_what_depends_on_that(yard: Yard) -> None:
-    project = yard.project(TWO_IMAGES, THEIR_FILES)
+def test_a_merge_request_builds_what_it_changes_and_what_depends_on_that(environment: Environment) -> None:
+    project = environment.project(TWO_IMAGES, THEIR_FILES)
     project.commit({"base/base": "2\n"}, branch="newer-base", start="master")
-    result = yard.build(project, on_branch("newer-base", Trigger.MERGE_REQUEST))
+    result = environment.build(project, on_branch("newer-base", Trigger.MERGE_REQUEST))
     built = {each.name for each in result.jobs if each.name.endswith(":amd64")}
     assert built == {"build-base:amd64", "build-app:amd64"}, (
         "an image that nothing changed was built, or one was left out"
@@ -50,22 +49,22 @@ def test_a_merge_request_builds_what_it_changes_and_what_depends_on_that(yard: Y
         assert image.report["IMAGE_TAG"] != "latest", "a merge request moved what everybody pulls"
 
 
-def test_what_stands_on_an_unchanged_base_comes_from_the_cache(yard: Yard) -> None:
+def test_what_stands_on_an_unchanged_base_comes_from_the_cache(environment: Environment) -> None:
     dockerfile = "FROM base\nCOPY dependencies /dependencies\nRUN cat /dependencies >/installed\nCOPY app /app\n"
     files = {**THEIR_FILES, "app/Dockerfile": dockerfile, "app/dependencies": "one\n"}
-    project = yard.project(TWO_IMAGES[:2], files)
-    yard.build(project)
+    project = environment.project(TWO_IMAGES[:2], files)
+    environment.build(project)
     project.commit({"app/app": "2\n"}, branch="newer-app", start="master")
-    result = yard.build(project, on_branch("newer-app", Trigger.MERGE_REQUEST))
+    result = environment.build(project, on_branch("newer-app", Trigger.MERGE_REQUEST))
     assert not [each.name for each in result.jobs if each.name.startswith("build-base")]
     built = job(result, "build-app:amd64")
     cached = [step.instruction for step in built.steps.values() if step.cached]
     assert cached == ["COPY dependencies /dependencies", "RUN cat /dependencies >/installed"], words(built)
 
 
-def test_a_pipeline_by_hand_builds_what_is_started(yard: Yard) -> None:
-    project = yard.project(TWO_IMAGES, THEIR_FILES)
-    result = yard.build(project, on_branch("master", Trigger.WEB), by_hand=["build-other:amd64"])
+def test_a_pipeline_by_hand_builds_what_is_started(environment: Environment) -> None:
+    project = environment.project(TWO_IMAGES, THEIR_FILES)
+    result = environment.build(project, on_branch("master", Trigger.WEB), manual=["build-other:amd64"])
     assert {each.name for each in result.jobs if each.name.startswith("build-")} == {
         "build-other:amd64",
         "build-other:manifest",
@@ -73,35 +72,35 @@ def test_a_pipeline_by_hand_builds_what_is_started(yard: Yard) -> None:
     assert result.passed
 
 
-def test_a_release_is_published_once_and_never_moved(yard: Yard) -> None:
-    project = yard.project([{"name": "a.b_c-d", "context": "app", "architectures": ["amd64"]}])
+def test_a_release_is_published_once_and_never_moved(environment: Environment) -> None:
+    project = environment.project([{"name": "a.b_c-d", "context": "app", "architectures": ["amd64"]}])
     tag = "V1.0_rc-2.x"  # all that a tag may have
     release = Event(trigger=Trigger.TAG, ref=tag)
     commit = project.repository.commit_id("master")
     assert commit
     project.tag(tag, commit)
 
-    yard.build(project)  # the default branch's, from whose cache a tag is built
-    checkout = yard.check_out(project, release)
-    first = yard.run(checkout)
+    environment.build(project)  # the default branch's, from whose cache a tag is built
+    checkout = environment.check_out(project, release)
+    first = environment.run(checkout)
     assert first.passed, [words(each) for each in first.jobs if not each.passed]
     assert first.images[0].reference == f"{HOST}/{project.path}/a.b_c-d:{tag}"
 
-    retried = yard.run(checkout)
+    retried = environment.run(checkout)
     assert retried.passed, "a retry fails although the image is the same: " + words(retried.jobs[-1])
 
     project.tag(tag, project.commit({"app/source": "print 2\n"}))
-    moved = yard.build(project, release)
+    moved = environment.build(project, release)
     assert not moved.passed, "a published release was overwritten"
     assert "a published tag is never moved" in words(job(moved, "build-a.b_c-d:manifest"))
-    published = yard.around.images.read(f"{project.path}/a.b_c-d/manifests/{tag}")
+    published = environment.builds.images.read(f"{project.path}/a.b_c-d/manifests/{tag}")
     assert published["config"]
 
 
-def test_a_broken_dockerfile_fails_with_buildkits_own_error_and_publishes_nothing(yard: Yard) -> None:
-    project = yard.project(files={**FILES, "app/Dockerfile": "FROM busybox:1.37\nRUN no-such-program\n"})
-    result = yard.build(project)
+def test_a_broken_dockerfile_fails_with_buildkits_own_error_and_publishes_nothing(environment: Environment) -> None:
+    project = environment.project(files={**FILES, "app/Dockerfile": "FROM busybox:1.37\nRUN no-such-program\n"})
+    result = environment.build(project)
     assert not result.passed
     assert "no-such-program: not found" in words(job(result, "build-app:amd64"))
-    assert "latest" not in yard.tags(project)
+    assert "latest" not in environment.tags(project)
     assert not result.images

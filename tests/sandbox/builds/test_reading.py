@@ -1,6 +1,9 @@
 """What is read without building anything: the runner's words, policies, which jobs are due, immutable tags."""
 
 import argparse
+import os
+import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +12,10 @@ from rich.console import Console
 
 from sandbox.builds import command, tools
 from sandbox.builds.events import Event, Trigger
-from sandbox.builds.parts import MissingPartsError, require
+from sandbox.builds.prerequisites import MissingPrerequisitesError, require
 from sandbox.builds.progress import Progress
 from sandbox.builds.rights import allows
-from sandbox.builds.runner import due
+from sandbox.builds.runner import SHELL, due
 from sandbox.endpoints import Endpoints
 from sandbox.services.aws.ecr import is_immutable
 
@@ -85,6 +88,15 @@ def test_a_job_started_by_hand_brings_those_behind_it() -> None:
     assert due(JOBS, ["build"]) == ["manifest", "build", "tag", "other", "last"]
 
 
+def test_a_jobs_shell_does_not_read_what_a_user_wrote_for_logins(tmp_path: Path) -> None:
+    (tmp_path / ".bashrc").write_text("PATH=/somewhere/else\n")
+    ours, shells = socket.socketpair()  # what gitlab-ci-local makes for standard input
+    environment = {"HOME": str(tmp_path), "PATH": os.defpath, **SHELL}
+    with ours, shells:
+        found = subprocess.check_output(["bash", "-c", "echo $PATH"], stdin=shells.fileno(), env=environment, text=True)
+    assert found.strip() == os.defpath, "a job finds other programs than its runner gave it"
+
+
 def test_a_step_from_the_cache_stays_so_when_its_layers_are_fetched() -> None:
     said: list[str] = []
     progress = Progress(lambda job, words: said.append(f"{job} {words}"))
@@ -119,7 +131,7 @@ def test_a_machine_without_a_part_is_told_which_and_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(tools, "SEARCH_PATH", str(tmp_path))
-    with pytest.raises(MissingPartsError) as raised:
+    with pytest.raises(MissingPrerequisitesError) as raised:
         require(tmp_path)
     message = str(raised.value)
     assert "newuidmap" in message

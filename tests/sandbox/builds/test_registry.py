@@ -7,38 +7,40 @@ import pytest
 from components import policy_documents
 from sandbox.builds.distribution import Distribution
 from sandbox.builds.worker import Worker
-from tests.sandbox.builds.company import Company
-from tests.sandbox.builds.conftest import FILES, Yard, job, open_yard, words
+from tests.sandbox.builds.conftest import FILES, Environment, job, open_environment, words
+from tests.sandbox.builds.example_group import ExampleGroup
 
 pytestmark = pytest.mark.builds
 BUILD = "build-app:amd64"
 
 
-def test_a_role_without_push_rights_fails_as_in_aws(yard: Yard) -> None:
-    project = yard.project()
-    yard.company.grant(policy_documents.push(["arn:aws:ecr:ap-east-1:123456789012:repository/somebody/elses"]))
+def test_a_role_without_push_rights_fails_as_in_aws(environment: Environment) -> None:
+    project = environment.project()
+    environment.group.grant(policy_documents.push(["arn:aws:ecr:ap-east-1:123456789012:repository/somebody/elses"]))
     try:
-        result = yard.build(project)
+        result = environment.build(project)
     finally:
-        yard.company.grant_push()
+        environment.group.grant_push()
     assert not result.passed, "a build pushed to a repository that its role has no rights on"
     said = words(job(result, BUILD))
     assert "assumed-role/push/" in said
     assert "is not authorized to perform: ecr:" in said
-    assert not yard.tags(project)
+    assert not environment.tags(project)
 
 
-def test_a_registry_that_is_down_is_named_as_the_cause(built_company: tuple[Company, Path], worker: Worker) -> None:
-    with open_yard(built_company, worker, "outage") as yard:
-        project = yard.project(files=FILES)
-        yard.around.images.url = Distribution("http://127.0.0.1:1").url
-        built = job(yard.build(project), BUILD)
+def test_a_registry_that_is_down_is_named_as_the_cause(example: tuple[ExampleGroup, Path], worker: Worker) -> None:
+    with open_environment(example, worker, "outage") as environment:
+        project = environment.project(files=FILES)
+        environment.builds.images.url = Distribution("http://127.0.0.1:1").url
+        built = job(environment.build(project), BUILD)
     assert built.passed is False
     assert "503" in words(built), f"nobody could tell from this that the registry is down: {words(built)}"
 
 
-def test_a_build_reaches_no_host_outside_the_sandbox(yard: Yard) -> None:
-    project = yard.project(files={**FILES, "app/Dockerfile": "FROM ghcr.io/somebody/image:1\nCOPY source /source\n"})
-    built = job(yard.build(project), BUILD)
+def test_a_build_reaches_no_host_outside_the_sandbox(environment: Environment) -> None:
+    project = environment.project(
+        files={**FILES, "app/Dockerfile": "FROM ghcr.io/somebody/image:1\nCOPY source /source\n"}
+    )
+    built = job(environment.build(project), BUILD)
     assert built.passed is False
     assert "ghcr.io:443 is not part of the sandbox" in words(built)

@@ -1,6 +1,10 @@
 """Groups, projects, runners and variables, and who may see them."""
 
+import errno
 import json
+import os
+import resource
+import secrets
 from pathlib import Path
 
 import gitlab
@@ -205,6 +209,38 @@ def test_an_interrupted_first_start_is_completed(tmp_path: Path) -> None:
     with serving(tmp_path) as url:
         client = gitlab.Gitlab(url, private_token=access_token(tmp_path))
         assert client.projects.get("platform/images").files.raw("README.md", ref="master").startswith(b"# Images")
+
+
+def test_a_full_disk_refuses_changes_and_loses_nothing(client: gitlab.Gitlab, monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = client.projects.get(1).variables
+    variables.create({"key": "BEFORE", "value": "x"})
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(os, "fsync", fail)
+        with pytest.raises(gitlab.GitlabCreateError, match=r"No space left on device.*free some space") as refused:
+            variables.create({"key": "DURING", "value": "x"})
+    assert refused.value.response_code == 507
+    assert [each.key for each in variables.list(get_all=True)] == ["BEFORE"]
+    variables.create({"key": "DURING", "value": "x"})
+
+
+def test_a_commit_that_does_not_fit_says_so(client: gitlab.Gitlab, tmp_path: Path) -> None:
+    project = client.projects.get(1)
+    head = project.branches.get("master").commit["id"]
+    file = {"file_path": "large", "branch": "master", "content": secrets.token_hex(2**20), "commit_message": "m"}
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**19, unlimited[1]))  # git's files may be no larger, as on a full disk
+    try:
+        with pytest.raises(gitlab.GitlabCreateError, match="No space left on device") as refused:
+            project.files.create(file)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert refused.value.response_code == 507
+    assert project.branches.get("master").commit["id"] == head
+    project.files.create(file)
 
 
 def test_secrets_at_rest_are_readable_by_their_owner_alone(client: gitlab.Gitlab, tmp_path: Path) -> None:

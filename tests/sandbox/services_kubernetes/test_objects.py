@@ -1,6 +1,8 @@
 """Objects are kept, checked and refused as the API server does."""
 
 import base64
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +201,22 @@ def test_objects_survive_a_restart_as_they_were(api: FlaskClient, tmp_path: Path
     restarted = create_app(tmp_path, "http://127.0.0.1:1").test_client()
     assert restarted.get(f"{SECRETS}/token").get_json() == stored
     assert (tmp_path / "kubernetes" / "objects.json").stat().st_mode & 0o777 == 0o600, "secrets are open to others"
+
+
+def test_a_full_disk_refuses_changes_and_loses_nothing(api: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    create(api, SECRETS, "before")
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(os, "fsync", fail)
+        refused = create(api, SECRETS, "during", expected=507)
+        assert "No space left on device" in refused["message"]
+        assert "free some space" in refused["message"]
+        assert api.delete(f"{SECRETS}/before").status_code == 507
+    assert [item["metadata"]["name"] for item in api.get(SECRETS).get_json()["items"]] == ["before"]
+    create(api, SECRETS, "during")
 
 
 def test_clients_can_discover_every_kind(api: FlaskClient) -> None:

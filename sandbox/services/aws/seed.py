@@ -12,7 +12,7 @@ _NETWORK = "10.0.0.0/16"
 _PRIVATE_SUBNETS = {"ap-east-1a": "10.0.0.0/19", "ap-east-1b": "10.0.32.0/19", "ap-east-1c": "10.0.64.0/19"}
 
 
-def make_first_world(endpoint: str) -> None:
+def seed(endpoint: str) -> None:
     """Create it all over HTTP, in a new account. Raises botocore's ClientError when something is there already."""
     session = boto3.Session(CREDENTIALS, CREDENTIALS, region_name=REGION)
     subnets = _make_network(session, endpoint)

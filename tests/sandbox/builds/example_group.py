@@ -17,12 +17,12 @@ from components import policy_documents
 from pipeline.generate import generate
 from pipeline.inputs import PipelineInputs, registry_host
 from pipeline.render import render
-from sandbox.builds.internet import serving
 from sandbox.builds.pod_identity import ServiceAccount
+from sandbox.builds.proxy import serving
 from sandbox.endpoints import REGION
 from sandbox.services import gitlab as gitlab_service
 from sandbox.services.aws.app import create_app
-from sandbox.services.aws.first_world import make_first_world
+from sandbox.services.aws.seed import seed
 from sandbox.services.gitlab.repository import Change, Person, Repository
 from stacks import tags
 from stacks.parsing import parse
@@ -34,7 +34,7 @@ _COLLEAGUE = Person(name="A colleague", email="colleague@example.com")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Company:
+class ExampleGroup:
     """Its AWS and GitLab, by their URLs, with their data in `directory`."""
 
     aws: str
@@ -57,9 +57,7 @@ class Company:
         [declared] = settings.projects
         self._create_repositories([settings.repository_of(declared, image) for image in declared.images])
         inputs = PipelineInputs(settings=settings, project=declared, registry_host=HOST, source="test")
-        project = ImageProject(
-            path=path, repository=Repository(self.directory / "gitlab" / f"{path}.git"), company=self
-        )
+        project = ImageProject(path=path, repository=Repository(self.directory / "gitlab" / f"{path}.git"), group=self)
         project.commit({**files, **{file.path: file.text for file in render(generate(inputs))}})
         return project
 
@@ -93,7 +91,7 @@ class Company:
 class ImageProject:
     path: str
     repository: Repository
-    company: Company
+    group: ExampleGroup
 
     def commit(self, files: Mapping[str, str], *, branch: str = BRANCH, start: str | None = None) -> str:
         """Commit files; `start` makes the branch from another one. Returns the commit's id."""
@@ -115,21 +113,21 @@ class ImageProject:
 
 
 @contextmanager
-def company(directory: Path) -> Iterator[Company]:
+def example_group(directory: Path) -> Iterator[ExampleGroup]:
     """AWS and GitLab of a company, and a role for its build pods. One a process, since moto's state is global."""
     with ExitStack() as stack:
         aws_server = make_server("127.0.0.1", 0, create_app(directory / "aws"), True, request_handler=_QuietMoto)
         aws = stack.enter_context(serving(aws_server))
-        make_first_world(aws)
+        seed(aws)
         gitlab_server = make_server("127.0.0.1", 0, Response(), True, request_handler=_Quiet)
         url = stack.enter_context(serving(gitlab_server))
         gitlab_server.app = gitlab_service.create_app(directory, url)
-        made = Company(aws=aws, gitlab=url, token=gitlab_service.access_token(directory), directory=directory)
+        made = ExampleGroup(aws=aws, gitlab=url, token=gitlab_service.access_token(directory), directory=directory)
         _create_role(made)
         yield made
 
 
-def _create_role(made: Company) -> None:
+def _create_role(made: ExampleGroup) -> None:
     iam, eks = made.client("iam"), made.client("eks")
     trust = policy_documents.pod_identity_trust(
         cluster_arn=eks.describe_cluster(name=BUILDS.cluster)["cluster"]["arn"],

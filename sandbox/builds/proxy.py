@@ -22,7 +22,7 @@ Host = Callable[[Request], Response]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Internet:
+class Proxy:
     """A running proxy."""
 
     url: str
@@ -35,7 +35,7 @@ class Internet:
 
 
 @contextmanager
-def internet(hosts: Mapping[str, Host], directory: Path) -> Iterator[Internet]:
+def proxy(hosts: Mapping[str, Host], directory: Path) -> Iterator[Proxy]:
     """Run the proxy in front of `hosts`, by name, with its certificates in `directory`."""
     certificates = certify(list(hosts), directory)
 
@@ -44,7 +44,7 @@ def internet(hosts: Mapping[str, Host], directory: Path) -> Iterator[Internet]:
         tls = certificates
 
     with serving(make_server("127.0.0.1", 0, _nothing, threaded=True, request_handler=Handler)) as url:
-        yield Internet(url=url, authority=certificates.authority)
+        yield Proxy(url=url, authority=certificates.authority)
 
 
 @contextmanager

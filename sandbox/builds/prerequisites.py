@@ -1,4 +1,4 @@
-"""What real builds need of a machine, and the command that brings each part that it lacks."""
+"""What real builds need of a machine, and the command that installs each of them."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -17,12 +17,12 @@ _NAMESPACES = (
 )
 
 
-class MissingPartsError(BuildError):
+class MissingPrerequisitesError(BuildError):
     """The machine cannot run builds; the message names what it lacks, and the commands that bring it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class Prerequisite:
     """Something that builds need: what it is for, and the command that brings it."""
 
     name: str
@@ -34,39 +34,39 @@ class Part:
 def require(directory: Path) -> Worker:
     """The user who can run builds with the sandbox's data in `directory`.
 
-    Raises `MissingPartsError` with all that is missing, as far as that can be told: some parts need others.
+    Raises `MissingPrerequisitesError` with all that is missing, as far as that can be told: some need others.
     """
     worker = find_worker()
     missing = list(_missing(worker, directory))
     if worker is None or missing:
-        width = max(len(part.name) for part in missing)
-        lines = [f"  {part.name:{width}}  {part.purpose}: {part.remedy}" for part in missing]
-        raise MissingPartsError(
+        width = max(len(each.name) for each in missing)
+        lines = [f"  {each.name:{width}}  {each.purpose}: {each.remedy}" for each in missing]
+        raise MissingPrerequisitesError(
             "\n".join(["This machine lacks what real builds need:", *lines, f"All at once, as root: {COMMAND}"])
         )
     return worker
 
 
-def _missing(worker: Worker | None, directory: Path) -> Iterator[Part]:
-    programs = [part for part in _programs() if not part.present()]
+def _missing(worker: Worker | None, directory: Path) -> Iterator[Prerequisite]:
+    programs = [each for each in _programs() if not each.present()]
     yield from programs
     if worker is None:
-        yield Part(
+        yield Prerequisite(
             name=f"user {USER}",
             purpose="builds never run as root",
             remedy=f"useradd --create-home {USER}",
             present=lambda: False,
         )
         return
-    yield from (part for part in _of_worker(worker, directory) if not part.present())
+    yield from (each for each in _of_worker(worker, directory) if not each.present())
     if not programs:
         # The second tries what the first makes sure of.
-        yield from (part for part in list(_namespaces(worker)) if not part.present())
+        yield from (each for each in list(_namespaces(worker)) if not each.present())
 
 
-def _programs() -> Iterator[Part]:
-    def program(name: str, purpose: str, package: str) -> Part:
-        return Part(
+def _programs() -> Iterator[Prerequisite]:
+    def program(name: str, purpose: str, package: str) -> Prerequisite:
+        return Prerequisite(
             name=name,
             purpose=purpose,
             remedy=f"apt-get install {package}",
@@ -78,7 +78,7 @@ def _programs() -> Iterator[Part]:
     yield program("rootlesskit", "makes a user root of a namespace", "rootlesskit")
     yield program("newuidmap", "gives that namespace its users", "uidmap")
     yield program("runc", "runs a Dockerfile's RUN", "runc")
-    yield Part(
+    yield Prerequisite(
         name="BuildKit, crane, ECR's credential helper, a registry, gitlab-ci-local, BusyBox",
         purpose="are built or fetched in the versions that sandbox/builds/tools names",
         remedy=COMMAND,
@@ -86,26 +86,26 @@ def _programs() -> Iterator[Part]:
     )
 
 
-def _of_worker(worker: Worker, directory: Path) -> Iterator[Part]:
+def _of_worker(worker: Worker, directory: Path) -> Iterator[Prerequisite]:
     def sub_ids(file: str) -> bool:
         path = Path(file)
         owners = [line.split(":")[0] for line in path.read_text().splitlines()] if path.exists() else []
         return worker.name in owners or str(worker.uid) in owners
 
-    yield Part(
+    yield Prerequisite(
         name=f"sub-uids of {worker.name}",
         purpose="the users in its namespaces",
         remedy=f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {worker.name}",
         present=lambda: sub_ids("/etc/subuid") and sub_ids("/etc/subgid"),
     )
-    yield Part(
+    yield Prerequisite(
         name="python3 >= 3.10 with time zones",
         purpose="runs the jobs' scripts",
         remedy="apt-get install python3 tzdata",
         present=lambda: worker.succeeds(["python3", "-c", _PYTHON]),
     )
     for path in (directory, tools.DIRECTORY, tools.NODE):
-        yield Part(
+        yield Prerequisite(
             name=f"access to {path}",
             purpose=f"{worker.name} has to read it",
             remedy="chmod o+x its parent folders, or move the clone to where everybody may go",
@@ -113,8 +113,8 @@ def _of_worker(worker: Worker, directory: Path) -> Iterator[Part]:
         )
 
 
-def _namespaces(worker: Worker) -> Iterator[Part]:
-    yield Part(
+def _namespaces(worker: Worker) -> Iterator[Prerequisite]:
+    yield Prerequisite(
         name="user namespaces",
         purpose="rootless BuildKit lives in one",
         remedy=_NAMESPACES,
@@ -122,7 +122,7 @@ def _namespaces(worker: Worker) -> Iterator[Part]:
     )
     for architecture in Architecture:
         busybox = str(tools.busybox(architecture))
-        yield Part(
+        yield Prerequisite(
             name=f"programs for {architecture}",
             purpose="QEMU stands for the nodes that this machine is not; Linux 6.7 lets a namespace have it",
             remedy="apt-get install qemu-user-static, and binfmt-support on an older Linux",
@@ -134,6 +134,6 @@ if __name__ == "__main__":
     from sandbox.endpoints import data_directory
 
     try:
-        print(f"All parts are there; {require(data_directory()).name} will run the builds.")
-    except MissingPartsError as error:
+        print(f"Everything is there: {require(data_directory()).name} can run the builds.")
+    except MissingPrerequisitesError as error:
         sys.exit(str(error))
