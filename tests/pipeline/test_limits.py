@@ -56,7 +56,31 @@ def test_more_needs_than_gitlab_takes_point_to_depends_on() -> None:
     names = [f"base{number}" for number in range(graph.MAX_NEEDS + 1)]
     with pytest.raises(SettingsError) as caught:
         files(projects=[project(*({"name": name} for name in names), {"name": "top", "depends-on": names})])
-    assert caught.value.problems[0].path == f"buildyard:projects[0].images[{len(names)}].depends-on"
+    problem = caught.value.problems[0]
+    assert problem.path == f"buildyard:projects[0].images[{len(names)}].depends-on"
+    assert problem.message == ".image-top would need 51 jobs, and GitLab takes 50 at most"
+    assert problem.hint == "Add an image in between that contains what several of them have in common."
+    assert str(caught.value).startswith("stacks/Pulumi.test.yaml has ")
+
+
+def test_as_many_needs_as_gitlab_takes_are_published() -> None:
+    needs = tuple(Need(job=f"job{number}") for number in range(graph.MAX_NEEDS))
+    assert faults(*(replace(ONE, name=need.job) for need in needs), replace(ONE, name="last", needs=needs)) == {}
+
+
+@pytest.mark.parametrize(
+    ("jobs", "hint"),
+    [
+        ([replace(ONE, needs=(Need(job="oen"),))], "Did you mean one?"),
+        ([replace(ONE, extends=(".templat",))], "Did you mean .template?"),
+        ([replace(ONE, stage="biuld")], "Did you mean build?"),
+        ([ONE, ONE], "Give each image its own name."),
+        ([replace(ONE, needs=(Need(job="one"),))], "Remove one of these images from the other's depends-on."),
+    ],
+)
+def test_a_fault_has_a_hint(jobs: list[Job], hint: str) -> None:
+    pipeline = replace(generate(inputs()), jobs=(TEMPLATE, *jobs))
+    assert [problem.hint for problem in graph.check(pipeline)] == [hint]
 
 
 def test_more_jobs_than_the_instance_takes_point_to_the_limit() -> None:
