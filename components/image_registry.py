@@ -1,4 +1,4 @@
-"""The registry of images and build caches: one ECR repository per image."""
+"""The registry of images and build caches: one ECR repository per image, and one for its merge requests."""
 
 import json
 from collections.abc import Mapping
@@ -18,6 +18,8 @@ class ImageRegistryArgs:
     """`repositories` maps each repository's name to its image, as in the repository's AWS tag."""
 
     repositories: Mapping[str, str]
+    reviews: Mapping[str, str]
+    """The same for the repositories of the unprotected tier, whose images expire."""
     registry: Registry
     tags: Mapping[str, str]
 
@@ -34,14 +36,22 @@ class ImageRegistry(pulumi.ComponentResource):
         self._name = name
         self._args = args
         self.repositories = {
-            repository: self._create_repository(repository, image) for repository, image in args.repositories.items()
+            repository: self._create_repository(repository, image, force_delete=args.registry.force_delete)
+            for repository, image in args.repositories.items()
         }
-        for repository in args.repositories:
-            self._create_lifecycle_policy(repository)
+        # Nobody deploys these images. So their repositories can be deleted together with the tier.
+        reviews = {
+            repository: self._create_repository(repository, image, force_delete=True)
+            for repository, image in args.reviews.items()
+        }
+        for name, repository in self.repositories.items():
+            self._create_lifecycle_policy(name, repository, self._lifecycle_policy())
+        for name, repository in reviews.items():
+            self._create_lifecycle_policy(name, repository, self._review_lifecycle_policy())
         self.urls = {repository: each.repository_url for repository, each in self.repositories.items()}
         self.register_outputs({"urls": self.urls})
 
-    def _create_repository(self, repository: str, image: str) -> aws.ecr.Repository:
+    def _create_repository(self, repository: str, image: str, *, force_delete: bool) -> aws.ecr.Repository:
         key = self._args.registry.kms_key
         return aws.ecr.Repository(
             f"{self._name}-{repository}",
@@ -54,19 +64,26 @@ class ImageRegistry(pulumi.ComponentResource):
             encryption_configurations=[
                 {"encryption_type": "KMS", "kms_key": key} if key else {"encryption_type": "AES256"}
             ],
-            force_delete=self._args.registry.force_delete,
+            force_delete=force_delete,
             tags={**self._args.tags, **image_tag(image)},
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _create_lifecycle_policy(self, repository: str) -> None:
-        document = policy_documents.lifecycle_policy(
+    def _lifecycle_policy(self) -> policy_documents.Document:
+        return policy_documents.lifecycle_policy(
             keep_untagged_days=self._args.registry.keep_untagged_days,
             keep_cache_days=self._args.registry.keep_cache_days,
         )
+
+    def _review_lifecycle_policy(self) -> policy_documents.Document:
+        return policy_documents.review_lifecycle_policy(keep_days=self._args.registry.keep_review_days)
+
+    def _create_lifecycle_policy(
+        self, name: str, repository: aws.ecr.Repository, document: policy_documents.Document
+    ) -> None:
         aws.ecr.LifecyclePolicy(
-            f"{self._name}-{repository}",
-            repository=self.repositories[repository].name,
+            f"{self._name}-{name}",
+            repository=repository.name,
             policy=json.dumps(document),
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -13,11 +13,12 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_gitlab as gitlab
 
-from components.policy_documents import MAX_ROLE_POLICIES, push
+from components.policy_documents import MAX_ROLE_POLICIES, Document, push
 from pipeline.inputs import registry_host
 from stacks.problems import Problem, SettingsError
 from stacks.settings import Identity, Settings
 from stacks.sizing import InstanceType, check_fit
+from stacks.trust import Tier
 
 T = TypeVar("T")
 
@@ -125,13 +126,13 @@ class _Queries:
     def rights(self, account: Account) -> None:
         """Find more repositories than the policies of one role can name."""
         settings = self._settings
-        images = [(project, image) for project in settings.projects for image in project.images]
-        needed = len(push([account.repository_arn(settings.repository_of(*each)) for each in images]))
+        count = sum(len(project.images) for project in settings.projects)
+        needed = max(len(policies(settings, account, tier)) for tier in settings.trust.tiers)
         if needed > MAX_ROLE_POLICIES:
             self.problems.append(
                 Problem(
                     path="buildyard:projects",
-                    message=f"a role needs {needed} policies to push {len(images)} images, and AWS allows "
+                    message=f"a role needs {needed} policies to push {count} images, and AWS allows "
                     f"{MAX_ROLE_POLICIES}",
                     hint="Split the projects into several stacks.",
                 )
@@ -196,6 +197,15 @@ class _Queries:
                     known[name] = found
         if all(name in known for nodes in self._settings.nodes.values() for name in nodes.instance_types):
             self.problems += check_fit(self._settings, known)
+
+
+def policies(settings: Settings, account: Account, tier: Tier) -> list[Document]:
+    """The policies of a tier's build role."""
+    pushed, pulled = (
+        [account.repository_arn(name) for name in names]
+        for names in (settings.pushed_repositories(tier), settings.pulled_repositories(tier))
+    )
+    return push(pushed, pull_arns=pulled)
 
 
 def gitlab_url() -> str:

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.build_nodes import BuildNodes, BuildNodesArgs
+from components.draining import drain_before_delete
 from components.image_registry import ImageRegistry, ImageRegistryArgs
 from components.kubeconfig import kubeconfig
 from components.labels import aws_tags
@@ -24,6 +25,7 @@ from stacks.config import file_name
 from stacks.names import BUILDER_VARIABLE, stack_name
 from stacks.problems import Problem, SettingsError
 from stacks.settings import Project, Settings
+from stacks.trust import TIER_VARIABLE, Tier, Trust
 from stacks.versions import BUILDER_VERSION
 
 SERVICE_ACCOUNT = "builds"
@@ -77,11 +79,18 @@ class PlatformArgs:
     pipelines: Pipelines
 
 
+@dataclass(frozen=True, kw_only=True)
+class _TierOutputs:
+    role_arn: pulumi.Output[str]
+    node_groups: Mapping[str, pulumi.Output[str]]
+    runners: Mapping[str, Mapping[str, Any]]
+
+
 class Platform(pulumi.ComponentResource):
     """All resources of one stack."""
 
     outputs: Mapping[str, Any]
-    """The stack's outputs. CI reads them, so their names do not change."""
+    """The stack's outputs, by trust tier and architecture. CI reads them, so their names do not change."""
 
     def __init__(self, name: str, args: PlatformArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("buildyard:components:Platform", name, {}, opts)
@@ -89,22 +98,19 @@ class Platform(pulumi.ComponentResource):
         self._args = args
         self._settings = args.settings
         self._tags = aws_tags(args.stack, args.settings.tags)
-        self._namespace = args.settings.runners.namespace_of(args.stack)
+        self._kubernetes = pulumi.ResourceOptions(parent=self, providers=[self._connect_cluster()])
+        # Runners of a removed tier are drained, too, when they are deleted.
+        self._drain = drain_before_delete(f"{name}-drain", gitlab_url=args.lookups.gitlab.url)
         registry = self._create_registry()
-        nodes = {architecture: self._create_nodes(architecture) for architecture in args.settings.architectures}
-        identity = self._create_identity()
-        runners = self._create_runners(identity, nodes)
+        tiers = {tier: self._create_tier(tier) for tier in args.settings.trust.tiers}
         pipelines = {project.path: self._publish_pipeline(project) for project in args.settings.projects}
         self.outputs = {
             "registry-host": args.lookups.account.registry_host,
             "repository-urls": registry.urls,
             "builder-image": self._builder_image,
-            "push-role-arn": identity.role_arn,
-            "node-groups": {str(architecture): group.node_group_name for architecture, group in nodes.items()},
-            "runners": {
-                str(architecture): {"id": runner_id, "tags": list(architecture.runner_tags)}
-                for architecture, runner_id in runners.runner_ids.items()
-            },
+            "push-role-arns": {str(tier): each.role_arn for tier, each in tiers.items()},
+            "node-groups": {str(tier): each.node_groups for tier, each in tiers.items()},
+            "runners": {str(tier): each.runners for tier, each in tiers.items()},
             "pipelines": pipelines,
         }
         self.register_outputs({})
@@ -113,6 +119,22 @@ class Platform(pulumi.ComponentResource):
     def _builder_image(self) -> str:
         host = self._args.lookups.account.registry_host
         return self._settings.runners.builder_image or f"{host}/{self._settings.builder_repository}:{BUILDER_VERSION}"
+
+    def _create_tier(self, tier: Tier) -> "_TierOutputs":
+        """Create everything that the tiers do not share, and return its part of the outputs."""
+        trust, architectures = self._settings.trust, self._settings.architectures
+        nodes = {architecture: self._create_nodes(tier, architecture) for architecture in architectures}
+        identity = self._create_identity(tier)
+        tags = {architecture: trust.runner_tags(tier, architecture) for architecture in architectures}
+        runners = self._create_runners(tier, tags, identity, nodes)
+        return _TierOutputs(
+            role_arn=identity.role_arn,
+            node_groups={str(architecture): group.node_group_name for architecture, group in nodes.items()},
+            runners={
+                str(architecture): {"id": runner_id, "tags": list(tags[architecture])}
+                for architecture, runner_id in runners.runner_ids.items()
+            },
+        )
 
     @property
     def _images(self) -> dict[str, str]:
@@ -127,12 +149,18 @@ class Platform(pulumi.ComponentResource):
         builder = {self._settings.builder_repository: "builder"} if self._settings.builder_repository else {}
         args = ImageRegistryArgs(
             repositories={**self._images, **builder},
+            reviews={
+                review: f"{project.path}/{image.name}"
+                for project in self._settings.projects
+                for image in project.images
+                if (review := self._settings.review_repository_of(project, image))
+            },
             registry=self._settings.registry,
             tags=self._tags,
         )
         return ImageRegistry(self._name, args, pulumi.ResourceOptions(parent=self))
 
-    def _create_nodes(self, architecture: Architecture) -> BuildNodes:
+    def _create_nodes(self, tier: Tier, architecture: Architecture) -> BuildNodes:
         args = BuildNodesArgs(
             stack=self._args.stack,
             architecture=architecture,
@@ -143,33 +171,42 @@ class Platform(pulumi.ComponentResource):
             partition=self._args.lookups.account.partition,
             tags=self._tags,
         )
-        return BuildNodes(f"{self._name}-{architecture}", args, pulumi.ResourceOptions(parent=self))
+        return BuildNodes(f"{tier.of(self._name)}-{architecture}", args, pulumi.ResourceOptions(parent=self))
 
-    def _create_identity(self) -> PushIdentity:
-        cluster = self._args.lookups.cluster
+    def _create_identity(self, tier: Tier) -> PushIdentity:
+        cluster, account = self._args.lookups.cluster, self._args.lookups.account
         args = PushIdentityArgs(
             identity=self._settings.identity,
             cluster_name=cluster.name,
             cluster_arn=cluster.arn,
             oidc_provider_arn=cluster.oidc_provider_arn,
-            namespace=self._namespace,
+            namespace=self._settings.runners.namespace_of(self._args.stack, tier),
             service_account=SERVICE_ACCOUNT,
             # Without the builder's: a build must not be able to change the image that all other builds run in.
-            repository_arns=[self._args.lookups.account.repository_arn(name) for name in self._images],
+            repository_arns=[account.repository_arn(name) for name in self._settings.pushed_repositories(tier)],
+            pull_arns=[account.repository_arn(name) for name in self._settings.pulled_repositories(tier)],
             tags=self._tags,
         )
-        return PushIdentity(self._name, args, pulumi.ResourceOptions(parent=self))
+        return PushIdentity(tier.of(self._name), args, pulumi.ResourceOptions(parent=self))
 
-    def _create_runners(self, identity: PushIdentity, nodes: Mapping[Architecture, BuildNodes]) -> Runners:
+    def _create_runners(
+        self,
+        tier: Tier,
+        tags: Mapping[Architecture, Sequence[str]],
+        identity: PushIdentity,
+        nodes: Mapping[Architecture, BuildNodes],
+    ) -> Runners:
         gitlab = self._args.lookups.gitlab
         args = RunnersArgs(
             stack=self._args.stack,
-            architectures=self._settings.architectures,
+            tags=tags,
+            access_level=self._settings.trust.access_level(tier),
             runners=self._settings.runners,
+            drain=self._drain,
             gitlab_url=gitlab.url,
             group_id=gitlab.group_id,
             project_id=gitlab.project_id,
-            namespace=self._namespace,
+            namespace=self._settings.runners.namespace_of(self._args.stack, tier),
             service_account=SERVICE_ACCOUNT,
             service_account_annotations=identity.service_account_annotations,
             builder_image=self._builder_image,
@@ -177,8 +214,7 @@ class Platform(pulumi.ComponentResource):
             node_groups={architecture: group.node_group_name for architecture, group in nodes.items()},
             depends_on=[identity, *nodes.values()],
         )
-        opts = pulumi.ResourceOptions(parent=self, providers=[self._connect_cluster()])
-        return Runners(self._name, args, opts)
+        return Runners(tier.of(self._name), args, self._kubernetes)
 
     def _connect_cluster(self) -> kubernetes.Provider:
         cluster = self._args.lookups.cluster
@@ -204,6 +240,7 @@ class Platform(pulumi.ComponentResource):
             branch=project.default_branch,
             files=files,
             variables={BUILDER_VARIABLE: self._builder_image},
+            protected_variables=({} if self._settings.trust is Trust.SHARED else {TIER_VARIABLE: str(Tier.PROTECTED)}),
         )
         PublishedPipeline(f"{self._name}-{project.path}", args, pulumi.ResourceOptions(parent=self))
         return {

@@ -72,37 +72,48 @@ Source of both: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-q
 """
 
 
-def push(repository_arns: Sequence[str]) -> list[Document]:
+def push(repository_arns: Sequence[str], *, pull_arns: Sequence[str] = ()) -> list[Document]:
     """The policies that let builds pull from and push to these repositories only, as many as their names need.
+
+    From the repositories of `pull_arns`, builds may only pull.
 
     A registry token cannot be limited to repositories. The other statement limits what it can do.
     Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
     """
-    groups: list[list[str]] = [[]]
-    for arn in sorted(repository_arns):
-        if _characters(_push([*groups[-1], arn])) > MAX_POLICY_CHARACTERS:
+    groups: list[list[tuple[str, str]]] = [[]]
+    for right in sorted([*((arn, _PUSH) for arn in repository_arns), *((arn, _PULL) for arn in pull_arns)]):
+        if _characters(_rights([*groups[-1], right])) > MAX_POLICY_CHARACTERS:
             groups.append([])
-        groups[-1].append(arn)
-    return [_push(group) for group in groups]
+        groups[-1].append(right)
+    return [_rights(group) for group in groups]
 
 
-def _push(repository_arns: Sequence[str]) -> Document:
+_PULL = "Pull"
+_PUSH = "PullAndPush"
+_ACTIONS = {
+    _PUSH: [
+        "ecr:BatchCheckLayerAvailability",
+        "ecr:BatchGetImage",
+        "ecr:CompleteLayerUpload",
+        "ecr:GetDownloadUrlForLayer",
+        "ecr:InitiateLayerUpload",
+        "ecr:PutImage",
+        "ecr:UploadLayerPart",
+    ],
+    _PULL: ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+}
+
+
+def _rights(rights: Sequence[tuple[str, str]]) -> Document:
+    """The policy with these rights, each of them an ARN and a key of `_ACTIONS`."""
+    arns = {kind: [arn for arn, each in rights if each == kind] for kind in _ACTIONS}
     return _document(
         {"Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
-        {
-            "Sid": "PullAndPush",
-            "Effect": "Allow",
-            "Action": [
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:CompleteLayerUpload",
-                "ecr:GetDownloadUrlForLayer",
-                "ecr:InitiateLayerUpload",
-                "ecr:PutImage",
-                "ecr:UploadLayerPart",
-            ],
-            "Resource": list(repository_arns),
-        },
+        *(
+            {"Sid": kind, "Effect": "Allow", "Action": _ACTIONS[kind], "Resource": arns[kind]}
+            for kind in _ACTIONS
+            if arns[kind]
+        ),
     )
 
 
@@ -139,6 +150,25 @@ def lifecycle_policy(*, keep_untagged_days: int, keep_cache_days: int) -> Docume
                 },
                 "action": {"type": "expire"},
             },
+        ]
+    }
+
+
+def review_lifecycle_policy(*, keep_days: int) -> Document:
+    """The lifecycle policy of the unprotected tier's repositories, by which ECR deletes everything after some days."""
+    return {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "description": "Images and caches of merge requests and other unprotected refs",
+                "selection": {
+                    "tagStatus": "any",
+                    "countType": "sinceImagePushed",
+                    "countUnit": "days",
+                    "countNumber": keep_days,
+                },
+                "action": {"type": "expire"},
+            }
         ]
     }
 

@@ -22,6 +22,8 @@ class PublishedPipelineArgs:
     """The file that GitLab reads, followed by the files that it includes."""
     variables: Mapping[str, pulumi.Input[str]]
     """The variables' names and values. They are not secret."""
+    protected_variables: Mapping[str, pulumi.Input[str]]
+    """Variables that GitLab gives only to pipelines of protected branches and tags."""
 
 
 class PublishedPipeline(pulumi.ComponentResource):
@@ -34,19 +36,22 @@ class PublishedPipeline(pulumi.ComponentResource):
         super().__init__("buildyard:components:PublishedPipeline", name, {}, opts)
         self._name = name
         self._args = args
-        variables = [self._set_variable(key, value) for key, value in args.variables.items()]
+        variables = [
+            # Pipelines of merge requests do not get protected variables.
+            *(self._set_variable(key, value, protected=False) for key, value in args.variables.items()),
+            *(self._set_variable(key, value, protected=True) for key, value in args.protected_variables.items()),
+        ]
         self._commit_files(variables)
         self.register_outputs({})
 
-    def _set_variable(self, key: str, value: pulumi.Input[str]) -> gitlab.ProjectVariable:
+    def _set_variable(self, key: str, value: pulumi.Input[str], *, protected: bool) -> gitlab.ProjectVariable:
         return gitlab.ProjectVariable(
             f"{self._name}-{key}",
             project=self._args.project,
             key=key,
             value=value,
             description=f"Set by Buildyard, stack {self._args.stack}",
-            # Pipelines of merge requests do not get protected variables.
-            protected=False,
+            protected=protected,
             masked=False,
             raw=True,
             opts=pulumi.ResourceOptions(parent=self),

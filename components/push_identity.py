@@ -1,4 +1,4 @@
-"""The AWS identity of builds: a role that may push to the stack's repositories, for one service account."""
+"""The AWS identity of builds: a role that may push to a tier's repositories, for one service account."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,6 +22,8 @@ class PushIdentityArgs:
     service_account: str
     repository_arns: Sequence[str]
     """ARNs that are known before the repositories exist, so that a preview shows the complete policies."""
+    pull_arns: Sequence[str]
+    """ARNs of the repositories that builds may only pull from."""
     tags: Mapping[str, str]
 
 
@@ -70,7 +72,7 @@ class PushIdentity(pulumi.ComponentResource):
 
     def _grant_push(self, role: aws.iam.Role) -> list[aws.iam.RolePolicyAttachment]:
         """Create managed policies, since an inline policy is too small for the names of a few hundred repositories."""
-        documents = policy_documents.push(self._args.repository_arns)
+        documents = policy_documents.push(self._args.repository_arns, pull_arns=self._args.pull_arns)
         return [self._attach(role, f"{self._name}-push-{number}", each) for number, each in enumerate(documents, 1)]
 
     def _attach(

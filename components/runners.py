@@ -1,4 +1,4 @@
-"""The runners: one per architecture in GitLab, and its manager, which starts the jobs' pods in the cluster."""
+"""The runners of one trust tier: one per architecture in GitLab, and its manager, which starts the jobs' pods."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ import pulumi
 import pulumi_gitlab as gitlab
 import pulumi_kubernetes as kubernetes
 
-from components.draining import drain_before_delete
 from components.labels import kubernetes_labels
 from components.runner_chart import CHART, REPOSITORY, Manager, chart_values, escape_template
 from components.runner_config import RunnerConfig, config_toml
@@ -20,8 +19,13 @@ from stacks.versions import RUNNER_CHART_VERSION
 @dataclass(frozen=True, kw_only=True)
 class RunnersArgs:
     stack: str
-    architectures: Sequence[Architecture]
+    tags: Mapping[Architecture, Sequence[str]]
+    """The GitLab tags of each architecture's runner."""
+    access_level: str
+    """GitLab's access level: whether the runners take jobs of unprotected refs."""
     runners: RunnerSettings
+    drain: pulumi.ResourceHookBinding
+    """The hook that waits until a runner has no jobs. The program registers it also when no runner uses it."""
     gitlab_url: str
     group_id: int | None
     project_id: int | None
@@ -40,7 +44,7 @@ class RunnersArgs:
 
 
 class Runners(pulumi.ComponentResource):
-    """The runners of a stack, by architecture."""
+    """The runners of a tier, by architecture."""
 
     runner_ids: Mapping[Architecture, pulumi.Output[str]]
 
@@ -48,10 +52,9 @@ class Runners(pulumi.ComponentResource):
         super().__init__("buildyard:components:Runners", name, {}, opts)
         self._name = name
         self._args = args
-        self._drain = drain_before_delete(f"{name}-drain", gitlab_url=args.gitlab_url)
         namespace = self._create_namespace()
         pods = self._create_service_account(namespace)
-        runners = {architecture: self._create_runner(architecture) for architecture in args.architectures}
+        runners = {architecture: self._create_runner(architecture) for architecture in args.tags}
         for architecture, runner in runners.items():
             secret = self._create_token_secret(architecture, runner, namespace)
             self._create_manager(architecture, runner, secret, [pods, *args.depends_on])
@@ -99,16 +102,15 @@ class Runners(pulumi.ComponentResource):
             ),
             # This also ends the pause of an interrupted deletion.
             paused=False,
-            tag_lists=list(architecture.runner_tags),
+            tag_lists=list(args.tags[architecture]),
             untagged=False,
-            # The refs of merge requests are not protected.
-            access_level="not_protected",
+            access_level=args.access_level,
             maximum_timeout=args.runners.maximum_timeout_minutes * 60,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 # A runner per node group and namespace: these are not in use any more when their runner has no jobs.
                 replace_on_changes=["maintenanceNote"],
-                hooks=self._drain,
+                hooks=self._args.drain,
             ),
         )
 
@@ -155,7 +157,7 @@ class Runners(pulumi.ComponentResource):
             values=chart_values(manager),
             # A manager that cannot register never becomes ready. Then Helm keeps the previous one.
             atomic=True,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[secret, *depends_on], hooks=self._drain),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[secret, *depends_on], hooks=self._args.drain),
         )
 
     def _config(self, architecture: Architecture, node_group: str) -> str:

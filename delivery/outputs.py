@@ -37,9 +37,9 @@ def variables(outputs: Mapping[str, Any], revealed: Mapping[str, Any] | None = N
     """The variables of a stack, sorted by name.
 
     `outputs` is the output of `pulumi stack output --json`, in which secrets are masked; `revealed` is the same with
-    `--show-secrets`, for the values of secrets. `{"runners": {"arm64": {"id": "7"}}}` becomes
-    `BUILDYARD_RUNNERS_ARM64_ID=7`, and a list of scalars becomes its items, joined by commas. Raises `OutputsError` if
-    two outputs have the same variable name.
+    `--show-secrets`, for the values of secrets. `{"runners": {"protected": {"arm64": {"id": "7"}}}}` becomes
+    `BUILDYARD_RUNNERS_PROTECTED_ARM64_ID=7`, and a list of scalars becomes its items, joined by commas. Raises
+    `OutputsError` if two outputs have the same variable name.
     """
     found: dict[str, tuple[str, Variable]] = {}
     for path, value in _leaves((), outputs):

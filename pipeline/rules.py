@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pipeline.inputs import PipelineInputs
 from pipeline.model import AutoCancel, Changes, Rule, When, Workflow, WorkflowRule
 from stacks.settings import Image
+from stacks.trust import TIER_VARIABLE, Tier, Trust
 
 _MERGE_REQUEST = '$CI_PIPELINE_SOURCE == "merge_request_event"'
 
@@ -59,6 +60,13 @@ def when_changed(inputs: PipelineInputs, image: Image) -> tuple[Rule, ...]:
             changes=Changes(paths=paths),
         ),
     )
+
+
+def by_trust(inputs: PipelineInputs) -> tuple[Rule, ...]:
+    """The rules that come before all others: without runners for unprotected refs, their jobs would wait for ever."""
+    if inputs.settings.trust is not Trust.PROTECTED_ONLY:
+        return ()
+    return (Rule(condition=f'${TIER_VARIABLE} != "{Tier.PROTECTED}"', when=When.NEVER),)
 
 
 def always() -> tuple[Rule, ...]:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from stacks.problems import Problem, nearest
 from stacks.quantities import Quantity
 from stacks.settings import Bounds, Image, Project, Resources, Settings
+from stacks.trust import Tier
 
 T = TypeVar("T")
 
@@ -19,6 +20,12 @@ RESOURCES = {"cpu": "CPU", "memory": "memory", "ephemeral_storage": "ephemeral s
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 """Variables that AWS's clients prefer to a pod's role. The published jobs unset them."""
+
+MAX_NAMESPACE = 63
+"""Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names"""
+
+MAX_REPOSITORY = 256
+"""Source: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html"""
 
 _RUNNERS = "buildyard:runners"
 _PROJECTS = "buildyard:projects"
@@ -30,6 +37,7 @@ def check(settings: Settings) -> Iterator[Problem]:
     yield from _runner_resources(settings)
     yield from _duplicates("project", ((project.path, f"{path}.path") for path, project in _projects(settings)))
     yield from _duplicates("repository", _repositories(settings))
+    yield from _names_of_tiers(settings)
     for path, project in _projects(settings):
         names = ((image.name, f"{image_path}.name") for image_path, image in _images(path, project))
         yield from _duplicates("image", names)
@@ -59,6 +67,33 @@ def _repositories(settings: Settings) -> Iterator[tuple[str, str]]:
                 yield settings.repository_of(project, image), f"{image_path}.repository"
             elif image is _named(project, image.name):  # a second image of this name is reported elsewhere
                 yield settings.repository_of(project, image), f"{image_path}.name"
+            else:
+                continue
+            if review := settings.review_repository_of(project, image):
+                yield review, f"{image_path}.{'repository' if image.repository else 'name'}"
+
+
+def _names_of_tiers(settings: Settings) -> Iterator[Problem]:
+    """Find names that are too long with the suffix of the unprotected tier."""
+    if Tier.UNPROTECTED not in settings.trust.tiers:
+        return
+    namespace = settings.runners.namespace
+    longest = Tier.UNPROTECTED.of(namespace or "")
+    if len(longest) > MAX_NAMESPACE:
+        yield Problem(
+            path=f"{_RUNNERS}.namespace",
+            message=f"the namespace for merge requests, {longest}, has more than {MAX_NAMESPACE} characters",
+            hint=f"Use at most {MAX_NAMESPACE - len(longest) + len(namespace or '')} characters.",
+        )
+    for path, project in _projects(settings):
+        for image_path, image in _images(path, project):
+            review = settings.review_repository_of(project, image) or ""
+            if len(review) > MAX_REPOSITORY:
+                yield Problem(
+                    path=f"{image_path}.{'repository' if image.repository else 'name'}",
+                    message=f"the repository for merge requests, {review}, has more than {MAX_REPOSITORY} characters",
+                    hint="Use a shorter name in `repository`.",
+                )
 
 
 def _named(project: Project, name: str) -> Image:

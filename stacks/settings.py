@@ -5,7 +5,7 @@ whether jobs fit the nodes. Use `parsing` to read settings.
 """
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -17,6 +17,7 @@ from stacks.architecture import Architecture
 from stacks.names import default_namespace
 from stacks.problems import nearest, refusal
 from stacks.quantities import GIBIBYTE, Quantity
+from stacks.trust import Tier, Trust, review_repository
 
 NAMESPACE = "buildyard"
 
@@ -168,7 +169,7 @@ class Cluster(Model):
 
 
 class Nodes(Model):
-    """The node group of one architecture. It starts with no nodes and scales with the builds."""
+    """The node group of one architecture, one per trust tier. It starts with no nodes and scales with the builds."""
 
     instance_types: Annotated[tuple[InstanceType, ...], Field(min_length=1, max_length=20)]
     """The instance types, in order of preference. The largest job must fit at least one of them."""
@@ -185,14 +186,14 @@ DEFAULT_NODES = {
 
 
 class Runners(Model):
-    """The GitLab runners, one per architecture, and the resources of their jobs."""
+    """The GitLab runners, one per trust tier and architecture, and the resources of their jobs."""
 
     group: GitLabPath | None = None
     """The GitLab group that may use the runners. Default: the innermost group that contains all projects."""
     project: GitLabPath | None = None
     """The only GitLab project that may use the runners, instead of a group."""
     concurrent: Annotated[int, Field(ge=1, le=1000)] = 20
-    """The maximum number of concurrent jobs, per architecture."""
+    """The maximum number of concurrent jobs, per trust tier and architecture."""
     defaults: Resources = Resources.model_validate(
         {
             "cpu": {"request": "2", "limit": "4"},
@@ -207,7 +208,7 @@ class Runners(Model):
     )
     """The resources of the helper container in each job's pod, which clones the repository and uploads artifacts."""
     namespace: KubernetesName | None = None
-    """The Kubernetes namespace. Default: `buildyard-STACK`."""
+    """The Kubernetes namespace. The unprotected tier's has the suffix `-unprotected`. Default: `buildyard-STACK`."""
     builder_image: str | None = None
     """The image that jobs run in, built from `images/builder`. Default: that image in the stack's own registry."""
     maximum_timeout_minutes: Minutes = 180
@@ -215,9 +216,9 @@ class Runners(Model):
     node_wait_minutes: Annotated[int, Field(ge=3, le=60)] = 10
     """How long a job waits for its pod. A new node takes minutes to start."""
 
-    def namespace_of(self, stack: str) -> str:
-        """The Kubernetes namespace of the stack's runners and builds."""
-        return self.namespace or default_namespace(stack)
+    def namespace_of(self, stack: str, tier: Tier) -> str:
+        """The Kubernetes namespace of a tier's runners and builds."""
+        return tier.of(self.namespace or default_namespace(stack))
 
 
 class Registry(Model):
@@ -233,6 +234,8 @@ class Registry(Model):
     """Days until an untagged image expires, such as a build cache that a newer one replaced."""
     keep_cache_days: Annotated[int, Field(ge=1, le=3650)] = 30
     """Days until a build cache expires, counted from its last write."""
+    keep_review_days: Annotated[int, Field(ge=1, le=3650)] = 14
+    """Days until images and caches of merge requests and other unprotected refs expire, with `trust: isolated`."""
     force_delete: bool = False
     """Whether removing an image from the settings deletes its repository and every image in it."""
 
@@ -291,6 +294,8 @@ class Settings(Model):
     """The GitLab runners: who may use them, and the defaults and ceilings of their jobs' resources."""
     registry: Registry = Registry()
     """The ECR registry: the account, repository names, encryption, and how long caches are kept."""
+    trust: Trust = Trust.SHARED
+    """What separates merge requests from releases: isolated, shared or protected-only."""
     identity: Identity = Identity.POD_IDENTITY
     """How a build pod assumes its IAM role: pod-identity or irsa."""
     projects: Annotated[tuple[Project, ...], Field(min_length=1)]
@@ -311,6 +316,23 @@ class Settings(Model):
     def repository_of(self, project: Project, image: Image) -> str:
         """The full name of the image's ECR repository."""
         return self._prefixed(project.repository(image))
+
+    def review_repository_of(self, project: Project, image: Image) -> str | None:
+        """The repository that merge requests push the image to. None without a tier of their own."""
+        if Tier.UNPROTECTED not in self.trust.tiers:
+            return None
+        return review_repository(self.repository_of(project, image))
+
+    def pushed_repositories(self, tier: Tier) -> Iterator[str]:
+        """The repositories that a tier's builds pull from and push to."""
+        for project in self.projects:
+            for image in project.images:
+                repository = self.repository_of(project, image)
+                yield repository if tier is Tier.PROTECTED else review_repository(repository)
+
+    def pulled_repositories(self, tier: Tier) -> Iterator[str]:
+        """The repositories that a tier's builds only pull from."""
+        return iter(()) if tier is Tier.PROTECTED else self.pushed_repositories(Tier.PROTECTED)
 
     @property
     def builder_repository(self) -> str | None:

@@ -32,9 +32,13 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
         yield job
         return
     by_itself = (*rules.when_changed(inputs, image), *rules.always())
-    yield replace(job, rules=by_itself)
+    yield replace(job, rules=(*rules.by_trust(inputs), *by_itself))
     yield replace(
         job,
         name=names.manifest_manual(image),
-        rules=(*(replace(rule, when=When.NEVER) for rule in by_itself), rules.IN_EVERY_PIPELINE),
+        rules=(
+            *rules.by_trust(inputs),
+            *(replace(rule, when=When.NEVER) for rule in by_itself),
+            rules.IN_EVERY_PIPELINE,
+        ),
     )

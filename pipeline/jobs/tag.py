@@ -16,7 +16,7 @@ def tag_job(inputs: PipelineInputs) -> Job:
         origin=inputs.origin,
         extends=(templates.BRIEF,),
         needs=(),
-        rules=(rules.IN_EVERY_PIPELINE,),
+        rules=(*rules.by_trust(inputs), rules.IN_EVERY_PIPELINE),
         script=(scripts.python("tag.py", *arguments),),
         artifacts=Artifacts(dotenv="build.env"),
     )

@@ -10,6 +10,7 @@ from pipeline.model import Artifacts, Job, Retry
 from stacks import tags
 from stacks.architecture import Architecture
 from stacks.names import BUILDER_VARIABLE
+from stacks.trust import TIER_VARIABLE, Tier, Trust, review_repository
 
 JOB = ".buildyard-job"
 BRIEF = ".buildyard-brief"
@@ -43,13 +44,14 @@ def architecture_name(architecture: Architecture) -> str:
 
 def templates(inputs: PipelineInputs) -> Iterator[Job]:
     """All templates, each before those that extend it."""
-    runners = inputs.settings.runners
+    runners, trust = inputs.settings.runners, inputs.settings.trust
     architectures = inputs.settings.architectures
     yield Job(
         name=JOB,
         origin=inputs.origin,
         stage=names.STAGE,
         image=f"${BUILDER_VARIABLE}",
+        variables={TIER_VARIABLE: str(Tier.UNPROTECTED)} if trust is Trust.ISOLATED else {},
         interruptible=True,
         retry=RETRY,
     )
@@ -57,8 +59,9 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         name=BRIEF,
         origin=inputs.origin,
         extends=(JOB,),
-        tags=tuple(
-            tag for tag in architectures[0].runner_tags if all(tag in each.runner_tags for each in architectures)
+        tags=(
+            *(tag for tag in architectures[0].runner_tags if all(tag in each.runner_tags for each in architectures)),
+            *trust.job_tags,
         ),
         variables={"GIT_STRATEGY": "none", **brief(runners)},
         timeout=minutes(_BRIEF_MINUTES + runners.node_wait_minutes),
@@ -68,8 +71,11 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         origin=inputs.origin,
         extends=(BRIEF,),
         variables={"BUILDYARD_REGISTRY": inputs.registry_host},
-        rules=(rules.IN_EVERY_PIPELINE,),
-        before_script=(scripts.shell("login.sh"), scripts.function("publish_image", "publish.py", tags.LATEST)),
+        rules=(*rules.by_trust(inputs), rules.IN_EVERY_PIPELINE),
+        before_script=(
+            scripts.shell("login.sh"),
+            scripts.function("publish_image", "publish.py", tags.LATEST, review_suffix(inputs)),
+        ),
         artifacts=Artifacts(paths=(".buildyard/*.digest",), dotenv="build.env"),
     )
     yield Job(
@@ -87,10 +93,15 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         },
         timeout=BUILD_TIMEOUT,
         needs=(),
-        rules=(*rules.always(), rules.MANUAL),
+        rules=(*rules.by_trust(inputs), *rules.always(), rules.MANUAL),
         before_script=(
             scripts.shell("login.sh"),
-            scripts.shell("build.sh", latest_tag=tags.LATEST, cache_prefix=tags.CACHE_PREFIX),
+            scripts.shell(
+                "build.sh",
+                latest_tag=tags.LATEST,
+                cache_prefix=tags.CACHE_PREFIX,
+                review_suffix=review_suffix(inputs),
+            ),
         ),
         artifacts=Artifacts(paths=(".buildyard/*.json",)),
     )
@@ -98,6 +109,11 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         yield Job(
             name=architecture_name(architecture),
             origin=inputs.origin,
-            tags=architecture.runner_tags,
+            tags=(*architecture.runner_tags, *trust.job_tags),
             variables={"BUILDYARD_ARCHITECTURE": str(architecture), "BUILDYARD_PLATFORM": architecture.platform},
         )
+
+
+def review_suffix(inputs: PipelineInputs) -> str:
+    """What the unprotected tier adds to a repository's name; empty if it has no repositories of its own."""
+    return review_repository("") if Tier.UNPROTECTED in inputs.settings.trust.tiers else ""

@@ -1,7 +1,16 @@
+# own_repository REPOSITORY: the repository that this job may push to. Only protected refs push to REPOSITORY itself.
+own_repository() {
+  if [ "${BUILDYARD_TIER-}" = protected ]; then
+    echo "$1"
+  else
+    echo "$1$review_suffix"
+  fi
+}
+
 # use_image NAME REPOSITORY: make FROM NAME use the image that this pipeline has built, else the last published one.
 use_image() {
   if [ -f ".buildyard/$1.digest" ]; then
-    base="$2@$(cat ".buildyard/$1.digest")"
+    base="$(own_repository "$2")@$(cat ".buildyard/$1.digest")"
   else
     base="$2:$latest_tag"
   fi
@@ -18,26 +27,30 @@ cache_tag() {
 
 # build_image NAME REPOSITORY CONTEXT DOCKERFILE-FOLDER DOCKERFILE [BUILDCTL-OPTION...]
 build_image() {
-  name=$1 repository=$2 context=$3 folder=$4 dockerfile=$5
+  name=$1 published=$2 repository=$(own_repository "$2") context=$3 folder=$4 dockerfile=$5
   shift 5
+  if [ "$repository" != "$published" ]; then
+    echo "$CI_COMMIT_REF_NAME is not protected: its images and caches go to $repository."
+  fi
 
   # Get ECR's token while BuildKit starts: the helper caches it. If this fails, BuildKit asks again and says why.
   printf %s "$BUILDYARD_REGISTRY" | docker-credential-ecr-login get >/dev/null 2>&1 &
 
-  # Each ref writes its own cache, so that a cache has one writer. A Git tag is built once and writes none.
+  # Each ref writes its own cache, so that a cache has one writer. A Git tag is built once and writes none. A ref that
+  # is not protected writes to its own repository, and nothing in it is read for a protected ref.
   own_cache=
   if [ -z "${CI_COMMIT_TAG-}" ]; then
     ref=$CI_COMMIT_REF_NAME
     if [ "${CI_MERGE_REQUEST_SOURCE_PROJECT_ID:-$CI_PROJECT_ID}" != "$CI_PROJECT_ID" ]; then
       ref="$CI_MERGE_REQUEST_SOURCE_PROJECT_ID/$ref" # a fork's branch can have the name of one of ours
     fi
-    own_cache=$(cache_tag "$ref")
-    set -- "$@" --import-cache "type=registry,ref=$repository:$own_cache" --export-cache \
-      "type=registry,ref=$repository:$own_cache,mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"
+    own_cache=$repository:$(cache_tag "$ref")
+    set -- "$@" --import-cache "type=registry,ref=$own_cache" --export-cache \
+      "type=registry,ref=$own_cache,mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"
   fi
-  default_cache=$(cache_tag "$BUILDYARD_DEFAULT_BRANCH")
+  default_cache=$published:$(cache_tag "$BUILDYARD_DEFAULT_BRANCH")
   if [ "$own_cache" != "$default_cache" ]; then
-    set -- "$@" --import-cache "type=registry,ref=$repository:$default_cache"
+    set -- "$@" --import-cache "type=registry,ref=$default_cache"
   fi
 
   # With the commit's time in the image, building the same commit again from the cache gives the same digest.

@@ -1,6 +1,7 @@
 """Publish what an image's build jobs pushed, under the tag IMAGE_TAG.
 
-Arguments: the tag that moves, the image's name, its repository, and each build as ARCHITECTURE=PLATFORM.
+Arguments: the tag that moves, what is added to the repository's name for refs that are not protected, the image's
+name, its repository, and each build as ARCHITECTURE=PLATFORM.
 Several architectures are joined in an index; a single one is tagged as it is. If the tag already has the same content,
 nothing is changed, so that a retry succeeds. If it has other content, the job fails, except for the tag that moves,
 which never goes back to an older pipeline's image. Writes the digest to .buildyard/NAME.digest, and IMAGE_TAG,
@@ -63,7 +64,9 @@ def created(digest: str) -> datetime:
     return datetime.fromisoformat(said.replace("Z", "+00:00"))
 
 
-latest, name, repository, *builds = sys.argv[1:]
+latest, review_suffix, name, repository, *builds = sys.argv[1:]
+if os.environ.get("BUILDYARD_TIER") != "protected":
+    repository += review_suffix
 tag = os.environ.get("IMAGE_TAG")
 if not tag:
     sys.exit("container-get-tag set no IMAGE_TAG: let it succeed first, then retry this job.")

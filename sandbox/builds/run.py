@@ -22,6 +22,7 @@ from sandbox.builds.progress import Job, Progress
 from sandbox.endpoints import REGION, Endpoints
 from stacks import config
 from stacks.settings import Identity, Project, Settings
+from stacks.trust import Tier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +99,7 @@ def _service_account(endpoints: Endpoints, settings: Settings, stack: str) -> Se
     """The service account of the stack's build pods."""
     if settings.identity is not Identity.POD_IDENTITY:
         raise BuildError("Builds here need EKS Pod Identity: set buildyard:identity to pod-identity.")
-    namespace = settings.runners.namespace_of(stack)
+    namespace = settings.runners.namespace_of(stack, Tier.PROTECTED)
     account = find_service_account(settings.cluster.name, namespace, aws=endpoints.aws, region=REGION)
     if account is None:
         raise BuildError("The stack's build pods have no role yet: deploy the stack first, with `make up`.")

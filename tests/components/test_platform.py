@@ -97,8 +97,8 @@ def test_outputs_are_complete() -> None:
     outputs = declare().outputs
     assert outputs["registry-host"] == REGISTRY
     assert outputs["repository-urls"]["platform/images/toolbox"] == f"{REGISTRY}/platform/images/toolbox"
-    assert outputs["runners"]["arm64"] == {"id": f"id-of-{NAME}-arm64", "tags": ["arm64", "linux"]}
-    assert outputs["node-groups"]["amd64"].startswith(f"{NAME}-amd64")
+    assert outputs["runners"]["protected"]["arm64"] == {"id": f"id-of-{NAME}-arm64", "tags": ["arm64", "linux"]}
+    assert outputs["node-groups"]["protected"]["amd64"].startswith(f"{NAME}-amd64")
     pipeline = outputs["pipelines"]["platform/images"]
     assert (pipeline["path"], pipeline["branch"], len(pipeline["sha256"])) == (".gitlab-ci.yml", "main", 64)
 

@@ -16,6 +16,7 @@ def published(*paths: str) -> PublishedPipelineArgs:
         branch="master",
         files=[PipelineFile(path=path, text=f"# {path}\n") for path in paths],
         variables={BUILDER_VARIABLE: "registry.example.com/builder:1"},
+        protected_variables={},
     )
 
 

@@ -11,7 +11,7 @@ def test_pod_identity_gives_the_role_to_the_build_pods() -> None:
     association = declared.only("eks:PodIdentityAssociation").inputs
     assert association["namespace"] == default_namespace(STACK)
     assert association["serviceAccount"] == SERVICE_ACCOUNT
-    assert association["roleArn"] == declared.outputs["push-role-arn"]
+    assert association["roleArn"] == declared.outputs["push-role-arns"]["protected"]
     account = declared.only("core:ServiceAccount").inputs
     assert account["metadata"]["name"] == SERVICE_ACCOUNT
     assert "eks.amazonaws.com/role-arn" not in account["metadata"].get("annotations", {})
@@ -21,7 +21,7 @@ def test_irsa_gives_the_role_by_the_service_accounts_annotation() -> None:
     declared = declare(identity="irsa")
     assert not declared.of("eks:PodIdentityAssociation")
     annotations = declared.only("core:ServiceAccount").inputs["metadata"]["annotations"]
-    assert annotations == {"eks.amazonaws.com/role-arn": declared.outputs["push-role-arn"]}
+    assert annotations == {"eks.amazonaws.com/role-arn": declared.outputs["push-role-arns"]["protected"]}
     [trust] = declared.of("iam:Role")[f"{NAME}-push"].document("assumeRolePolicy")["Statement"]
     assert trust["Action"] == "sts:AssumeRoleWithWebIdentity"
     assert f"{ISSUER.removeprefix('https://')}:sub" in trust["Condition"]["StringEquals"]

@@ -19,9 +19,9 @@ OUTPUTS = {
     "registry-host": HOST,
     "repository-urls": {"platform/images/web": f"{HOST}/platform/images/web"},
     "builder-image": f"{HOST}/buildyard/builder:1",
-    "push-role-arn": "arn:aws:iam::123456789012:role/push",
-    "node-groups": {"arm64": "buildyard-dev-arm64"},
-    "runners": {"arm64": {"id": "41", "tags": ["arm64", "linux"]}},
+    "push-role-arns": {"protected": "arn:aws:iam::123456789012:role/push"},
+    "node-groups": {"protected": {"arm64": "buildyard-dev-arm64"}},
+    "runners": {"protected": {"arm64": {"id": "41", "tags": ["arm64", "linux"]}}},
     "pipelines": {"platform/images": {"path": ".gitlab-ci.yml", "branch": "master", "sha256": "0" * 64}},
 }
 WITH_SECRET = {"registry-host": HOST, "scan-token": SECRET}
@@ -31,15 +31,15 @@ REVEALED = {"registry-host": HOST, "scan-token": "s3cret-value"}
 def test_names_follow_from_the_outputs() -> None:
     assert dotenv(variables(OUTPUTS)).splitlines() == [
         f"BUILDYARD_BUILDER_IMAGE={HOST}/buildyard/builder:1",
-        "BUILDYARD_NODE_GROUPS_ARM64=buildyard-dev-arm64",
+        "BUILDYARD_NODE_GROUPS_PROTECTED_ARM64=buildyard-dev-arm64",
         "BUILDYARD_PIPELINES_PLATFORM_IMAGES_BRANCH=master",
         "BUILDYARD_PIPELINES_PLATFORM_IMAGES_PATH=.gitlab-ci.yml",
         f"BUILDYARD_PIPELINES_PLATFORM_IMAGES_SHA256={'0' * 64}",
-        "BUILDYARD_PUSH_ROLE_ARN=arn:aws:iam::123456789012:role/push",
+        "BUILDYARD_PUSH_ROLE_ARNS_PROTECTED=arn:aws:iam::123456789012:role/push",
         f"BUILDYARD_REGISTRY_HOST={HOST}",
         f"BUILDYARD_REPOSITORY_URLS_PLATFORM_IMAGES_WEB={HOST}/platform/images/web",
-        "BUILDYARD_RUNNERS_ARM64_ID=41",
-        "BUILDYARD_RUNNERS_ARM64_TAGS=arm64,linux",
+        "BUILDYARD_RUNNERS_PROTECTED_ARM64_ID=41",
+        "BUILDYARD_RUNNERS_PROTECTED_ARM64_TAGS=arm64,linux",
     ]
 
 

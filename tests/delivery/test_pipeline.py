@@ -151,7 +151,7 @@ def test_an_update_does_what_was_planned_and_passes_its_outputs_on(checkout: Che
     outputs = {
         "registry-host": "h",
         "builder-image": "h/b:1",
-        "push-role-arn": "arn",
+        "push-role-arns": {"protected": "arn"},
         "repository-urls": {"a/b": "h/a/b"},
     }
     run(checkout, "up:prod", outputs=json.dumps(outputs))
@@ -159,7 +159,7 @@ def test_an_update_does_what_was_planned_and_passes_its_outputs_on(checkout: Che
     assert "role/buildyard-deploy" in checkout.calls[1]
     assert checkout.text("outputs.env").splitlines() == [
         "BUILDYARD_BUILDER_IMAGE=h/b:1",
-        "BUILDYARD_PUSH_ROLE_ARN=arn",
+        "BUILDYARD_PUSH_ROLE_ARNS_PROTECTED=arn",
         "BUILDYARD_REGISTRY_HOST=h",
     ]
     assert json.loads(checkout.text("outputs.json"))["BUILDYARD_REPOSITORY_URLS_A_B"] == "h/a/b"

@@ -9,6 +9,7 @@ from stacks.names import default_namespace
 from stacks.parsing import parse
 from stacks.problems import Problem, SettingsError, nearest
 from stacks.quantities import Quantity
+from stacks.trust import Tier
 from tests.stacks.stack_settings import SMALLEST, problems, project, raw, settings
 
 
@@ -22,8 +23,8 @@ def test_a_cluster_and_an_image_are_enough() -> None:
 
 
 def test_the_namespace_is_the_settings_or_the_stacks() -> None:
-    assert settings().runners.namespace_of("dev") == default_namespace("dev")
-    assert settings(runners={"namespace": "builds"}).runners.namespace_of("dev") == "builds"
+    assert settings().runners.namespace_of("dev", Tier.PROTECTED) == default_namespace("dev")
+    assert settings(runners={"namespace": "builds"}).runners.namespace_of("dev", Tier.PROTECTED) == "builds"
 
 
 def test_an_image_overrides_only_the_bounds_that_it_names() -> None:
