@@ -57,6 +57,8 @@ class Cluster:
     certificate_authority: str
     subnet_ids: tuple[str, ...]
     oidc_provider_arn: str | None
+    networks: tuple[str, ...]
+    """The networks in which pods, nodes, services and the Kubernetes API have their addresses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +156,23 @@ class _Queries:
             certificate_authority=found.certificate_authorities[0].data,
             subnet_ids=wanted.subnet_ids or tuple(found.vpc_config.subnet_ids),
             oidc_provider_arn=self._oidc_provider(found.identities[0].oidcs[0].issuer),
+            networks=self._networks(found),
         )
+
+    def _networks(self, cluster: aws.eks.GetClusterResult) -> tuple[str, ...]:
+        if self._settings.network.deny is not None:
+            return self._settings.network.deny
+        vpc = self._ask(
+            lambda: aws.ec2.get_vpc(id=cluster.vpc_config.vpc_id),
+            path="buildyard:network.deny",
+            hint="Give the credentials the right to describe the VPC, or name the networks of pods and nodes here.",
+        )
+        if vpc is None:
+            return ()
+        services = (service for each in cluster.kubernetes_network_configs for service in _service_networks(each))
+        blocks = [each.cidr_block for each in vpc.cidr_block_associations]
+        ipv6_blocks = [each.ipv6_cidr_block for each in vpc.ipv6_cidr_block_associations]
+        return tuple(filter(None, (*blocks, *ipv6_blocks, *services)))
 
     def _oidc_provider(self, issuer: str) -> str | None:
         if self._settings.identity is not Identity.IRSA:
@@ -196,6 +214,11 @@ class _Queries:
                     known[name] = found
         if all(name in known for nodes in self._settings.nodes.values() for name in nodes.instance_types):
             self.problems += check_fit(self._settings, known)
+
+
+def _service_networks(config: aws.eks.outputs.GetClusterKubernetesNetworkConfigResult) -> tuple[str, str]:
+    # An IPv4 cluster has no IPv6 network, and an IPv6 cluster no IPv4 network.
+    return config.service_ipv4_cidr, config.service_ipv6_cidr
 
 
 def gitlab_url() -> str:

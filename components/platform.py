@@ -175,6 +175,8 @@ class Platform(pulumi.ComponentResource):
             builder_image=self._builder_image,
             cluster_name=self._args.lookups.cluster.name,
             node_groups={architecture: group.node_group_name for architecture, group in nodes.items()},
+            deny_networks=self._args.lookups.cluster.networks,
+            allow_networks=self._settings.network.allow,
             depends_on=[identity, *nodes.values()],
         )
         opts = pulumi.ResourceOptions(parent=self, providers=[self._connect_cluster()])

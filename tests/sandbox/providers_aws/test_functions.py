@@ -38,6 +38,14 @@ def test_the_cluster_and_its_identity_provider(client: ProviderClient) -> None:
     assert ask(client, "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider", arn=provider["arn"]) == provider
 
 
+def test_the_clusters_networks(client: ProviderClient) -> None:
+    cluster = ask(client, "aws:eks/getCluster:getCluster", name="ci")
+    assert cluster["kubernetesNetworkConfigs"][0]["serviceIpv4Cidr"].endswith("/16")
+    vpc = ask(client, "aws:ec2/getVpc:getVpc", id=cluster["vpcConfig"]["vpcId"])
+    assert [each["cidrBlock"] for each in vpc["cidrBlockAssociations"]] == [vpc["cidrBlock"]]
+    assert vpc["tags"] == {"Name": "ci"}
+
+
 def test_what_a_node_offers(client: ProviderClient) -> None:
     arm = ask(client, "aws:ec2/getInstanceType:getInstanceType", instanceType="m7g.4xlarge")
     assert (arm["defaultVcpus"], arm["memorySize"], arm["supportedArchitectures"]) == (16, 65536, ["arm64"])
@@ -58,6 +66,7 @@ def test_the_registrys_credentials_are_secret(client: ProviderClient) -> None:
     [
         ("aws:eks/getCluster:getCluster", {"name": "nowhere"}, "No cluster found for name: nowhere"),
         ("aws:ec2/getInstanceType:getInstanceType", {"instanceType": "m7g.huge"}, "m7g.huge"),
+        ("aws:ec2/getVpc:getVpc", {"id": "vpc-0a1b2c3d"}, "vpc-0a1b2c3d"),
         (
             "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider",
             {"url": "https://nowhere"},
