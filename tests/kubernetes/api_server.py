@@ -25,6 +25,7 @@ T = TypeVar("T")
 Object = dict[str, Any]
 
 _TOKEN = "a-token-of-this-test-run"
+_APPLY = "application/apply-patch+yaml"
 _STARTUP_SECONDS = 60
 _REQUEST_SECONDS = 30
 _PR_SET_PDEATHSIG = 1
@@ -54,6 +55,7 @@ class ApiServer:
         user: str | None = None,
         dry_run: bool = False,
         media_type: str = "application/json",
+        **parameters: str,
     ) -> Object:
         """Send a request, as `user` if that is given. Fields that Kubernetes does not know are refused.
 
@@ -62,7 +64,7 @@ class ApiServer:
         response = requests.request(
             method,
             self.url + path,
-            params={"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})},
+            params={"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {}), **parameters},
             json=body,
             headers={
                 "Authorization": f"Bearer {_TOKEN}",
@@ -80,6 +82,12 @@ class ApiServer:
     def create(self, manifest: Mapping[str, Any], *, user: str | None = None, dry_run: bool = False) -> Object:
         """Create an object, where its manifest says. Raises RefusalError."""
         return self.request("POST", self.collection(manifest), manifest, user=user, dry_run=dry_run)
+
+    def apply(self, manifest: Mapping[str, Any], *, dry_run: bool = False) -> Object:
+        """Create or change an object on the server's side, as Pulumi's provider does. Raises RefusalError."""
+        path = f"{self.collection(manifest)}/{manifest['metadata']['name']}"
+        options = {"fieldManager": "tests", "force": "true"}
+        return self.request("PATCH", path, manifest, dry_run=dry_run, media_type=_APPLY, **options)
 
     def collection(self, manifest: Mapping[str, Any]) -> str:
         """The path of all objects of a manifest's kind, in its namespace. Raises LookupError for an unknown kind."""
@@ -125,6 +133,7 @@ def api_server(directory: Path) -> Iterator[ApiServer]:
         f"--token-auth-file={tokens}",
         "--anonymous-auth=false",
         "--authorization-mode=RBAC",
+        "--allow-privileged=true",  # as in EKS
         "--service-account-issuer=https://kubernetes.default.svc",
         f"--service-account-signing-key-file={key}",
         f"--service-account-key-file={key}",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.kubernetes.api_server import ApiServer, api_server
+from tests.kubernetes.deployed import Deployed, deploy
 from tests.kubernetes.install import missing
 
 
@@ -17,3 +18,9 @@ def running_api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
     with api_server(tmp_path_factory.mktemp("kubernetes")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def stack(api_server: ApiServer) -> Deployed:
+    """The smallest stack. Its tests only ask what would be admitted."""
+    return deploy(api_server)
