@@ -59,6 +59,8 @@ class Cluster:
     oidc_provider_arn: str | None
     networks: tuple[str, ...]
     """The networks in which pods, nodes, services and the Kubernetes API have their addresses."""
+    vpc_endpoints: tuple[str, ...]
+    """The addresses in these networks at which AWS's services are, ECR for example."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +159,7 @@ class _Queries:
             subnet_ids=wanted.subnet_ids or tuple(found.vpc_config.subnet_ids),
             oidc_provider_arn=self._oidc_provider(found.identities[0].oidcs[0].issuer),
             networks=self._networks(found),
+            vpc_endpoints=self._vpc_endpoints(found),
         )
 
     def _networks(self, cluster: aws.eks.GetClusterResult) -> tuple[str, ...]:
@@ -165,14 +168,25 @@ class _Queries:
         vpc = self._ask(
             lambda: aws.ec2.get_vpc(id=cluster.vpc_config.vpc_id),
             path="buildyard:network.deny",
-            hint="Give the credentials the right to describe the VPC, or name the networks of pods and nodes here.",
+            hint="Use credentials that may describe the VPC, or name the networks of pods, nodes and services here.",
         )
         if vpc is None:
             return ()
-        services = (service for each in cluster.kubernetes_network_configs for service in _service_networks(each))
         blocks = [each.cidr_block for each in vpc.cidr_block_associations]
         ipv6_blocks = [each.ipv6_cidr_block for each in vpc.ipv6_cidr_block_associations]
+        services = (service for each in cluster.kubernetes_network_configs for service in _service_networks(each))
         return tuple(filter(None, (*blocks, *ipv6_blocks, *services)))
+
+    def _vpc_endpoints(self, cluster: aws.eks.GetClusterResult) -> tuple[str, ...]:
+        if self._settings.network.deny is not None:
+            return ()
+        vpc = cluster.vpc_config.vpc_id
+        addresses = self._ask(
+            lambda: _vpc_endpoint_addresses(vpc),
+            path="buildyard:network.deny",
+            hint="Use credentials that may describe network interfaces, or name the networks of pods and nodes here.",
+        )
+        return addresses or ()
 
     def _oidc_provider(self, issuer: str) -> str | None:
         if self._settings.identity is not Identity.IRSA:
@@ -219,6 +233,14 @@ class _Queries:
 def _service_networks(config: aws.eks.outputs.GetClusterKubernetesNetworkConfigResult) -> tuple[str, str]:
     # An IPv4 cluster has no IPv6 network, and an IPv6 cluster no IPv4 network.
     return config.service_ipv4_cidr, config.service_ipv6_cidr
+
+
+def _vpc_endpoint_addresses(vpc: str) -> tuple[str, ...]:
+    filters = {"vpc-id": vpc, "interface-type": "vpc_endpoint"}
+    found = aws.ec2.get_network_interfaces(
+        filters=[{"name": name, "values": [value]} for name, value in filters.items()]
+    )
+    return tuple(aws.ec2.get_network_interface(id=each).private_ip for each in sorted(found.ids))
 
 
 def gitlab_url() -> str:

@@ -23,7 +23,7 @@ from stacks.architecture import Architecture
 from stacks.config import file_name
 from stacks.names import BUILDER_VARIABLE, stack_name
 from stacks.problems import Problem, SettingsError
-from stacks.settings import Project, Settings
+from stacks.settings import Destination, Project, Settings
 from stacks.versions import BUILDER_VERSION
 
 SERVICE_ACCOUNT = "builds"
@@ -176,7 +176,10 @@ class Platform(pulumi.ComponentResource):
             cluster_name=self._args.lookups.cluster.name,
             node_groups={architecture: group.node_group_name for architecture, group in nodes.items()},
             deny_networks=self._args.lookups.cluster.networks,
-            allow_networks=self._settings.network.allow,
+            allow_networks=[
+                *(Destination(cidr=address) for address in self._args.lookups.cluster.vpc_endpoints),
+                *self._settings.network.allow,
+            ],
             depends_on=[identity, *nodes.values()],
         )
         opts = pulumi.ResourceOptions(parent=self, providers=[self._connect_cluster()])

@@ -250,7 +250,8 @@ class Network(Model):
     deny: tuple[Cidr, ...] | None = None
     """The networks of pods, nodes and the Kubernetes API. Default: the VPC's and that of the cluster's services."""
     allow: tuple[Destination, ...] = ()
-    """Parts of these networks that builds need, such as a GitLab in the VPC, or the VPC endpoints of ECR."""
+    """Parts of these networks that builds need, such as GitLab's address in the VPC. The VPC's endpoints for AWS
+    services are allowed by default."""
 
 
 class Registry(Model):

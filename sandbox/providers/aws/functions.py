@@ -114,6 +114,31 @@ def get_vpc(connection: AwsConnection, arguments: Properties) -> Properties:
     }
 
 
+def get_network_interfaces(connection: AwsConnection, arguments: Properties) -> Properties:
+    filters = {each["name"]: each["values"] for each in arguments.get("filters", [])}
+    kinds = filters.pop("interface-type", None)  # which moto does not have
+    wanted: Any = [{"Name": name, "Values": values} for name, values in filters.items()]
+    found = connection.ec2(arguments).describe_network_interfaces(Filters=wanted)["NetworkInterfaces"]
+    region = connection.region_of(arguments)
+    ids = [each["NetworkInterfaceId"] for each in found if kinds is None or each.get("InterfaceType") in kinds]
+    return {"id": region, "ids": ids, "region": region}
+
+
+def get_network_interface(connection: AwsConnection, arguments: Properties) -> Properties:
+    wanted = [arguments["id"]]
+    found: Any = connection.ec2(arguments).describe_network_interfaces(NetworkInterfaceIds=wanted)
+    [interface] = found["NetworkInterfaces"]
+    return {
+        "id": interface["NetworkInterfaceId"],
+        "interfaceType": interface.get("InterfaceType", "interface"),
+        "ipv6Addresses": [each["Ipv6Address"] for each in interface.get("Ipv6Addresses", [])],
+        "privateIp": interface["PrivateIpAddress"],
+        "region": connection.region_of(arguments),
+        "subnetId": interface["SubnetId"],
+        "vpcId": interface["VpcId"],
+    }
+
+
 def get_instance_type(connection: AwsConnection, arguments: Properties) -> Properties:
     name = arguments["instanceType"]
     found: Any = connection.ec2(arguments).describe_instance_types(InstanceTypes=[name])["InstanceTypes"][0]
@@ -215,6 +240,16 @@ FUNCTIONS = (
         token="aws:ec2/getVpc:getVpc",
         arguments={"id": Property(required=True), **_REGION},
         call=get_vpc,
+    ),
+    Function(
+        token="aws:ec2/getNetworkInterfaces:getNetworkInterfaces",
+        arguments={"filters": Property(), "tags": Property(), **_REGION},
+        call=get_network_interfaces,
+    ),
+    Function(
+        token="aws:ec2/getNetworkInterface:getNetworkInterface",
+        arguments={"id": Property(required=True), **_REGION},
+        call=get_network_interface,
     ),
     Function(
         token="aws:ec2/getInstanceType:getInstanceType",

@@ -1,14 +1,17 @@
 """What a program asks of AWS before it makes anything."""
 
+from typing import Any
+
 import grpc
 import pytest
 
 from sandbox.endpoints import Endpoints
 from sandbox.values import Properties, Secret
+from tests.sandbox.conftest import AwsClient
 from tests.sandbox.provider_client import ProviderClient
 
 
-def ask(client: ProviderClient, token: str, **arguments: str) -> Properties:
+def ask(client: ProviderClient, token: str, **arguments: Any) -> Properties:
     result, failures = client.invoke(token, arguments)
     assert not failures
     return result
@@ -44,6 +47,19 @@ def test_the_clusters_networks(client: ProviderClient) -> None:
     vpc = ask(client, "aws:ec2/getVpc:getVpc", id=cluster["vpcConfig"]["vpcId"])
     assert [each["cidrBlock"] for each in vpc["cidrBlockAssociations"]] == [vpc["cidrBlock"]]
     assert vpc["tags"] == {"Name": "ci"}
+
+
+def test_network_interfaces_of_a_vpc(client: ProviderClient, aws: AwsClient) -> None:
+    cluster = ask(client, "aws:eks/getCluster:getCluster", name="ci")
+    subnet = cluster["vpcConfig"]["subnetIds"][0]
+    made = aws("ec2").create_network_interface(SubnetId=subnet)["NetworkInterface"]
+    filters = [{"name": "vpc-id", "values": [cluster["vpcConfig"]["vpcId"]]}]
+    token = "aws:ec2/getNetworkInterfaces:getNetworkInterfaces"
+    assert made["NetworkInterfaceId"] in ask(client, token, filters=filters)["ids"]
+    endpoints = [*filters, {"name": "interface-type", "values": ["vpc_endpoint"]}]
+    assert ask(client, token, filters=endpoints)["ids"] == []
+    found = ask(client, "aws:ec2/getNetworkInterface:getNetworkInterface", id=made["NetworkInterfaceId"])
+    assert found["privateIp"] == made["PrivateIpAddress"]
 
 
 def test_what_a_node_offers(client: ProviderClient) -> None:
