@@ -21,6 +21,9 @@ from stacks.sizing import InstanceType, check_fit
 
 T = TypeVar("T")
 
+USER_NAMESPACES_SINCE = "1.33"
+"""Enabled by default since then, and the kubelet's `idsPerPod` exists."""
+
 GITLAB_COM = "https://gitlab.com/"
 
 
@@ -150,6 +153,7 @@ class _Queries:
         )
         if found is None:
             return None
+        self._user_namespaces(found.version)
         return Cluster(
             name=found.name,
             arn=found.arn,
@@ -161,6 +165,16 @@ class _Queries:
             networks=self._networks(found),
             vpc_endpoints=self._vpc_endpoints(found),
         )
+
+    def _user_namespaces(self, version: str) -> None:
+        if self._settings.runners.user_namespaces and _numbers(version) < _numbers(USER_NAMESPACES_SINCE):
+            self.problems.append(
+                Problem(
+                    path="buildyard:runners.user-namespaces",
+                    message=f"Kubernetes {version} has no user namespaces for pods",
+                    hint=f"Upgrade the cluster to {USER_NAMESPACES_SINCE} or newer, or remove the key.",
+                )
+            )
 
     def _networks(self, cluster: aws.eks.GetClusterResult) -> tuple[str, ...]:
         if self._settings.network.deny is not None:
@@ -228,6 +242,10 @@ class _Queries:
                     known[name] = found
         if all(name in known for nodes in self._settings.nodes.values() for name in nodes.instance_types):
             self.problems += check_fit(self._settings, known)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split("."))
 
 
 def _service_networks(config: aws.eks.outputs.GetClusterKubernetesNetworkConfigResult) -> tuple[str, str]:

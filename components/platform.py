@@ -141,6 +141,7 @@ class Platform(pulumi.ComponentResource):
             kubernetes_version=self._args.lookups.cluster.version,
             subnet_ids=self._args.lookups.cluster.subnet_ids,
             partition=self._args.lookups.account.partition,
+            user_namespaces=self._settings.runners.user_namespaces,
             tags=self._tags,
         )
         return BuildNodes(f"{self._name}-{architecture}", args, pulumi.ResourceOptions(parent=self))

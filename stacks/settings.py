@@ -229,7 +229,7 @@ class Runners(Model):
     node_wait_minutes: Annotated[int, Field(ge=3, le=60)] = 10
     """How long a job waits for its pod. A new node takes minutes to start."""
     user_namespaces: bool = False
-    """Whether build pods run in user namespaces of their own (`hostUsers: false`). The nodes must support that."""
+    """Whether build pods have user namespaces of their own (`hostUsers: false`). Needs Kubernetes 1.33 or newer."""
 
     def namespace_of(self, stack: str) -> str:
         """The Kubernetes namespace of the stack's runners and builds."""

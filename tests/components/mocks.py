@@ -200,7 +200,7 @@ def _cluster(args: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": args["name"],
         "arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{args['name']}",
-        "version": "1.34",
+        "version": {"old": "1.32"}.get(args["name"], "1.34"),
         "endpoint": "https://cluster.example.com",
         "certificateAuthorities": [{"data": "Y2VydGlmaWNhdGU="}],
         "vpcConfig": {"subnetIds": ["subnet-a", "subnet-b", "subnet-c"], "vpcId": "vpc-a"},

@@ -81,6 +81,14 @@ def test_all_problems_are_reported_at_once() -> None:
     assert "has 4 problems; nothing was changed" in message, "people would fix one problem per run"
 
 
+def test_a_cluster_too_old_for_user_namespaces() -> None:
+    setting = {"user-namespaces": True}
+    message = refused(cluster={"name": "old"}, runners=setting)
+    assert "buildyard:runners.user-namespaces: Kubernetes 1.32 has no user namespaces for pods" in message
+    assert declare(cluster={"name": "old"}).all
+    assert declare(runners=setting).all
+
+
 @pytest.mark.parametrize("function", ["getVpc", "getNetworkInterfaces", "getNetworkInterface"])
 def test_a_vpc_that_the_credentials_may_not_describe(function: str) -> None:
     message = refused({function: "UnauthorizedOperation"})
