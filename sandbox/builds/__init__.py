@@ -1,1 +1,1 @@
-"""Real builds in the sandbox: the published pipeline's own jobs, with real parts on this machine."""
+"""Real builds in the sandbox: the jobs of the published pipeline, run on this machine with real BuildKit."""

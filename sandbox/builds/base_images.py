@@ -1,4 +1,4 @@
-"""The base images that a company's Dockerfiles start from, made here of Debian's static BusyBox: nothing is pulled."""
+"""Base images for Dockerfiles, made on this machine from Debian's static BusyBox: nothing is pulled."""
 
 import io
 import subprocess
@@ -13,14 +13,14 @@ from sandbox.builds.errors import BuildError
 from stacks.architecture import Architecture
 
 IMAGES = {"library/busybox": "1.37"}
-"""What the sandbox's Docker Hub has, and under which tag."""
+"""The images of the sandbox's Docker Hub, with their tags."""
 
 _FOLDERS = ("bin", "etc", "root", "tmp")
 _FILES = {"etc/passwd": "root:x:0:0:root:/root:/bin/sh\n", "etc/group": "root:x:0:\n"}
 
 
 def stock(images: Distribution) -> None:
-    """Put the base images where the sandbox's Docker Hub has them, unless they are there."""
+    """Put the base images that are missing into the sandbox's Docker Hub."""
     for name, tag in IMAGES.items():
         repository = f"{docker_hub.PREFIX}/{name}"
         if not images.has_tag(repository, tag):
@@ -41,7 +41,7 @@ def _push(repository: str, tag: str) -> None:
 
 
 def _layer(busybox: bytes, applets: list[str]) -> bytes:
-    """A root file system as a tar archive that is the same whenever and by whomever it is made."""
+    """A root file system as a tar archive, reproducible byte for byte."""
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for folder in _FOLDERS:
@@ -61,7 +61,7 @@ def _layer(busybox: bytes, applets: list[str]) -> bytes:
 
 
 def _applets() -> list[str]:
-    """The commands that BusyBox is, as this machine's says; those for other processors are of the same version."""
+    """The commands in BusyBox, as this machine's lists them; the other architectures' have the same version."""
     listed = subprocess.run([tools.busybox(tools.machine()), "--list"], capture_output=True, text=True, check=True)
     return [applet for applet in listed.stdout.split() if applet != "busybox"]
 

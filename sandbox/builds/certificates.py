@@ -1,4 +1,4 @@
-"""The sandbox's certificate authority, whose word is good in its builds alone."""
+"""The sandbox's certificate authority. Only its builds trust it."""
 
 import datetime
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-_LIFETIME = datetime.timedelta(days=7)  # they are made anew with every start
+_LIFETIME = datetime.timedelta(days=7)  # every start makes new ones
 
 
 @dataclass(frozen=True, kw_only=True)
 class Certificates:
-    """What a server shows to its clients, and what makes clients believe it."""
+    """A server's certificate, and the authority that its clients must trust."""
 
     server: SSLContext
     authority: Path
@@ -24,7 +24,7 @@ class Certificates:
 
 
 def certify(hosts: list[str], directory: Path) -> Certificates:
-    """Make a certificate for `hosts`, signed by an authority of its own whose key is forgotten at once."""
+    """Make a certificate for `hosts` and an authority that signs it. The authority's key is not kept."""
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Buildyard sandbox")])
     authority = (

@@ -1,4 +1,4 @@
-"""`python -m sandbox build`: from its arguments to a pipeline, and from what stops it to a message."""
+"""`python -m sandbox build`: reads its arguments, runs the pipeline, and prints errors as messages."""
 
 import argparse
 import sys
@@ -33,12 +33,12 @@ def build(console: Console, arguments: argparse.Namespace, endpoints: Endpoints,
 
 
 def _event(trigger: str, ref: str | None) -> Event | None:
-    """The event that the arguments name; none for the default, a schedule on the default branch."""
+    """The event that the arguments name; None for the default: a schedule on the default branch."""
     known = [str(each) for each in Trigger]
     if trigger not in known:
         raise BuildError(f"There is no event {trigger}; known are {', '.join(known)}.")
     if ref is None and trigger == Trigger.SCHEDULE:
         return None
     if ref is None:
-        raise BuildError(f"Say which ref the {trigger} is of: --ref NAME.")
+        raise BuildError(f"The event {trigger} needs a ref: --ref NAME.")
     return Event(trigger=Trigger(trigger), ref=ref)

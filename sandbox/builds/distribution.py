@@ -1,4 +1,4 @@
-"""A real registry on loopback, of the CNCF project Distribution, and how its hosts pass requests on to it."""
+"""A real registry on loopback (CNCF Distribution), and the client that forwards requests to it."""
 
 import json
 import socket
@@ -24,7 +24,7 @@ _OF_ONE_CONNECTION = {"connection", "host", "transfer-encoding", "authorization"
 
 
 class Distribution:
-    """A registry that asks nobody who they are: only the hosts in front of it reach it."""
+    """A registry without authentication: only the emulated ECR and Docker Hub reach it."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -58,11 +58,11 @@ class Distribution:
 
     @property
     def address(self) -> str:
-        """As it stands in references to its images."""
+        """The registry's host and port, as in image references."""
         return self.url.removeprefix("http://")
 
     def read(self, path: str) -> Any:
-        """A manifest or a blob that is JSON, such as `REPOSITORY/manifests/TAG`. Raises LookupError without one."""
+        """A manifest or a JSON blob, such as `REPOSITORY/manifests/TAG`. Raises LookupError if there is none."""
         found = self._pool.request("GET", f"{self.url}/v2/{path}", headers={"Accept": _MANIFESTS}, retries=False)
         if found.status != 200:
             raise LookupError(f"The registry of the sandbox has no {path}.")
@@ -78,9 +78,9 @@ class Distribution:
 
 @contextmanager
 def distribution(directory: Path, worker: Worker) -> Iterator[Distribution]:
-    """Run the registry with its data in `directory`, for as long as the context is open.
+    """Run the registry with its data in `directory` until the block ends.
 
-    Raises BuildError with the registry's own words when it does not start.
+    Raises BuildError with the registry's log if it does not start.
     """
     worker.own(directory)
     port = _free_port()
@@ -88,7 +88,7 @@ def distribution(directory: Path, worker: Worker) -> Iterator[Distribution]:
         "version": "0.1",
         "log": {"level": "error", "accesslog": {"disabled": True}},
         "storage": {"filesystem": {"rootdirectory": str(directory / "data")}, "delete": {"enabled": True}},
-        # Uploads go on at an address that the registry gives: a relative one leads back through its host.
+        # The registry tells clients where to continue an upload. A relative URL keeps them on the emulated host.
         "http": {"addr": f"127.0.0.1:{port}", "relativeurls": True},
     }
     config, log = directory / "config.yml", directory / "log"
@@ -116,4 +116,4 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise BuildError(f"The registry does not start: {log.read_text(errors='replace').strip() or 'it says nothing'}")
+    raise BuildError(f"The registry did not start: {log.read_text(errors='replace').strip() or 'it printed nothing'}")

@@ -50,7 +50,7 @@ _ACTIONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class _Caller:
-    """Whom a token was given to. What the role may do is looked up then, and holds as long as the token."""
+    """The owner of a token. The role's policies are read when the token is issued, and hold as long as the token."""
 
     arn: str
     policies: Sequence[Policy]
@@ -61,18 +61,18 @@ class Ecr:
     """One account's ECR in one region."""
 
     def __init__(self, *, aws: str, account: str, region: str, images: Distribution) -> None:
-        """`aws` is the URL of the sandbox's AWS; `images` keeps the images."""
+        """`aws` is the URL of the sandbox's AWS; `images` stores the images."""
         self.registry_host = f"{account}.dkr.ecr.{region}.amazonaws.com"
         self.api_host = f"api.ecr.{region}.amazonaws.com"
         self._aws, self._account, self._region, self._images = aws, account, region, images
         self._callers: dict[str, _Caller] = {}  # by token
         self._moving_tags = Lock()
-        self._making_clients = Lock()  # boto3's clients may be shared by threads, but not made by several
+        self._making_clients = Lock()  # threads may share boto3's clients, but not create them at the same time
         self._session = boto3.Session("sandbox", "sandbox", region_name=region)
         self._ecr, self._iam = (self._client(service) for service in ("ecr", "iam"))
 
     def answer_api(self, request: Request) -> Response:
-        """ECR's API: the sandbox's AWS, but for the password, which there is the same for everybody."""
+        """ECR's API. The sandbox's AWS answers, except that each caller gets a password of its own here."""
         answer = requests.post(
             self._aws,
             data=request.get_data(),
@@ -124,7 +124,7 @@ class Ecr:
             return self._list_tags(repository)
         if action == "ecr:BatchGetImage" and not self._has_image(repository, reference):
             return _error(404, "MANIFEST_UNKNOWN", "Requested image not found")
-        # ECR copies no layer from one repository to another, unless an account asks for that; then a client uploads it.
+        # By default, ECR mounts no layers of other repositories: without the query, a client uploads them.
         query = "" if action == "ecr:InitiateLayerUpload" else request.query_string.decode()
         return self._images.pass_on(request, f"{request.path}?{query}" if query else request.path)
 
@@ -144,7 +144,7 @@ class Ecr:
         return response
 
     def _delete_image(self, repository: str, reference: str) -> Response:
-        """Delete an image from ECR; its files stay in the registry, where nobody reaches them through ECR."""
+        """Delete an image from ECR. Its files stay in the registry; ECR does not serve them any more."""
         done = self._ecr.batch_delete_image(repositoryName=repository, imageIds=[_image_id(reference)])
         if done["failures"]:
             return _error(400, "UNSUPPORTED", done["failures"][0]["failureReason"])
@@ -169,13 +169,13 @@ class Ecr:
 
     def _identify(self, request: Request) -> _Caller:
         key = _ACCESS_KEY.search(request.headers.get("Authorization", ""))
-        # The sandbox's AWS tells callers apart by their access key, and does not check signatures.
+        # The sandbox's AWS identifies callers by their access key, and does not check signatures.
         arn = self._client("sts", key[1] if key else "none").get_caller_identity()["Arn"]
         until = int(time.time()) + _TOKEN_SECONDS
         return _Caller(arn=arn, policies=self._policies(arn), until=until)
 
     def _policies(self, arn: str) -> list[Policy]:
-        """The policies of an assumed role; of anybody else, none."""
+        """The policies of an assumed role; none for any other caller."""
         kind, _, rest = arn.rpartition(":")[2].partition("/")
         if kind != "assumed-role":
             return []

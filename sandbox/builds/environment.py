@@ -1,4 +1,4 @@
-"""What is around the jobs of a pipeline: a registry, a network, an identity and a runner."""
+"""The environment of a pipeline's jobs: a registry, a proxy, an identity and a runner."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,7 +20,7 @@ from sandbox.builds.worker import Worker
 
 @dataclass(frozen=True, kw_only=True)
 class BuildEnvironment:
-    """What is running, and the registry's host as jobs know it."""
+    """The running registry and runner, and the registry's host as jobs know it."""
 
     images: Distribution
     runner: Runner
@@ -31,7 +31,7 @@ class BuildEnvironment:
 def build_environment(
     *, aws: str, region: str, account: ServiceAccount, directory: Path, worker: Worker
 ) -> Iterator[BuildEnvironment]:
-    """Start it all against the AWS at `aws`, for pods of `account`; the registry keeps its images in `directory`."""
+    """Start everything with the AWS at `aws`, for pods of `account`; the registry stores its images in `directory`."""
     with ExitStack() as stack:
         images = stack.enter_context(distribution(directory / "registry", worker))
         stock(images)

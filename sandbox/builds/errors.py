@@ -1,4 +1,4 @@
-"""What stops a build for a reason that is not in its jobs."""
+"""Errors outside the jobs of a build."""
 
 
 class BuildError(Exception):

@@ -1,4 +1,4 @@
-"""What makes GitLab start a pipeline, as the variables that its jobs and rules then see.
+"""The events that start a pipeline in GitLab, and the variables that its jobs and rules then see.
 
 Source: https://docs.gitlab.com/ci/variables/predefined_variables/
 """
@@ -9,7 +9,7 @@ from enum import Enum
 
 
 class Trigger(str, Enum):
-    """The kinds of pipelines that the published one tells apart."""
+    """The pipeline sources that the published pipeline distinguishes."""
 
     PUSH = "push"
     MERGE_REQUEST = "merge-request"
@@ -22,7 +22,7 @@ class Trigger(str, Enum):
 
 
 _SOURCES = {Trigger.MERGE_REQUEST: "merge_request_event", Trigger.TAG: "push"}
-"""GitLab's own words, where they are others."""
+"""GitLab's names of sources, where they differ."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A project of the sandbox's GitLab, as a runner gets it: a clone, and the variables that its jobs are given."""
+"""A project of the sandbox's GitLab for a runner: a clone, and the variables of its jobs."""
 
 import os
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class GitLabProject:
     token: str
 
     def check_out(self, event: Event, directory: Path, worker: Worker) -> Checkout:
-        """Clone the project for the jobs of one pipeline. Raises BuildError with git's own words."""
+        """Clone the project for the jobs of one pipeline. Raises BuildError with git's message."""
         project = self._get("")
         branch = project["default_branch"]
         git = _Git(worker, directory)
@@ -73,7 +73,7 @@ class GitLabProject:
 def _base(git: "_Git", event: Event, default_branch: str) -> str:
     """The commit that GitLab compares with to see which files changed.
 
-    A merge request: where it left the default branch. Any other: the commit before, which stands for the push before.
+    For a merge request, the merge base with the default branch; otherwise the parent commit, in place of the last push.
     """
     if event.trigger is Trigger.MERGE_REQUEST:
         return git("merge-base", f"origin/{default_branch}", "HEAD")
@@ -96,7 +96,7 @@ class _Git:
         return True
 
     def clone(self, url: str) -> None:
-        # Modes of files are part of BuildKit's cache keys: a clone must not differ by whoever makes it.
+        # File modes are part of BuildKit's cache keys: a clone must be the same for every user.
         self._run("clone", "--quiet", url, str(self.directory))
 
     def _run(self, *arguments: str) -> str:

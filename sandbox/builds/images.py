@@ -1,4 +1,4 @@
-"""What a pipeline left behind: its reports, and the images that are in the registry under the tags in them."""
+"""A pipeline's results: its reports, and the images that they name."""
 
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -11,13 +11,13 @@ from sandbox.builds.worker import Worker
 
 REPORT_KEYS = ("IMAGE_TAG", "IMAGE_URL", "IMAGE_DIGEST")
 
-# In the user namespace of an emulated node, since a root file system has files of several users and of any processor.
+# Runs in the user namespace of an emulated node: a root file system has files of several users, for any architecture.
 _RUN = 'crane export --platform "$1" "$2" - | tar -x -C "$3" && exec chroot "$3" uname -m'
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedImage:
-    """An image under its tag: by platform, its labels and what its program says of the processor it runs on."""
+    """An image under its tag: for each platform its labels, and the machine name that its `uname` prints."""
 
     report: Mapping[str, str]
     """The manifest job's dotenv report, `build.env`."""

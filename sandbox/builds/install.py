@@ -32,7 +32,7 @@ class InstallError(Exception):
 
 
 def main() -> int:
-    """The command line; returns its exit status."""
+    """Run the command; return its exit status."""
     try:
         _install_system()
         if not up_to_date():

@@ -1,6 +1,6 @@
-"""EKS Pod Identity as a build's pod meets it: the agent that turns a pod's token into its role's credentials.
+"""EKS Pod Identity for builds: the agent that returns the role's credentials for a pod's token.
 
-Programs find it by the same two variables, and ask it in the same way, as on a node of EKS:
+Programs find it by the same two variables, and use the same protocol, as on a node of EKS:
 https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
 """
 
@@ -25,7 +25,7 @@ _SHORTEST_USE = timedelta(minutes=10)
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceAccount:
-    """Whom pods are run as."""
+    """The service account of pods."""
 
     cluster: str
     namespace: str
@@ -65,9 +65,9 @@ def pod_identity(account: ServiceAccount, *, aws: str, region: str) -> Iterator[
 
 
 class _HeldCredentials:
-    """The role's credentials, the same for everybody who asks with one token, as the agent of EKS gives them.
+    """The role's credentials: the same ones for every request with the same token, as EKS's agent returns them.
 
-    ECR's credential helper depends on that: it keeps a token of ECR's for as long as it sees the same access key.
+    ECR's credential helper depends on that: it reuses an ECR token only while the access key stays the same.
     """
 
     def __init__(self, account: ServiceAccount, *, aws: str, region: str) -> None:
@@ -80,7 +80,7 @@ class _HeldCredentials:
         self._until = datetime.min.replace(tzinfo=timezone.utc)
 
     def get(self) -> dict[str, str]:
-        """As programs want them. Raises LookupError when the account has no role, ClientError for AWS's refusals."""
+        """The credentials in the agent's format. Raises LookupError without a role, ClientError if AWS refuses."""
         with self._assuming:
             if self._until - datetime.now(timezone.utc) < _SHORTEST_USE:
                 self._credentials, self._until = self._assume()

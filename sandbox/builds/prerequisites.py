@@ -1,4 +1,4 @@
-"""What real builds need of a machine, and the command that installs each of them."""
+"""The prerequisites of real builds, and the command that installs each of them."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -18,12 +18,12 @@ _NAMESPACES = (
 
 
 class MissingPrerequisitesError(BuildError):
-    """The machine cannot run builds; the message names what it lacks, and the commands that bring it."""
+    """The machine cannot run builds; the message names what is missing, and the commands that install it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prerequisite:
-    """Something that builds need: what it is for, and the command that brings it."""
+    """A prerequisite of builds: its purpose, and the command that installs it."""
 
     name: str
     purpose: str
@@ -42,7 +42,13 @@ def require(directory: Path) -> Worker:
         width = max(len(each.name) for each in missing)
         lines = [f"  {each.name:{width}}  {each.purpose}: {each.remedy}" for each in missing]
         raise MissingPrerequisitesError(
-            "\n".join(["This machine lacks what real builds need:", *lines, f"All at once, as root: {COMMAND}"])
+            "\n".join(
+                [
+                    "This machine lacks prerequisites of real builds:",
+                    *lines,
+                    f"To install everything, as root: {COMMAND}",
+                ]
+            )
         )
     return worker
 
@@ -60,7 +66,7 @@ def _missing(worker: Worker | None, directory: Path) -> Iterator[Prerequisite]:
         return
     yield from (each for each in _of_worker(worker, directory) if not each.present())
     if not programs:
-        # The second tries what the first makes sure of.
+        # The checks of `_namespaces` run the programs that are checked above.
         yield from (each for each in list(_namespaces(worker)) if not each.present())
 
 
@@ -75,12 +81,12 @@ def _programs() -> Iterator[Prerequisite]:
 
     yield program("git", "clones the project", "git")
     yield program("rsync", "gives each job its own folder", "rsync")
-    yield program("rootlesskit", "makes a user root of a namespace", "rootlesskit")
-    yield program("newuidmap", "gives that namespace its users", "uidmap")
+    yield program("rootlesskit", "makes an ordinary user root in a namespace", "rootlesskit")
+    yield program("newuidmap", "maps users into that namespace", "uidmap")
     yield program("runc", "runs a Dockerfile's RUN", "runc")
     yield Prerequisite(
         name="BuildKit, crane, ECR's credential helper, a registry, gitlab-ci-local, BusyBox",
-        purpose="are built or fetched in the versions that sandbox/builds/tools names",
+        purpose="are built or fetched in the versions in sandbox/builds/tools",
         remedy=COMMAND,
         present=up_to_date,
     )
@@ -107,8 +113,8 @@ def _of_worker(worker: Worker, directory: Path) -> Iterator[Prerequisite]:
     for path in (directory, tools.DIRECTORY, tools.NODE):
         yield Prerequisite(
             name=f"access to {path}",
-            purpose=f"{worker.name} has to read it",
-            remedy="chmod o+x its parent folders, or move the clone to where everybody may go",
+            purpose=f"{worker.name} must be able to read it",
+            remedy="chmod o+x its parent folders, or move the clone to a folder that every user can enter",
             present=lambda path=path: not path.exists() or worker.succeeds(["test", "-r", str(path)]),  # type: ignore[misc]
         )
 
@@ -124,7 +130,7 @@ def _namespaces(worker: Worker) -> Iterator[Prerequisite]:
         busybox = str(tools.busybox(architecture))
         yield Prerequisite(
             name=f"programs for {architecture}",
-            purpose="QEMU stands for the nodes that this machine is not; Linux 6.7 lets a namespace have it",
+            purpose="QEMU runs programs of other architectures; a namespace can register it since Linux 6.7",
             remedy="apt-get install qemu-user-static, and binfmt-support on an older Linux",
             present=lambda busybox=busybox: worker.succeeds(["rootlesskit", "emulated-node.sh", busybox, "true"]),  # type: ignore[misc]
         )

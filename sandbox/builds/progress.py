@@ -1,4 +1,4 @@
-"""What the runner says while it works, read as jobs, their times, and the steps of their builds."""
+"""The runner's output, parsed into jobs, their durations, and the steps of their builds."""
 
 import re
 import time
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 _LINE = re.compile(r"(?P<job>\S+) +(?P<said>starting |finished in |[>$] ?)(?P<text>.*)")
-# Steps of a Dockerfile, `[stage 2/4] RUN ...`, but for FROM: that runs nothing which could have been cached.
+# Steps of a Dockerfile, `[stage 2/4] RUN ...`, without FROM, which has nothing to cache.
 _STEP = re.compile(r"#(?P<number>\d+) \[(?:\S+ )?\d+/\d+\] (?!FROM )(?P<instruction>.*)")
-# A cached step whose files a later one needs is fetched, and may end as DONE; one that runs fetches nothing of its own.
+# A cached step is fetched if a later one needs its files, and may then end as DONE. Only cached steps are fetched.
 _OUTCOME = re.compile(r"#(?P<number>\d+) (?P<outcome>CACHED|(?:extracting )?sha256:.*|DONE .*|ERROR.*)")
 _TAIL_LINES = 25
 
@@ -24,7 +24,7 @@ class Step:
 
 @dataclass
 class Job:
-    """A job that started. It has no seconds and no verdict until it is finished."""
+    """A job that started. `seconds` and `passed` are None until it is finished."""
 
     name: str
     started: float
@@ -40,13 +40,13 @@ class Job:
 
 
 class Progress:
-    """Takes the runner's lines, in order; tells `say` what a person wants to see of them."""
+    """Parses the runner's lines in order, and passes a summary of them to `say`."""
 
     def __init__(self, say: Callable[[str, str], None]) -> None:
-        """`say` gets a job's name and a few words about it."""
+        """`say` gets a job's name and its new state."""
         self.jobs: dict[str, Job] = {}
         self.other: list[str] = []
-        """What the runner said of no job, such as that it cannot read the pipeline."""
+        """Lines that belong to no job, such as an error in the pipeline."""
         self._say = say
 
     def take(self, line: str) -> None:

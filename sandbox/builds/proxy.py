@@ -1,7 +1,8 @@
-"""The internet as a build sees it: a proxy on loopback, behind which there are the hosts that the sandbox plays.
+"""The proxy of builds, on loopback: it leads to the emulated hosts, and to no other.
 
-Builds reach it by `HTTPS_PROXY` and `SSL_CERT_FILE`, as in a company whose network inspects TLS. So the pipeline keeps
-the real hosts' names, no DNS and no port below 1024 is touched, and what would leave the machine is refused by name.
+Builds find it by `HTTPS_PROXY` and `SSL_CERT_FILE`, as behind a corporate proxy that inspects TLS. So the pipeline uses
+the real hosts' names, without any change to DNS or a port below 1024, and a request to any other host is refused with
+that host's name.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +19,7 @@ from werkzeug.wrappers import Request, Response
 from sandbox.builds.certificates import Certificates, certify
 
 Host = Callable[[Request], Response]
-"""What answers the requests to a host. It closes nothing, and may answer several requests at once."""
+"""The request handler of a host. It may run in several threads at once, and does not close the response."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class Proxy:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes the programs of a build use it; programs written in Go reach loopback itself without it."""
+        """The variables that make a build's programs use the proxy. Go programs never use a proxy for loopback."""
         return {"HTTPS_PROXY": self.url, "NO_PROXY": "127.0.0.1,localhost", "SSL_CERT_FILE": str(self.authority)}
 
 
@@ -49,7 +50,7 @@ def proxy(hosts: Mapping[str, Host], directory: Path) -> Iterator[Proxy]:
 
 @contextmanager
 def serving(server: BaseWSGIServer) -> Iterator[str]:
-    """Run a server in a thread. The value is its URL."""
+    """Run a server in a thread until the block ends; the value is its URL."""
     Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.port}"
@@ -63,13 +64,13 @@ def _nothing(environ: Any, start_response: Any) -> Any:
 
 
 class QuietHandler(WSGIRequestHandler):
-    """Requests of a build, which says itself what it asked for and what it got."""
+    """A handler that logs nothing: builds log their own requests."""
 
-    # Headers and body are two writes: the second would wait some 40 ms for the first one's acknowledgement.
+    # Headers and body are two writes. With Nagle's algorithm the second would wait some 40 ms for an acknowledgement.
     disable_nagle_algorithm = True
 
     def handle(self) -> None:
-        # A build that is stopped hangs up wherever it is.
+        # A stopped build closes its connections at any point.
         with suppress(OSError):
             super().handle()
 
@@ -92,8 +93,10 @@ class _Handler(QuietHandler):
         name, _, port = self.path.rpartition(":")
         host = self.known.get(name)
         if self._host or host is None or port != "443":
-            # Clients show the status line alone, so that has to say it.
-            self.send_error(HTTPStatus.FORBIDDEN, f"{self.path} is not part of the sandbox and a build reaches no more")
+            # Clients show the status line only.
+            self.send_error(
+                HTTPStatus.FORBIDDEN, f"{self.path} is not part of the sandbox, and builds reach no other host"
+            )
             return
         self.send_response(HTTPStatus.OK)
         self.end_headers()
@@ -118,7 +121,7 @@ class _Handler(QuietHandler):
     def _send(self, response: Response, environ: dict[str, Any]) -> None:
         body, status, answered = response.get_wsgi_response(environ)
         headers = dict(answered)
-        # A body that the host did not read to its end would be taken for the next request.
+        # The rest of an unread body would be parsed as the next request.
         unread = self.headers.get("Transfer-Encoding") or self.headers.get("Content-Length", "0") != "0"
         if unread or "Content-Length" not in headers:
             headers["Connection"] = "close"

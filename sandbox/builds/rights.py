@@ -12,7 +12,7 @@ _JUDGED = {"Sid", "Effect", "Action", "Resource"}
 
 
 def allows(policies: Iterable[Policy], action: str, resource: str) -> bool:
-    """Whether a role with these policies may do `action` to the resource with this ARN. A denial outdoes the rest.
+    """Whether these policies allow `action` on the resource with this ARN. A denial overrides the rest.
 
     Raises ValueError for a statement with elements, such as conditions, that only AWS can judge.
     """

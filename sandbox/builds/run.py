@@ -26,7 +26,7 @@ from stacks.settings import Identity, Project, Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What came of a pipeline."""
+    """The result of a pipeline."""
 
     passed: bool
     jobs: Sequence[Job]
@@ -43,10 +43,10 @@ def build(
     manual: Sequence[str] = (),
     project: str | None = None,
 ) -> bool:
-    """Run a pipeline of a deployed stack in the sandbox, show it as it goes on, and what came of it.
+    """Run a pipeline of a deployed stack in the sandbox, and show its progress and its result.
 
     By default that is a schedule on the default branch, which builds every image of the stack's first project. Returns
-    whether all jobs passed. Raises `BuildError`, and `SettingsError` for a stack with mistakes.
+    whether all jobs passed. Raises `BuildError`, and `SettingsError` for wrong settings.
     """
     worker = require(directory)
     settings = config.read_file(stack)
@@ -70,7 +70,7 @@ def build(
 def run(
     environment: BuildEnvironment, checkout: Checkout, file: str, manual: Sequence[str], console: Console
 ) -> Result:
-    """Run the pipeline in a checkout's file, and look at what it left."""
+    """Run the pipeline in a checkout's file, and read its results."""
 
     def say(job: str, words: str) -> None:
         console.print(Text(f"{job:28} {words}", no_wrap=True, overflow="ellipsis"), soft_wrap=True)
@@ -79,7 +79,7 @@ def run(
     status = environment.runner.run(checkout, file=file, manual=manual, report=progress.take)
     jobs = list(progress.jobs.values())
     if not jobs:
-        raise BuildError("\n".join(["The runner started no job. It says:", *progress.other]))
+        raise BuildError("\n".join(["The runner started no job. Its output:", *progress.other]))
     images = [
         look_up(report, environment.images, environment.runner.worker)
         for report in reports(environment.runner.artifacts(checkout))
@@ -95,7 +95,7 @@ def _project(settings: Settings, path: str | None) -> Project:
 
 
 def _service_account(endpoints: Endpoints, settings: Settings, stack: str) -> ServiceAccount:
-    """Whom the stack's build pods are run as."""
+    """The service account of the stack's build pods."""
     if settings.identity is not Identity.POD_IDENTITY:
         raise BuildError("Builds here need EKS Pod Identity: set buildyard:identity to pod-identity.")
     namespace = settings.runners.namespace_of(stack)
@@ -107,12 +107,12 @@ def _service_account(endpoints: Endpoints, settings: Settings, stack: str) -> Se
 
 @contextmanager
 def _alone(place: Path) -> Iterator[Path]:
-    """A folder for builds, for one command at a time, without the last one's checkout."""
+    """Lock the folder of builds for one command, and remove the previous checkout."""
     with (place / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise BuildError("Another build is running in this sandbox; wait for its end.") from None
+            raise BuildError("Another build is running in this sandbox; wait until it ends.") from None
         shutil.rmtree(place / "checkout", ignore_errors=True)
         yield place
 
@@ -120,14 +120,14 @@ def _alone(place: Path) -> Iterator[Path]:
 def _show(console: Console, result: Result) -> None:
     for job in result.jobs:
         if job.passed is False:
-            console.print(Text(f"\nThe last words of {job.name}:", style="bold red"))
+            console.print(Text(f"\nThe last lines of {job.name}:", style="bold red"))
             console.print(Text("\n".join(job.tail)), soft_wrap=True)
     console.print()
     console.print(_table(result.jobs))
     for image in result.images:
         console.print(Text(f"\n{image.reference}", style="bold"), soft_wrap=True)
         for platform, machine in image.machines.items():
-            console.print(f"  {platform}: its program runs on {machine}", soft_wrap=True)
+            console.print(f"  {platform}: runs on {machine}", soft_wrap=True)
         for name, value in next(iter(image.labels.values())).items():
             console.print(f"  {name.removeprefix('org.opencontainers.image.')}: {value}", soft_wrap=True)
         for key in REPORT_KEYS:

@@ -1,7 +1,7 @@
-"""The runner: `gitlab-ci-local` reads a checkout's pipeline, decides which jobs it holds, and runs their own scripts.
+"""The runner: `gitlab-ci-local` parses a checkout's pipeline, selects its jobs, and runs their scripts.
 
-Its shell executor runs them on this machine. A job finds what the builder image has by `PATH`, and what its pod gives
-it by its environment.
+Its shell executor runs them on this machine. `PATH` leads to the programs of the builder image, and the environment
+holds what a pod would get.
 """
 
 import json
@@ -34,7 +34,7 @@ _VARIABLES = f"{_STATE}/variables.yml"
 
 @dataclass(frozen=True, kw_only=True)
 class Runner:
-    """`environment` is what pods give to their jobs."""
+    """`environment` holds the variables that a pod gives to its job."""
 
     worker: Worker
     environment: Mapping[str, str]
@@ -42,10 +42,10 @@ class Runner:
     def run(
         self, checkout: Checkout, *, file: str, manual: Iterable[str] = (), report: Callable[[str], None] = print
     ) -> int:
-        """Run the pipeline in `file`, and the jobs `manual` that wait for somebody to start them.
+        """Run the pipeline in `file`, and start the manual jobs in `manual`.
 
-        `report` gets each line that the runner says. Returns its exit status: 0 if all jobs succeeded. Raises
-        BuildError with the runner's words when it cannot read the pipeline.
+        `report` gets each line of the runner's output. Returns its exit status: 0 if all jobs succeeded. Raises
+        BuildError with the runner's message if it cannot parse the pipeline.
         """
         self._write_variables(checkout)
         with self.worker.scratch() as home:
@@ -53,7 +53,7 @@ class Runner:
             jobs = due(self._list(checkout, command, home), manual)
             if not jobs:
                 return 0
-            # Named one by one: a pipeline as a whole is refused that has a job by hand which others need.
+            # Each job is named: the runner refuses to run a whole pipeline in which jobs need a manual one.
             command += [*jobs, *(word for job in manual for word in ("--manual", job))]
             process = self.worker.start(
                 command,
@@ -68,12 +68,12 @@ class Runner:
             try:
                 return _follow(process, report)
             finally:
-                if process.poll() is None:  # an interruption: the jobs end, and with them their daemons
+                if process.poll() is None:  # interrupted: end the jobs and their daemons
                     os.killpg(process.pid, signal.SIGTERM)
                     process.wait()
 
     def artifacts(self, checkout: Checkout) -> Path:
-        """Where the files lie that jobs left, a folder a job."""
+        """The folder of artifacts, which has one folder per job."""
         return checkout.directory / _STATE / "artifacts"
 
     def _command(self, checkout: Checkout, file: str, home: Path) -> list[str]:
@@ -87,7 +87,7 @@ class Runner:
         ]
 
     def _list(self, checkout: Checkout, command: Sequence[str], home: Path) -> Any:
-        """All jobs of the pipeline, as the runner reads them."""
+        """All jobs of the pipeline, as the runner parses them."""
         done = self.worker.run(
             [*command, "--list-json"], cwd=checkout.directory, env=self._full_environment(home), capture_output=True
         )
@@ -96,7 +96,7 @@ class Runner:
         return json.loads(done.stdout)
 
     def _write_variables(self, checkout: Checkout) -> None:
-        """As a file, since the arguments of a process are there for everybody to read."""
+        """Write the variables to a file: every user can read the arguments of a process."""
         content = {key: {"type": "variable", "values": {"*": value}} for key, value in checkout.variables.items()}
         file = self.worker.own(checkout.directory / _STATE) / Path(_VARIABLES).name
         file.touch(mode=0o600)
@@ -116,7 +116,7 @@ class Runner:
 
 
 def due(jobs: Iterable[Mapping[str, Any]], manual: Iterable[str]) -> list[str]:
-    """The jobs that run: those that start by themselves or `manual`, but none that waits for one which does not."""
+    """The jobs that run: automatic ones and those in `manual`, without those that need an unstarted one."""
     started = set(manual)
     running = {job["name"]: job for job in jobs if job["when"] != "manual" or job["name"] in started}
     waiting = {job["name"] for job in jobs if job["when"] == "manual"} - started

@@ -1,4 +1,4 @@
-"""The programs of real builds that no package of the machine brings: where they are kept, and what else a job finds."""
+"""The programs of real builds that are in no package of the system: their paths, and the `PATH` of jobs."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ from sandbox.toolchain import TOOLS
 from stacks.architecture import Architecture
 
 SOURCES = Path(__file__).parent / "tools"
-"""What is installed in which version: `go.mod` and `gitlab-ci-local/package.json`, each with its checksums."""
+"""The pinned versions: `go.mod` and `gitlab-ci-local/package.json`, each with checksums."""
 
 DIRECTORY = TOOLS / "builds"
 
@@ -23,7 +23,7 @@ PIPELINE_RUNNER = DIRECTORY / "node_modules" / "gitlab-ci-local" / "dist" / "ind
 _SCRIPTS = Path(__file__).parent / "bin"
 _SYSTEM = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 SEARCH_PATH = os.pathsep.join((str(_SCRIPTS), str(DIRECTORY / "bin"), *_SYSTEM))
-"""`PATH` of a job: the programs of the builder image, wherever this machine has them."""
+"""`PATH` of a job: it finds the programs of the builder image on this machine."""
 
 
 def program(name: str) -> str:
@@ -37,7 +37,7 @@ def busybox(architecture: Architecture) -> Path:
 
 
 def machine() -> Architecture:
-    """This machine's processor. Raises ValueError for one that the platform has no builds for."""
+    """This machine's architecture. Raises ValueError for one that the platform does not build for."""
     names = {architecture.machine: architecture for architecture in Architecture}
     try:
         return names[platform.machine()]
@@ -46,5 +46,5 @@ def machine() -> Architecture:
 
 
 def find(name: str) -> str | None:
-    """Where a job finds a program, if it does."""
+    """The path at which a job finds a program, or None."""
     return shutil.which(name, path=SEARCH_PATH)

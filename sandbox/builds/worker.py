@@ -1,4 +1,4 @@
-"""Who runs the builds: an ordinary user. Root drops to one, since a rootless build run by root would prove nothing."""
+"""The user of builds, which is not root: rootless BuildKit run by root would prove nothing."""
 
 import os
 import pwd
@@ -15,7 +15,7 @@ from sandbox.builds import tools
 from stacks.architecture import Architecture
 
 USER = "buildyard"
-"""Whom root drops to."""
+"""The user of builds when root runs the sandbox."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +28,10 @@ class Worker:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What any of its programs has in its environment."""
+        """The environment of all its programs."""
         return {
             "PATH": tools.SEARCH_PATH,
-            "USER": self.name,  # without it, BuildKit's daemon takes itself for root's
+            "USER": self.name,  # without it, BuildKit's daemon assumes that root runs it
             "LANG": "C.UTF-8",
             "EMULATED_PROCESSORS": " ".join(architecture.qemu for architecture in Architecture),
         }
@@ -46,13 +46,13 @@ class Worker:
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A folder for what this user leaves. Its path is short, since sockets go into it: the system limits theirs."""
+        """A temporary folder of this user. Its path is short: the system limits the length of a socket's path."""
         folder = Path(tempfile.mkdtemp(prefix="buildyard-"))
         try:
             self.give(folder)
             yield folder
         finally:
-            # Some of it may belong to the user's sub-uids, when a build was interrupted.
+            # Some files may belong to the user's sub-uids, when a build was interrupted.
             self.succeeds(["rootlesskit", "rm", "-rf", str(folder)])
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -68,7 +68,7 @@ class Worker:
             shutil.chown(path, self.uid, self.gid)
 
     def succeeds(self, command: Sequence[str]) -> bool:
-        """Whether a command, found as jobs find theirs, runs without an error."""
+        """Whether a command succeeds with the environment of jobs."""
         try:
             done = self.run(command, env=self.environment, capture_output=True, cwd="/", timeout=30)
         except (OSError, subprocess.TimeoutExpired):

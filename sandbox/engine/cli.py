@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import yaml
 
 from sandbox.endpoints import Endpoints
 from sandbox.engine.arguments import SANDBOX_STACK, runs_the_program
+from sandbox.engine.disk import reserve
 from sandbox.engine.errors import EngineError
 from sandbox.services.document import write_private
 
@@ -77,6 +79,8 @@ class PulumiCli:
 
     def prepare(self) -> None:
         """Make the stack if there is none, and give it the settings of the work tree."""
+        # It has nothing worth keeping, and a killed command may have left half a file there.
+        shutil.rmtree(self._home, ignore_errors=True)
         self._write_project(_NO_PROGRAM)
         self._write_settings()
         if any((self._backend / ".pulumi" / "locks").rglob("*.json")):
@@ -102,17 +106,19 @@ class PulumiCli:
         return done.stdout
 
     def _run(self, arguments: Sequence[str]) -> int:
-        with _interruptions_left_to_the_child() as interrupted:
-            done = subprocess.run(
+        with _interruptions_left_to_the_child() as interrupted, reserve(self.data / "pulumi") as space:
+            process = subprocess.Popen(
                 [str(self.command), *arguments],
                 cwd=self._project,
                 env=self._environment,
                 pass_fds=[self.lock.fileno()],  # held as long as the CLI lives, whatever becomes of this process
-                check=False,
             )
-        if done.returncode and interrupted:
+            while space.wait_for(process):
+                print(f"The disk of {self.data} is full: stopping. Make space, then run this again.", file=sys.stderr)
+                process.send_signal(signal.SIGINT)
+        if process.returncode and interrupted:
             return INTERRUPTED
-        return 1 if done.returncode else 0
+        return 1 if process.returncode else 0
 
     @contextmanager
     def _language_host(self) -> Iterator[str]:
@@ -171,7 +177,8 @@ class PulumiCli:
             **self.endpoints.environment(),
             **self._passphrase(),
             "PULUMI_HOME": str(self._home),
-            "PULUMI_BACKEND_URL": f"file://{self._backend}",
+            # Without files of attributes: a kill can leave half of one, and then the CLI cannot read the state.
+            "PULUMI_BACKEND_URL": f"file://{self._backend}?metadata=skip",
             "PULUMI_STACK": SANDBOX_STACK,
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "true",

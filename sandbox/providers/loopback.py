@@ -1,4 +1,4 @@
-"""The sandbox's providers talk to the sandbox alone: an address that leads elsewhere is a mistake worth stopping at."""
+"""A check that the sandbox's providers talk to this machine only."""
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ def require_loopback(url: str, setting: str) -> str:
     if host == "localhost" or _is_loopback(host):
         return url
     raise NotTheSandboxError(
-        f"{setting} is {url}, which is not the sandbox's: its providers reach nothing but this machine. "
+        f"{setting} is {url}, which is not the sandbox's: its providers talk to this machine only. "
         "Deploy to a real environment with the pulumi command and the real providers."
     )
 

@@ -1,4 +1,4 @@
-"""A JSON document on disk that changes whole or not at all: what the emulated services keep their state in."""
+"""JSON documents on disk with atomic changes, for the state of the emulated services."""
 
 import copy
 import errno
@@ -17,8 +17,8 @@ _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 class Document:
     """A JSON object in one file, readable by its owner alone since services keep secrets in it.
 
-    A change is made on a copy, which replaces the file by a rename once it is safely on disk: a process killed at any
-    moment and a full disk leave the old or the new document, never a part of one. One process owns a document; its
+    A change is made on a copy, which replaces the file by a rename once it is on disk. If the process is killed or the
+    disk is full, the file holds the old or the new document, never a part of one. One process owns a document; its
     threads take turns.
     """
 
@@ -35,13 +35,13 @@ class Document:
 
     @contextmanager
     def read(self) -> Iterator[dict[str, Any]]:
-        """The document as it is, to look at and not to alter; it stands still until the block ends."""
+        """The document, to read only. Nobody changes it until the block ends."""
         with self._lock:
             yield self._content
 
     @contextmanager
     def change(self) -> Iterator[dict[str, Any]]:
-        """A copy to alter: stored when the block ends, dropped when it raises.
+        """A copy of the document to change: stored when the block ends, discarded if the block raises.
 
         Raises OSError if it cannot be stored; the document then stays as it was.
         """
@@ -59,14 +59,14 @@ def write_private(path: Path, text: str) -> None:
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(descriptor, 0o600)  # a draft left over by a killed process keeps its own mode otherwise
+            os.fchmod(descriptor, 0o600)  # a draft of a killed process would keep its mode
             file.write(text)
             file.flush()
             os.fsync(descriptor)
         draft.replace(path)
     except OSError:
         with suppress(OSError):
-            draft.unlink()  # on a full disk, every byte counts
+            draft.unlink()  # free the space
         raise
 
 

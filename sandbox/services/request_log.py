@@ -1,4 +1,4 @@
-"""What the services were asked to change, in order: `log/requests.log`, a line a request."""
+"""The log of requests that change something, in order: `log/requests.log`, one line per request."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -11,10 +11,10 @@ _READING = ("GET", "HEAD", "OPTIONS")
 
 
 class RequestLog:
-    """A WSGI application that does as the one in it, and notes time, service, method, path and status of each request.
+    """A WSGI application that forwards to `app`, and logs time, service, method, path and status of each request.
 
-    Queries and bodies are left out: they may hold secrets. AWS's older services put everything there, so that nothing
-    could be said of their requests; what those change is in AWS's own journal.
+    Queries and bodies are left out: they may hold secrets. Requests of AWS's query APIs have everything there, and are
+    not logged at all; the journal of AWS has their changes.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]], *, service: str, path: Path) -> None:
@@ -33,7 +33,7 @@ class RequestLog:
         return self._app(environ, note)
 
     def _write(self, text: str) -> None:
-        """Add a line; on a full disk, leave it out: the request itself may have been a success."""
+        """Add a line. A failure is ignored: the request itself may have succeeded."""
         time = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
         with suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)

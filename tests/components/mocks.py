@@ -88,12 +88,12 @@ class Declared(mocks.MockMonitor):
     """Functions that fail, such as `getCluster`, each with the provider's message."""
     all: list[Resource] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
-    hooks: list[str] = field(default_factory=list)
-    """The names of the resource hooks that the program registered."""
+    hooks: dict[str, pulumi.ResourceHook] = field(default_factory=dict)
+    """The resource hooks that the program registered, by name."""
 
     def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
         """Take the place of Pulumi's callback server, which needs an engine to call it."""
-        self.hooks.append(hook.name)
+        self.hooks[hook.name] = hook
 
     def __post_init__(self) -> None:
         super().__init__(_Answers(self.refusals))

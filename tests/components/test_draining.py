@@ -1,14 +1,16 @@
 """Waiting for a runner's jobs: the requests to GitLab, the messages, and the timeout."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import gitlab
+import pulumi
 import pytest
 
 from components.draining import AFTER_JOB_SECONDS, Drain, DrainError
+from tests.components.mocks import declare
 
 DRAIN = Drain(url="https://gitlab.example.com/", token="glpat-secret", runner="17")
 FIRST, SECOND = "https://gitlab.example.com/-/jobs/1", "https://gitlab.example.com/-/jobs/2"
@@ -47,6 +49,15 @@ class FakeGitLab:
         return iter([SimpleNamespace(web_url=url) for url in urls])
 
 
+def complete(waiting: Coroutine[Any, Any, None]) -> None:
+    """Run to the end. `asyncio.run` would remove the loop that Pulumi's tests share."""
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(waiting)
+    finally:
+        loop.close()
+
+
 @pytest.fixture
 def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeGitLab], list[str]]:
     """Drain the runner of a fake GitLab, with a clock that only advances while it waits."""
@@ -60,11 +71,7 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeGitLab], list[str]]:
         monkeypatch.setattr("components.draining.gitlab.Gitlab", fake)
         monkeypatch.setattr("components.draining.asyncio.sleep", sleep)
         monkeypatch.setattr("components.draining.time.monotonic", lambda: clock[0])
-        loop = asyncio.new_event_loop()  # `asyncio.run` would remove the loop that Pulumi's tests share
-        try:
-            loop.run_until_complete(DRAIN.wait(said.append))
-        finally:
-            loop.close()
+        complete(DRAIN.wait(said.append))
         return said
 
     return drained
@@ -105,3 +112,51 @@ def test_nothing_is_deleted_if_gitlab_does_not_answer(wait: Callable[[FakeGitLab
     with pytest.raises(DrainError, match="could not check whether runner 17 still has jobs: 401") as error:
         wait(fake)
     assert DRAIN.token not in str(error.value), "the log would show the token"
+
+
+def hook() -> Callable[[pulumi.ResourceHookArgs], Any]:
+    """The hook that the program registers."""
+    [registered] = declare().hooks.values()
+    return registered.callback
+
+
+def deleted(kind: str, **inputs: Any) -> pulumi.ResourceHookArgs:
+    return pulumi.ResourceHookArgs(urn="urn", id="17", name="name", type=kind, old_inputs=inputs)
+
+
+@pytest.fixture
+def waited(monkeypatch: pytest.MonkeyPatch) -> list[Drain]:
+    """The drains that hooks have waited for, which end at once."""
+    drains: list[Drain] = []
+
+    async def wait(drain: Drain, say: object) -> None:
+        drains.append(drain)
+
+    monkeypatch.setattr(Drain, "wait", wait)
+    return drains
+
+
+RELEASE = {"values": {"podAnnotations": {"buildyard.dev/runner": "18"}}}
+
+
+@pytest.mark.parametrize(
+    ("resource", "runner"),
+    [
+        (deleted("gitlab:index/userRunner:UserRunner", tagLists=["arm64"]), "17"),
+        (deleted("kubernetes:helm.sh/v3:Release", **RELEASE), "18"),
+    ],
+)
+def test_a_hook_drains_the_runner_that_is_deleted_or_whose_manager_is(
+    resource: pulumi.ResourceHookArgs, runner: str, waited: list[Drain], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITLAB_TOKEN", "glpat-environment")
+    monkeypatch.delenv("GITLAB_BASE_URL", raising=False)
+    complete(hook()(resource))
+    assert waited == [Drain(url="https://gitlab.com/", token="glpat-environment", runner=runner)]
+
+
+def test_without_a_token_nothing_is_deleted(waited: list[Drain], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITLAB_TOKEN", raising=False)
+    with pytest.raises(DrainError, match="set gitlab:token or GITLAB_TOKEN"):
+        complete(hook()(deleted("gitlab:index/userRunner:UserRunner")))
+    assert waited == []

@@ -18,6 +18,50 @@ def test_builds_push_to_the_given_repositories_and_no_others() -> None:
     )
 
 
+def test_the_push_policy_is_complete() -> None:
+    assert policy_documents.push(REPOSITORIES[:1]) == [
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {"Sid": "LogIn", "Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+                {
+                    "Sid": "PullAndPush",
+                    "Effect": "Allow",
+                    "Action": [
+                        "ecr:BatchCheckLayerAvailability",
+                        "ecr:BatchGetImage",
+                        "ecr:CompleteLayerUpload",
+                        "ecr:GetDownloadUrlForLayer",
+                        "ecr:InitiateLayerUpload",
+                        "ecr:PutImage",
+                        "ecr:UploadLayerPart",
+                    ],
+                    "Resource": REPOSITORIES[:1],
+                },
+            ],
+        }
+    ], "https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html lists what a push needs"
+
+
+def test_a_policy_may_have_exactly_the_largest_size() -> None:
+    def arns(last: int) -> list[str]:
+        return [*(f"arn:aws:ecr:ap-east-1:123456789012:repository/{n:03}" for n in range(100)), "z" * last]
+
+    length = len(json.dumps(policy_documents.push(arns(1))[0], separators=(",", ":")))
+    fits = arns(1 + policy_documents.MAX_POLICY_CHARACTERS - length)
+    assert len(policy_documents.push(fits)) == 1
+    assert len(policy_documents.push([*fits[:-1], fits[-1] + "z"])) == 2
+
+
+def test_ec2_assumes_the_role_of_build_nodes() -> None:
+    assert policy_documents.node_trust() == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
+        ],
+    }
+
+
 def test_builds_cannot_delete_images_or_change_repositories() -> None:
     [document] = policy_documents.push(REPOSITORIES)
     _, push = document["Statement"]
@@ -40,6 +84,7 @@ def test_pod_identity_gives_the_role_to_one_service_account_of_one_cluster() -> 
     [trust] = policy_documents.pod_identity_trust(cluster_arn="arn:cluster", namespace="ns", service_account="builds")[
         "Statement"
     ]
+    assert trust["Effect"] == "Allow"
     assert trust["Principal"] == {"Service": "pods.eks.amazonaws.com"}
     assert trust["Action"] == ["sts:AssumeRole", "sts:TagSession"], "EKS tags the session when it assumes the role"
     assert trust["Condition"]["StringEquals"] == {
@@ -53,6 +98,7 @@ def test_irsa_gives_the_role_to_one_service_account_and_audience() -> None:
     [trust] = policy_documents.irsa_trust(oidc_provider_arn=PROVIDER, namespace="ns", service_account="builds")[
         "Statement"
     ]
+    assert (trust["Effect"], trust["Action"]) == ("Allow", "sts:AssumeRoleWithWebIdentity")
     assert trust["Principal"] == {"Federated": PROVIDER}
     assert trust["Condition"] == {
         "StringEquals": {
@@ -69,4 +115,8 @@ def test_releases_never_expire() -> None:
         ("untagged", None, 7),
         ("tagged", [tags.cache_pattern()], 30),
     ], "a rule that selects other tags deletes images that are deployed"
-    assert len({rule["rulePriority"] for rule in rules}) == len(rules), "ECR refuses two rules of one priority"
+    assert [rule["rulePriority"] for rule in rules] == [1, 2], "ECR refuses two rules of one priority"
+    for rule in rules:
+        assert rule.keys() == {"rulePriority", "description", "selection", "action"}
+        assert rule["action"] == {"type": "expire"}
+        assert rule["selection"].items() >= {"countType": "sinceImagePushed", "countUnit": "days"}.items()

@@ -100,7 +100,7 @@ def test_runners_and_managers_are_drained_before_they_are_deleted() -> None:
     going = [*declared.of("index:UserRunner").values(), *declared.of("helm.sh:Release").values()]
     assert len(going) == 4
     assert {each.drained_by for each in going} == {(f"{NAME}-drain",)}, "deleting it would kill its jobs"
-    assert declared.hooks == [f"{NAME}-drain"], "Pulumi would not know the hook that the state names"
+    assert declared.hooks.keys() == {f"{NAME}-drain"}, "Pulumi would not know the hook that the state names"
 
 
 @EACH

@@ -3,6 +3,8 @@
 import dataclasses
 import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import threading
@@ -12,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import requests
 
 from sandbox.endpoints import read_endpoints, write_endpoints
 from sandbox.providers import providers
@@ -73,6 +76,8 @@ class Gate:
                 if not self._awaited:
                     self.reached.set()
             self._open.wait(120)
+            if not self._after:
+                raise RuntimeError("the sandbox was killed before this")
             return done
 
         return guarded
@@ -210,3 +215,61 @@ def test_a_killed_destroy_goes_on(scratch: ScratchProject) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert Cloud(scratch).aws("ecr").describe_repositories()["repositories"] == []
     assert Cloud(scratch).gitlab("/runners/all").json() == []
+
+
+def test_what_somebody_else_made_meanwhile_is_taken_in_by_the_command_that_is_named(scratch: ScratchProject) -> None:
+    kill_at(scratch, Gate("create", ["gitlab:index/projectVariable:ProjectVariable"], after=False))
+    endpoints = scratch.endpoints()
+    address = f"{endpoints['gitlab']}/api/v4/projects/platform%2Fimages/variables"
+    token = {"PRIVATE-TOKEN": (scratch.data / "gitlab" / "token").read_text().strip()}
+    variable = {"key": "BUILDYARD_BUILDER_IMAGE", "value": "mine"}
+    requests.post(address, json=variable, headers=token, timeout=10).raise_for_status()
+
+    said = recover(scratch)
+    [line] = [line for line in said if line.startswith("gitlab:index/projectVariable:ProjectVariable")]
+    assert "was not created, since there is another platform/images:BUILDYARD_BUILDER_IMAGE" in line
+    command = re.search(r"make pulumi ARGS='(.+)'", line)
+    assert command is not None, line
+    taken_in = scratch.sandbox("pulumi", *shlex.split(command[1]), "--yes")
+    assert taken_in.returncode == 0, taken_in.stdout + taken_in.stderr
+    done = scratch.sandbox("up", "--skip-preview")
+    assert done.returncode == 0, done.stdout + done.stderr
+    [kept] = requests.get(address, headers=token, timeout=10).json()
+    assert kept["value"] != "mine", "it is the stack's now"
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs util-linux's unshare for a small disk")
+def test_a_full_disk_loses_nothing(scratch: ScratchProject, deployed: ScratchProject) -> None:
+    """The first update runs out of space in the middle; the second one has enough."""
+    script = r"""
+        set -e
+        mkdir -p "$BUILDYARD_SANDBOX_DIR"
+        mount -t tmpfs -o size=64m tmpfs "$BUILDYARD_SANDBOX_DIR"
+        "$@" start >/dev/null
+        log=$BUILDYARD_SANDBOX_DIR/log/requests.log
+        ( until grep -q CreateRole "$log"; do sleep 0.05; done
+          dd if=/dev/zero of="$BUILDYARD_SANDBOX_DIR/filler" bs=4k 2>/dev/null ) &
+        "$@" up --skip-preview && { echo "the disk was not full"; exit 9; }
+        wait
+        rm "$BUILDYARD_SANDBOX_DIR/filler"
+        "$@" up --skip-preview
+        "$@" preview --expect-no-changes
+        "$@" stop
+        cp -a "$BUILDYARD_SANDBOX_DIR" "$KEPT"
+    """
+    kept = scratch.data.with_name("kept")
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "bash", "-c", script, "bash", *scratch.command()],
+        cwd=scratch.root,
+        env={**scratch.environment, "KEPT": str(kept)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "is full: stopping" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr, "people cannot read what to do"
+    scratch.data.rmdir()
+    kept.rename(scratch.data)
+    assert scratch.sandbox("start").returncode == 0
+    assert inventory(scratch) == inventory(deployed)

@@ -6,6 +6,7 @@ import pytest
 
 from tests.pipeline import events
 from tests.pipeline.published import SEVERAL_IMAGES, files, jobs, loaded
+from tests.stacks.stack_settings import project
 
 JOBS = jobs(files())
 IMAGES = {"toolbox", "base", "web", "sensor"}
@@ -37,6 +38,12 @@ def test_a_change_builds_the_images_that_it_concerns(
     assert built_by_themselves(event(changed)) == images, (
         "a pipeline would run builds that the change does not need, or miss one"
     )
+
+
+def test_every_change_builds_an_image_whose_context_is_the_repository() -> None:
+    built = jobs(files(projects=[project({"name": "web", "context": "."})], runners={"group": "platform"}))
+    for path in ("README.md", ".hidden", "deep/in/it/file"):
+        assert events.selected(built, events.push(path, branch="main"))["build-web:arm64"] == "on_success"
 
 
 @pytest.mark.parametrize("event", [events.tag(), events.started_by("schedule")])

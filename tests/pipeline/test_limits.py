@@ -56,7 +56,31 @@ def test_more_needs_than_gitlab_takes_point_to_depends_on() -> None:
     names = [f"base{number}" for number in range(graph.MAX_NEEDS + 1)]
     with pytest.raises(SettingsError) as caught:
         files(projects=[project(*({"name": name} for name in names), {"name": "top", "depends-on": names})])
-    assert caught.value.problems[0].path == f"buildyard:projects[0].images[{len(names)}].depends-on"
+    problem = caught.value.problems[0]
+    assert problem.path == f"buildyard:projects[0].images[{len(names)}].depends-on"
+    assert problem.message == ".image-top would need 51 jobs, and GitLab takes 50 at most"
+    assert problem.hint == "Add an image in between that contains what several of them have in common."
+    assert str(caught.value).startswith("stacks/Pulumi.test.yaml has ")
+
+
+def test_as_many_needs_as_gitlab_takes_are_published() -> None:
+    needs = tuple(Need(job=f"job{number}") for number in range(graph.MAX_NEEDS))
+    assert faults(*(replace(ONE, name=need.job) for need in needs), replace(ONE, name="last", needs=needs)) == {}
+
+
+@pytest.mark.parametrize(
+    ("jobs", "hint"),
+    [
+        ([replace(ONE, needs=(Need(job="oen"),))], "Did you mean one?"),
+        ([replace(ONE, extends=(".templat",))], "Did you mean .template?"),
+        ([replace(ONE, stage="biuld")], "Did you mean build?"),
+        ([ONE, ONE], "Give each image its own name."),
+        ([replace(ONE, needs=(Need(job="one"),))], "Remove one of these images from the other's depends-on."),
+    ],
+)
+def test_a_fault_has_a_hint(jobs: list[Job], hint: str) -> None:
+    pipeline = replace(generate(inputs()), jobs=(TEMPLATE, *jobs))
+    assert [problem.hint for problem in graph.check(pipeline)] == [hint]
 
 
 def test_more_jobs_than_the_instance_takes_point_to_the_limit() -> None:
@@ -116,8 +140,50 @@ def test_a_pipeline_that_fits_is_one_file() -> None:
 
 def test_more_files_than_gitlab_includes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_INCLUDES", 1)
-    with pytest.raises(SettingsError, match="GitLab includes 1 at most"):
-        files(projects=[many()])
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", 200_000)
+    with pytest.raises(SettingsError) as caught:
+        files(projects=[many(100)])
+    [problem] = caught.value.problems
+    assert problem.path == "buildyard:projects[0]"
+    assert "the pipeline of platform/images would be 3 files, and GitLab includes 1 at most" in problem.message
+    assert problem.hint == "Move images to another project."
+    assert str(caught.value).startswith("stacks/Pulumi.test.yaml has 1 problem")
+
+
+def test_a_pipeline_with_as_many_files_as_gitlab_includes_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_INCLUDES", 2)
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", 200_000)
+    assert [file.path for file in files(projects=[many(100) | {"pipeline-path": "ci/images.yml"}])] == [
+        "ci/images.yml",
+        "ci/images.2.yml",
+        "ci/images.3.yml",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "bytes_"),
+    [
+        ("a" * 15, 40),
+        ("a" * 16, 80),
+        ("é" * 8, 80),
+        ("a" * 615, 640),
+        ("a" * 616, 40 + 617),
+        ([None] * 3, 40),
+        ([None] * 4, 80),
+        ([None] * 78, 640),
+        ([None] * 79, 40 + 632),
+        (["a", ["b"]], 40 + 40 + 40 + 40),
+        (dict.fromkeys(range(8)), 168),
+        (dict.fromkeys(range(9)), 96 + 32 * 16),
+        (dict.fromkeys(range(16)), 96 + 32 * 16),
+        (dict.fromkeys(range(17)), 96 + 32 * 32),
+        ({"a": {"b": "c"}}, 168 + 40 + 168 + 40 + 40),
+        ([True, 1, None], 40),
+        ([1.5], 40 + 40),
+    ],
+)
+def test_sizes_grow_with_rubys_heap_slots(value: object, bytes_: int) -> None:
+    assert size.parsed_bytes(value) == bytes_
 
 
 def test_sizes_are_at_least_those_that_ruby_reports() -> None:

@@ -1,4 +1,4 @@
-"""A sandbox of the tests' own, for those that need the running process."""
+"""A running sandbox for tests."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,7 +15,7 @@ AwsClient = Callable[[str], Any]  # a boto3 client by service name
 
 @pytest.fixture(scope="session")
 def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
-    """A running sandbox, shared by all tests of the session: each makes things under names of its own."""
+    """A running sandbox, shared by all tests of the session: each test uses names of its own."""
     directory = tmp_path_factory.mktemp("sandbox")
     yield server.start(directory)
     server.stop(directory)

@@ -1,4 +1,4 @@
-"""A Pulumi engine's side of the provider protocol, small enough to read in a test."""
+"""A minimal client of the provider protocol, in place of the Pulumi engine."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +11,7 @@ from sandbox.values import Properties, from_struct, to_struct
 
 
 class ProviderClient:
-    """Talks to a provider on a port as the engine does, over a connection of its own."""
+    """A client of the provider on a port, with its own connection, as the engine has."""
 
     def __init__(self, port: int, configuration: Properties | None = None) -> None:
         options = [("grpc.use_local_subchannel_pool", 1)]

@@ -1,4 +1,4 @@
-"""The file that the services keep their state in changes whole or not at all."""
+"""The services' state file changes atomically."""
 
 import errno
 import os

@@ -2,6 +2,8 @@
 
 import pytest
 
+from stacks.problems import Problem, SettingsError
+from stacks.settings import common_group
 from tests.stacks.stack_settings import problems, project, settings
 
 IMAGE = "buildyard:projects[0].images[0]"
@@ -117,3 +119,135 @@ def test_an_image_cannot_use_the_builders_repository() -> None:
     found = problems(projects=[project(*images)])
     assert f"{IMAGE}.repository" in found, "its builds could change the image of all other jobs"
     settings(runners={"builder-image": "registry.example.com/builder:1"}, projects=[project(*images)])
+
+
+def test_a_dockerfile_outside_the_context_may_be_anywhere_in_the_repository() -> None:
+    for dockerfile in ("../Dockerfile", "../../Dockerfile"):
+        settings(projects=[project({"name": "a", "context": "images/a", "dockerfile": dockerfile})])
+
+
+def test_a_timeout_may_be_the_runners_limit() -> None:
+    settings(
+        runners={"maximum-timeout-minutes": 90},
+        projects=[project({"name": "a", "timeout-minutes": 90})],
+    )
+
+
+@pytest.mark.parametrize(
+    ("paths", "group"),
+    [
+        (["a/b/c"], "a/b"),
+        (["a/b/c/d", "a/b/x/d"], "a/b"),
+        (["a/b/c", "a/b/c/d"], "a/b"),
+        (["a/x/c", "a/y/c"], "a"),
+        (["a/x", "b/x"], None),
+        (["ab/x", "a/x"], None),
+        (["x"], None),
+    ],
+)
+def test_the_runners_default_to_the_innermost_common_group(paths: list[str], group: str | None) -> None:
+    assert common_group(paths) == group
+
+
+def test_every_dependency_is_checked() -> None:
+    found = problems(
+        projects=[
+            project(
+                {"name": "base", "architectures": ["arm64"]},
+                {"name": "web", "depends-on": ["unknown", "base"]},
+            )
+        ]
+    )
+    assert list(found) == [
+        "buildyard:projects[0].images[1].depends-on[0]",
+        "buildyard:projects[0].images[1].depends-on[1]",
+    ]
+
+
+def test_all_problems_are_reported_with_message_and_hint() -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings(
+            nodes={"arm64": {"instance-types": ["m7g.large"]}},
+            runners={
+                "group": "platform",
+                "ceilings": {"cpu": "3"},
+                "helper": {"memory": {"request": "2Gi", "limit": "1Gi"}},
+                "maximum-timeout-minutes": 60,
+            },
+            projects=[
+                project(
+                    {"name": "a", "resources": {"cpu": {"request": "4", "limit": "4"}}, "architectures": ["amd64"]},
+                    {"name": "b", "dockerfile": "../../../Dockerfile", "timeout-minutes": 90, "depends-on": ["d"]},
+                    {"name": "c", "secrets": {"aws": "AWS_ACCESS_KEY_ID"}, "depends-on": ["a", "x"]},
+                    {"name": "d", "resources": {"memory": {"request": "9Gi"}}, "depends-on": ["b"]},
+                    {"name": "e", "repository": "platform/images/d"},
+                ),
+                project({"name": "a"}, path="other/images"),
+            ],
+        )
+    assert str(caught.value) == (
+        "stacks/Pulumi.test.yaml has 14 problems; nothing was changed.\n"
+        "  1. buildyard:projects[1].path: other/images cannot use the runners, which belong to the group platform\n"
+        "      Give them to a group that contains all projects, with buildyard:runners.group.\n"
+        "  2. buildyard:runners.ceilings.cpu: 3 is below the default limit of CPU, 4\n"
+        "      Raise it to at least 4, or lower buildyard:runners.defaults.cpu.limit.\n"
+        "  3. buildyard:runners.helper.memory.request: the request of 2Gi is above the limit of 1Gi\n"
+        "      Lower it to at most 1Gi, or raise the limit.\n"
+        "  4. buildyard:projects[0].images[4].repository: the repository platform/images/d already exists, at "
+        "buildyard:projects[0].images[3].name\n"
+        "      Rename one of the two.\n"
+        "  5. buildyard:projects[0].images[2].depends-on[0]: c is built for arm64, but a is not\n"
+        "      Add it to the architectures of a, or remove it from those of c.\n"
+        "  6. buildyard:projects[0].images[2].depends-on[1]: the project platform/images has no image x\n"
+        "      Known: a, b, c, d, e.\n"
+        "  7. buildyard:projects[0].images: images depend on each other in a cycle: b -> d -> b\n"
+        "      Remove one of these from the other's depends-on.\n"
+        "  8. buildyard:projects[0].images[0].resources.cpu.request: 4 of CPU is above the ceiling of 3\n"
+        "      Lower it to at most 3, or raise buildyard:runners.ceilings.cpu.\n"
+        "  9. buildyard:projects[0].images[0].resources.cpu.limit: 4 of CPU is above the ceiling of 3\n"
+        "      Lower it to at most 3, or raise buildyard:runners.ceilings.cpu.\n"
+        "  10. buildyard:projects[0].images[0].architectures[0]: the stack has no amd64 nodes\n"
+        "      Add buildyard:nodes.amd64, or remove amd64 here.\n"
+        "  11. buildyard:projects[0].images[1].dockerfile: '../../../Dockerfile', seen from images/b, is outside the "
+        "repository\n"
+        "      Use a path relative to the context that stays inside the repository.\n"
+        "  12. buildyard:projects[0].images[1].timeout-minutes: 90 is longer than the runners' limit\n"
+        "      Lower it to at most 60, or raise buildyard:runners.maximum-timeout-minutes.\n"
+        "  13. buildyard:projects[0].images[2].secrets.aws: every job unsets AWS_ACCESS_KEY_ID, so that AWS's clients "
+        "use the pod's role\n"
+        "      Use another name for the variable with these credentials.\n"
+        "  14. buildyard:projects[0].images[3].resources.memory.request: the request of 9Gi is above the limit of 8Gi, "
+        "and one of them is from buildyard:runners.defaults\n"
+        "      Lower it to at most 8Gi, or raise the limit."
+    )
+
+
+@pytest.mark.parametrize(
+    ("runners", "problem"),
+    [
+        (
+            {"group": "platform", "project": "platform/images"},
+            Problem(
+                path="buildyard:runners.project",
+                message="the runners belong to a group and to a project",
+                hint="Remove group or project.",
+            ),
+        ),
+        (
+            {"project": "platform/other"},
+            Problem(
+                path="buildyard:projects[0].path",
+                message="platform/images cannot use the runners, which belong to the project platform/other",
+                hint="Give them to a group that contains both, with buildyard:runners.group.",
+            ),
+        ),
+    ],
+)
+def test_runners_for_the_wrong_projects_are_reported(runners: dict[str, str], problem: Problem) -> None:
+    assert list(problems(runners=runners).values()) == [problem]
+
+
+def test_a_missing_group_is_reported() -> None:
+    [problem] = problems(projects=[project({"name": "a"}), project({"name": "b"}, path="other/images")]).values()
+    assert problem.message == "is missing, and the projects have no group in common"
+    assert problem.hint == "Name a group that contains all of them, or use one stack per group."

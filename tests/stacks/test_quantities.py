@@ -28,6 +28,7 @@ def test_two_notations_of_one_amount_are_equal() -> None:
     assert Quantity("1024Mi") == Quantity("1Gi")
     assert hash(Quantity("1000m")) == hash(Quantity("1"))
     assert Quantity("1G") < Quantity("1Gi")
+    assert not Quantity("1000m") < Quantity("1")
 
 
 @pytest.mark.parametrize("text", ["", "Gi", "-1", "1 Gi", "1gi", "1e3", "five", "1.", ".5", "1\n"])

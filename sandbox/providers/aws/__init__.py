@@ -1,4 +1,4 @@
-"""The AWS provider: the resource types and functions of pulumi-aws that the program uses, made with boto3."""
+"""The AWS provider: the resource types and functions of pulumi-aws that the program uses, on boto3."""
 
 from functools import partial
 
@@ -41,7 +41,7 @@ def provider(endpoint: str) -> Provider[AwsConnection]:
 
 
 def _is_missing(error: Exception) -> bool:
-    """AWS's services have no common error for absence, but their codes say so in these ways."""
+    """Whether AWS reports a missing resource. Its services have no common error code for that."""
     if not isinstance(error, ClientError):
         return False
     code = error.response.get("Error", {}).get("Code", "")

@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (methods keep the framework's signatures)
-"""Single tags of an Auto Scaling group that somebody else made, such as EKS for a node group."""
+"""Single tags of an Auto Scaling group that another service made, such as EKS for a node group."""
 
 from typing import ClassVar
 
@@ -59,7 +59,7 @@ class ScalingGroupTag(AwsKind):
         return self.create(connection, inputs)[1]
 
     def delete(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> None:
-        """Nothing to do when the group is gone: its tags went with it."""
+        """Remove the tag, unless its group is gone."""
         group, _, key = resource_id.partition(",")
         if self.read(connection, resource_id, outputs) is None:
             return

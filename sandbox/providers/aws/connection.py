@@ -1,4 +1,4 @@
-"""How the kinds reach AWS: a configured region, and boto3 clients that are made once."""
+"""The connection to AWS: a configured region, and boto3 clients that are made once."""
 
 import os
 from threading import Lock
@@ -20,8 +20,8 @@ if TYPE_CHECKING:  # the stubs are a tool of the type checker, not installed whe
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_sts import STSClient
 
-# The provider's configuration that the sandbox understands. It checks no credentials anyway; the SDK sends `skip...` as
-# defaults of every explicit provider.
+# The provider's configuration that the sandbox accepts. The SDK sends the `skip...` options as defaults of every
+# explicit provider; credentials are never checked.
 CONFIGURATION = {
     "region": Property(replaces=True),
     "skipCredentialsValidation": Property(),
@@ -45,7 +45,7 @@ class AwsConnection:
         # No credentials from the user's environment: the sandbox must not be able to reach a real account.
         self._session = boto3.Session(CREDENTIALS, CREDENTIALS, region_name=region)
         self._clients: dict[tuple[str, str], Any] = {}
-        self._lock = Lock()  # boto3's sessions are not for several threads, its clients are
+        self._lock = Lock()  # boto3's clients are thread-safe, its sessions are not
 
     @classmethod
     def of(cls, endpoint: str, configuration: Properties) -> "AwsConnection":
@@ -92,7 +92,7 @@ class AwsConnection:
 
 
 class AwsKind(ResourceKind[AwsConnection]):
-    """What AWS's resources have in common: in a preview, their region and all their tags are known."""
+    """The base of AWS's resources: in a preview, their region and all their tags are known."""
 
     def predict(self, connection: AwsConnection, inputs: Properties) -> Properties:
         known: Properties = {}
@@ -105,7 +105,7 @@ class AwsKind(ResourceKind[AwsConnection]):
     def made(self, connection: AwsConnection, resource_id: str, inputs: Properties) -> tuple[str, Properties]:
         """The id and outputs of what was just made.
 
-        Raises IncompleteError when AWS made it and then did not show it: the engine must know that it exists.
+        Raises IncompleteError if AWS made it and then does not return it: the engine must record that it exists.
         """
         try:
             return resource_id, self.read(connection, resource_id, inputs) or {}

@@ -1,4 +1,4 @@
-"""When two JSON documents mean the same to AWS, though their texts differ."""
+"""Comparisons of JSON documents by their meaning to AWS, whatever their text."""
 
 import json
 from typing import Any
@@ -15,12 +15,12 @@ def same_policy(old: str, new: str) -> bool:
 
 
 def is_json(text: Any) -> bool:
-    """Whether it is a JSON object in a string. Values that are not known yet are taken as right."""
+    """Whether a string holds a JSON object. Unknown values pass."""
     return not isinstance(text, str) or isinstance(_parsed(text), dict)
 
 
 def _parsed(text: str) -> Any:
-    """The document; a text that is no JSON stands for itself."""
+    """The document; the text itself if it is not JSON."""
     try:
         return json.loads(text)
     except ValueError:

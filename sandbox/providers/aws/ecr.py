@@ -111,7 +111,7 @@ class Repository(AwsKind):
 class LifecyclePolicy(AwsKind):
     """https://www.pulumi.com/registry/packages/aws/api-docs/ecr/lifecyclepolicy/. The id is the repository's name.
 
-    As in pulumi-aws, another policy is another resource, and the old one goes first: there is one a repository.
+    As in pulumi-aws, a changed policy replaces the resource, and the old one is deleted first: a repository has one.
     """
 
     type = "aws:ecr/lifecyclePolicy:LifecyclePolicy"
@@ -125,7 +125,7 @@ class LifecyclePolicy(AwsKind):
 
     def validate(self, inputs: Properties) -> Iterable[tuple[str, str]]:
         if not is_json(inputs.get("policy")):
-            yield "policy", "A lifecycle policy is a JSON object, as text."
+            yield "policy", "The lifecycle policy must be a JSON object, as a string."
 
     def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
         return [inputs["repository"]]

@@ -1,5 +1,5 @@
 # ruff: noqa: S106 (a function's token is its name)
-"""The data sources: what a program asks of AWS before it makes anything."""
+"""The data sources: lookups that a program makes before it creates resources."""
 
 import base64
 from typing import Any
@@ -214,7 +214,7 @@ def get_open_id_connect_provider(connection: AwsConnection, arguments: Propertie
 
 
 def _partition(region: str) -> Any:
-    """Botocore's facts about the set of regions that this one is in."""
+    """Botocore's data about the partition of a region."""
     partitions = create_loader().load_data("endpoints")["partitions"]
     return next(each for each in partitions if region in each["regions"])
 

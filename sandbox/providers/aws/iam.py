@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (methods keep the framework's signatures)
-"""IAM: roles, managed policies, and which role has which."""
+"""IAM: roles, managed policies, and their attachments."""
 
 import json
 from collections.abc import Iterable
@@ -33,7 +33,7 @@ class Role(AwsKind):
 
     def validate(self, inputs: Properties) -> Iterable[tuple[str, str]]:
         if not is_json(inputs.get("assumeRolePolicy")):
-            yield "assumeRolePolicy", "A trust policy is a JSON object, as text."
+            yield "assumeRolePolicy", "The trust policy must be a JSON object, as a string."
 
     def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
         return [inputs["name"]]
@@ -81,7 +81,7 @@ class Role(AwsKind):
         return self.read(connection, resource_id, {**outputs, "assumeRolePolicy": inputs["assumeRolePolicy"]})
 
     def delete(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> None:
-        """Refused by IAM while policies are attached, unless `forceDetachPolicies` says to detach them."""
+        """Delete the role. IAM refuses that while policies are attached, unless `forceDetachPolicies` is set."""
         client = connection.iam()
         if outputs.get("forceDetachPolicies"):
             for policy in client.list_attached_role_policies(RoleName=resource_id)["AttachedPolicies"]:
@@ -109,7 +109,7 @@ class Role(AwsKind):
 class Policy(AwsKind):
     """https://www.pulumi.com/registry/packages/aws/api-docs/iam/policy/. The id is the ARN.
 
-    Without `attachmentCount`, which changes whenever somebody attaches the policy, and which nobody here reads.
+    `attachmentCount` is left out: it changes with every attachment of the policy, and no program here reads it.
     """
 
     type = "aws:iam/policy:Policy"
@@ -125,7 +125,7 @@ class Policy(AwsKind):
 
     def validate(self, inputs: Properties) -> Iterable[tuple[str, str]]:
         if not is_json(inputs.get("policy")):
-            yield "policy", "An IAM policy is a JSON object, as text."
+            yield "policy", "The IAM policy must be a JSON object, as a string."
 
     def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
         pages = connection.iam().get_paginator("list_policies").paginate(Scope="Local")
@@ -161,7 +161,7 @@ class Policy(AwsKind):
     ) -> Properties:
         client = connection.iam()
         if not same_policy(outputs["policy"], inputs["policy"]):
-            self._drop_versions(connection, resource_id)  # IAM keeps five, and refuses a sixth
+            self._drop_versions(connection, resource_id)  # IAM allows five versions
             client.create_policy_version(PolicyArn=resource_id, PolicyDocument=inputs["policy"], SetAsDefault=True)
         added, removed = tag_changes(outputs, inputs)
         if removed:
@@ -177,7 +177,7 @@ class Policy(AwsKind):
 
     @staticmethod
     def _drop_versions(connection: AwsConnection, resource_id: str) -> None:
-        """Delete all versions but the one in force."""
+        """Delete all versions except the default one."""
         client = connection.iam()
         for version in client.list_policy_versions(PolicyArn=resource_id)["Versions"]:
             if not version["IsDefaultVersion"]:
@@ -212,6 +212,6 @@ class RolePolicyAttachment(AwsKind):
 
 
 def _as_recorded(live: Any, recorded: str | None) -> str:
-    """A policy's text; the recorded one as long as it means what is live, since IAM gives it back in other words."""
+    """A policy's text: the recorded one while it means the same as the live one, whose text IAM formats differently."""
     text = live if isinstance(live, str) else json.dumps(live, separators=(",", ":"))
     return recorded if recorded and same_policy(recorded, text) else text

@@ -1,4 +1,4 @@
-"""EC2 launch templates: each change of what they launch is a new version."""
+"""EC2 launch templates: each change of their data is a new version."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -48,7 +48,7 @@ _DATA: Mapping[str, Property] = {
     "vpcSecurityGroupIds": Property(equal=lambda old, new: sorted(old) == sorted(new)),
 }
 
-# EC2 has booleans where pulumi-aws has "true" and "false", to tell "false" from not given.
+# EC2 has booleans where pulumi-aws has "true" and "false", which distinguish false from absent.
 _NULLABLE_BOOLEANS = frozenset({"deleteOnTermination", "ebsOptimized", "encrypted"})
 _NAMES = {"vpcSecurityGroupIds": "SecurityGroupIds"}
 
@@ -157,7 +157,7 @@ def _from_ec2(data: Mapping[str, Any]) -> Properties:
     """A version's data as properties."""
     names = {_ec2_name(key): key for key in _DATA}
     found = {names[name]: _value_from_ec2(names[name], value) for name, value in data.items() if name in names}
-    # The template's own tags come back among those of what it launches.
+    # EC2 returns the template's own tags among those of its instances.
     launched = [each for each in found.get("tagSpecifications", []) if each["resourceType"] != "launch-template"]
     return {**found, "tagSpecifications": launched or None}
 

@@ -20,7 +20,7 @@ _TAINT = {"key": Property(required=True), "value": Property(), "effect": Propert
 
 
 def _same_items(old: list[Any], new: list[Any]) -> bool:
-    """Equal as sets, which is what EKS takes these lists for."""
+    """Whether two lists are equal as sets, as EKS compares them."""
     return sorted(map(repr, map(_sorted, old))) == sorted(map(repr, map(_sorted, new)))
 
 
@@ -66,10 +66,10 @@ class NodeGroup(AwsKind):
     def validate(self, inputs: Properties) -> Iterable[tuple[str, str]]:
         sizes = inputs.get("scalingConfig")
         if isinstance(sizes, dict) and isinstance(sizes.get("maxSize"), int) and sizes["maxSize"] < 1:
-            yield "scalingConfig.maxSize", f"A node group may grow to at least 1 node, not to {sizes['maxSize']}."
+            yield "scalingConfig.maxSize", f"maxSize must be at least 1, not {sizes['maxSize']}."
         update = inputs.get("updateConfig")
         if isinstance(update, dict) and len(update) != 1:
-            yield "updateConfig", "One of 'maxUnavailable' and 'maxUnavailablePercentage' must be given, not both."
+            yield "updateConfig", "Set either 'maxUnavailable' or 'maxUnavailablePercentage'."
 
     def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
         return [f"{inputs['clusterName']}:{inputs['nodeGroupName']}"]
@@ -133,7 +133,7 @@ class NodeGroup(AwsKind):
 
 
 def _version_changes(outputs: Properties, inputs: Properties) -> Any:
-    """What UpdateNodegroupVersion must be told; EKS takes a launch template by id or by name, not by both."""
+    """The parameters of UpdateNodegroupVersion. EKS takes a launch template by id or by name, not by both."""
     changes: Properties = {
         key: inputs[key] for key in ("releaseVersion", "version") if key in inputs and inputs[key] != outputs.get(key)
     }
@@ -145,7 +145,7 @@ def _version_changes(outputs: Properties, inputs: Properties) -> Any:
 
 
 def _config_changes(outputs: Properties, inputs: Properties) -> Any:
-    """What UpdateNodegroupConfig must be told: only what differs, so that an autoscaler's own changes stay."""
+    """The parameters of UpdateNodegroupConfig: only differences, so that an autoscaler's own changes stay."""
     changes: Properties = {}
     old_labels, labels = outputs.get("labels") or {}, inputs.get("labels") or {}
     if labels != old_labels:

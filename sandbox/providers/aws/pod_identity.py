@@ -43,7 +43,7 @@ class PodIdentityAssociation(AwsKind):
         return association["associationId"], _outputs(connection.region_of(inputs), association)
 
     def read(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> Properties:
-        """An import gives the id as `cluster,association`, since an association's id alone finds nothing."""
+        """Read the association. In an import, the id is `cluster,association`, as in the real provider."""
         cluster, _, association_id = resource_id.rpartition(",")
         found = connection.eks(outputs).describe_pod_identity_association(
             clusterName=cluster or outputs["clusterName"], associationId=association_id

@@ -1,4 +1,4 @@
-"""Checking inputs: every unknown and every missing property is named, with the nearest one that would be right."""
+"""Checks of inputs: they name every unknown property, with the nearest known one, and every missing property."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -13,7 +13,7 @@ Failure = tuple[str, str]  # property path, reason
 def checked_inputs(
     kind: ResourceKind[Connection], name: Name, inputs: Properties, old_inputs: Properties
 ) -> tuple[Properties, list[Failure]]:
-    """The inputs completed with defaults and an automatic name, and all that is wrong with them."""
+    """The inputs completed with defaults and an automatic name, and all failures of the checks."""
     given = {key: value for key, value in inputs.items() if value is not None}
     completed = kind.complete(name, with_defaults(given, kind.inputs), reveal(old_inputs))
     failures = [*failures_in(completed, kind.inputs, kind.type), *kind.validate(reveal(completed))]
@@ -37,7 +37,7 @@ def failures_in(
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown word: `; did you mean 'x'?`, or what there is to choose from."""
+    """The end of a message about an unknown word: `; did you mean 'x'?`, or the known words."""
     choices = sorted(known)
     nearest = get_close_matches(word, choices, n=1)
     if nearest:

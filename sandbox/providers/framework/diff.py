@@ -1,4 +1,4 @@
-"""Which properties differ, and what a difference means: nothing, an update, or another resource."""
+"""Differences of properties, and their effect: none, an update, or a replacement."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -63,8 +63,8 @@ def refreshed(
 ) -> Properties:
     """The inputs that would have led to the live outputs.
 
-    What is live as it was recorded keeps its input; what drifted takes the live value. So a value that the cloud filled
-    in never turns into an input, while an edit by hand does and shows in the next diff. `recorded` and `live` are
+    A property that is live as recorded keeps its input; one that drifted gets the live value. So a value that the cloud
+    set never becomes an input, while a manual edit does, and shows in the next diff. `recorded` and `live` are
     outputs; all three mappings hold plain values.
     """
     result = dict(old)
@@ -121,14 +121,14 @@ def _same(old: PropertyValue, new: PropertyValue, declared: Property) -> bool:
 
 
 def _replaces_inside(value: PropertyValue, declared: Property) -> bool:
-    """Whether an object that comes or goes as a whole has fields that cannot change in place."""
+    """Whether an object that is added or removed as a whole has fields that cannot change in place."""
     items = value if isinstance(value, list) else [value]
     fields = declared.fields or {}
     return any(isinstance(item, dict) and any(key in fields and fields[key].replaces for key in item) for item in items)
 
 
 def _is_empty(value: PropertyValue) -> bool:
-    """Clouds do not tell an empty list or object from none at all."""
+    """Whether a value is absent to a cloud, as are empty lists and objects."""
     return value is None or value == [] or value == {}
 
 

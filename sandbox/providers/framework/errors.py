@@ -1,4 +1,4 @@
-"""Failures as gRPC errors: each says what was done to which resource, and why it failed."""
+"""Failures as gRPC errors: each names the operation, the resource and the cause."""
 
 import logging
 import traceback
@@ -18,9 +18,9 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def explaining(context: grpc.ServicerContext, operation: str, *involved: Properties) -> Generator[None, None, None]:
-    """End the call with an error that says what was done to which resource and why it failed.
+    """End the call with an error that names the operation, the resource and the cause.
 
-    A cloud may quote what it was given: the secrets among the `involved` properties are masked, also in the log.
+    A cloud may quote its input: secrets in the `involved` properties are masked, in the log as well.
     """
     try:
         yield
@@ -38,14 +38,14 @@ def explaining(context: grpc.ServicerContext, operation: str, *involved: Propert
     except Exception as error:
         cause = _masked(_cause(error), involved)
         logger.error("%s failed: %s", operation, cause)
-        if _is_pythons(error):  # a mistake in a kind, rather than a cloud's refusal
+        if _is_pythons(error):  # a bug in a kind, not a cloud's refusal
             logger.error(_masked("".join(traceback.format_exception(error)), involved))
         _abort(context, grpc.StatusCode.FAILED_PRECONDITION, f"{operation} failed: {cause}")
 
 
 @contextmanager
 def completing(kind: ResourceKind[Any], inputs: Properties) -> Generator[None, None, None]:
-    """Let what is half made be recorded like what is whole: with its inputs, its secrets marked."""
+    """Complete the outputs of a partial failure with inputs and secrets, as those of a success."""
     try:
         yield
     except IncompleteError as failure:
@@ -68,7 +68,7 @@ def _abort(
 
 
 def _cause(error: Exception) -> str:
-    """A client's error speaks for itself; one of Python's own, such as KeyError, needs its name to be understood."""
+    """A client's message, or the name and message of an error of Python's own, such as KeyError."""
     name = type(error).__name__
     return f"{name}: {error}" if _is_pythons(error) else str(error) or name
 
@@ -84,7 +84,7 @@ def _masked(text: str, involved: Sequence[Properties]) -> str:
 
 
 def _secret_texts(value: PropertyValue) -> Iterator[str]:
-    """The strings that are secret in a value, the longest first; very short ones would mask half of any sentence."""
+    """The secret strings in a value, the longest first, without very short ones: those would mask parts of any text."""
     yield from sorted({text for text in _strings(value, hidden=False) if len(text) >= 4}, key=len, reverse=True)
 
 

@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (hooks that do nothing by default)
-"""What a provider author writes: resource kinds and functions as plain Python, with no gRPC in sight."""
+"""The interface for provider authors: resource kinds and functions as plain Python, without gRPC."""
 
 import hashlib
 import re
@@ -23,8 +23,8 @@ class Property:
     """
 
     required: bool = False
-    replaces: bool = False  # a change makes a new resource instead of changing this one
-    computed: bool = False  # the cloud chooses when the program says nothing; leaving it out is then no change
+    replaces: bool = False  # a change replaces the resource
+    computed: bool = False  # the cloud sets a default; an absent input is no change
     default: PropertyValue = None
     fields: "Mapping[str, Property] | None" = None
     equal: Callable[[Any, Any], bool] | None = None
@@ -32,11 +32,11 @@ class Property:
 
 @dataclass(frozen=True)
 class Name:
-    """The logical name of a resource, and how the provider derives a physical one that nobody else has."""
+    """The logical name of a resource, from which the provider derives a unique physical one."""
 
     logical: str
     urn: str
-    seed: bytes = b""  # from the engine; the same seed gives the same name, none gives a random one
+    seed: bytes = b""  # from the engine: the same seed gives the same name; without one it is random
 
     def suffix(self, length: int) -> str:
         if not self.seed:
@@ -46,9 +46,9 @@ class Name:
 
 @dataclass(frozen=True, kw_only=True)
 class Autoname:
-    """A property that the provider fills with the logical name, `-` and seven hexadecimal digits, as Pulumi's do.
+    """A property that the provider sets to the logical name, `-` and seven hexadecimal digits, as Pulumi's do.
 
-    A name lives as long as its resource: later updates keep it, a replacement gets a fresh one.
+    Updates keep the name; a replacement gets a new one.
     """
 
     property: str
@@ -65,7 +65,7 @@ class Autoname:
         return {**inputs, self.property: f"{self._stem(name)}-{name.suffix(7)}"}
 
     def made(self, name: Name, value: str) -> bool:
-        """Whether the value is a name that `fill` gave, rather than one that the program chose."""
+        """Whether `fill` made this name; otherwise the program did."""
         return re.fullmatch(re.escape(self._stem(name)) + "-[0-9a-f]{7}", value) is not None
 
     def _stem(self, name: Name) -> str:
@@ -74,12 +74,12 @@ class Autoname:
 
 
 class UnsupportedError(Exception):
-    """A request for something that this provider does not have."""
+    """A request for something that this provider does not support."""
 
 
 @dataclass(eq=False)
 class IncompleteError(Exception):
-    """Something was made or changed, yet the resource is not as it should be: the engine records what there is."""
+    """A resource was made or changed only partly: the engine records its present outputs."""
 
     reason: str
     resource_id: str
@@ -101,15 +101,15 @@ class ResourceKind(ABC, Generic[Connection]):
     computed: ClassVar[frozenset[str]] = frozenset()  # outputs that only the cloud knows: unknown in a preview
     secrets: ClassVar[frozenset[str]] = frozenset()  # inputs and outputs that are always secret
     autoname: ClassVar[Autoname | None] = None
-    delete_before_replace: ClassVar[bool] = False  # two of them cannot stand side by side
-    told_once: ClassVar[bool] = False  # creating it returns what nothing tells later: without a record it is of no use
+    delete_before_replace: ClassVar[bool] = False  # two of them cannot exist at the same time
+    told_once: ClassVar[bool] = False  # only creating it returns some outputs: without a record it is useless
 
     def validate(self, inputs: Properties) -> Iterable[tuple[str, str]]:
-        """Yield (property, reason) for every mistake that single properties cannot show. Inputs may hold `UNKNOWN`."""
+        """Yield (property, reason) for every failure beyond checks of single properties. Inputs may hold `UNKNOWN`."""
         return ()
 
     def complete(self, name: Name, inputs: Properties, old_inputs: Properties) -> Properties:
-        """Add to checked inputs what the program left to the provider. Inputs may hold `UNKNOWN` and `Secret`."""
+        """Add the inputs that the provider sets by itself. Inputs may hold `UNKNOWN` and `Secret`."""
         return self.autoname.fill(name, inputs, old_inputs) if self.autoname else inputs
 
     def stands_in_the_way(self, name: Name, old_inputs: Properties, inputs: Properties) -> bool:
@@ -139,13 +139,13 @@ class ResourceKind(ABC, Generic[Connection]):
     def read(self, connection: Connection, resource_id: str, outputs: Properties) -> Properties | None:
         """The live outputs, or None if the resource is gone. `outputs` are the recorded ones, empty in an import.
 
-        Properties that the cloud cannot tell are left out: they stay as recorded.
+        Properties that the cloud does not return are left out: they stay as recorded.
         """
 
     def update(self, connection: Connection, resource_id: str, outputs: Properties, inputs: Properties) -> Properties:
-        """Bring the resource from its recorded outputs to the new inputs; return all its outputs.
+        """Change the resource from its recorded outputs to the new inputs; return all its outputs.
 
-        A kind whose every property replaces has nothing to do here.
+        A kind without properties that change in place does not need this.
         """
         return outputs
 
@@ -166,10 +166,10 @@ class Function(Generic[Connection]):
 
 @dataclass(frozen=True, kw_only=True)
 class Provider(Generic[Connection]):
-    """A package of kinds and functions, and how to reach the cloud behind them.
+    """A package of kinds and functions, with the connection to their cloud.
 
-    `connect` turns configuration into what every method gets first; it is called once a configuration and does no
-    network traffic. `is_missing` says which of the client's errors mean that the resource does not exist (any more).
+    `connect` makes a connection from a configuration; it is called once per configuration, without network traffic.
+    `is_missing` tells which of the client's errors mean that the resource does not exist (any more).
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Outputs: what a preview can say of them, how answers complete them, and which of them are secret."""
+"""Outputs: their prediction in a preview, their completion from inputs, and their secrets."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from sandbox.values import UNKNOWN, Properties, PropertyValue, Secret, contains_
 
 
 def predicted(kind: ResourceKind[Connection], connection: Connection, inputs: Properties) -> Properties:
-    """The outputs of a resource that is still to be made."""
+    """The outputs of a resource before it is created."""
     unknown = dict.fromkeys(kind.computed, UNKNOWN)
     given = _with_the_clouds_choices(inputs, kind.inputs)
     return conceal({**unknown, **given, **kind.predict(connection, reveal(inputs))}, kind.secrets, like=inputs)
@@ -23,7 +23,7 @@ def predicted_update(
     inputs: Properties,
     ignored: Iterable[str],
 ) -> Properties:
-    """The outputs that an update will lead to: the recorded ones wherever nothing changes."""
+    """The outputs after an update, with the recorded ones where nothing changes."""
     found = changes(reveal(old_inputs), reveal(inputs), kind.inputs, ignored)
     changed = frozenset(change.property for change in found)
     kept = {key: value for key, value in outputs.items() if key not in changed}
@@ -36,7 +36,7 @@ def predicted_update(
 
 
 def _with_the_clouds_choices(value: PropertyValue, properties: Mapping[str, Property]) -> PropertyValue:
-    """The value with `UNKNOWN` for what the program leaves to the cloud, in nested objects too."""
+    """The value with `UNKNOWN` for properties that the cloud sets, in nested objects too."""
     if isinstance(value, list):
         return [_with_the_clouds_choices(item, properties) for item in value]
     if not isinstance(value, dict):
@@ -49,7 +49,7 @@ def _with_the_clouds_choices(value: PropertyValue, properties: Mapping[str, Prop
 
 
 def merged(kind: ResourceKind[Any], inputs: Properties, outputs: Properties) -> Properties:
-    """What a call returned, completed with the inputs that it did not repeat."""
+    """The outputs of a call, completed with the inputs."""
     return conceal(present({**inputs, **outputs}), kind.secrets, like=inputs)
 
 

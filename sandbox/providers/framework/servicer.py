@@ -1,5 +1,5 @@
 # ruff: noqa: N802, ARG002 (method names and signatures are the protocol's)
-"""Pulumi's provider protocol over a `Provider`: the one implementation that serves the embedded engine and the CLI.
+"""Pulumi's provider protocol over a `Provider`: what the pulumi CLI talks to.
 
 The protocol: https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider.proto
 """
@@ -23,7 +23,7 @@ from sandbox.values import Properties, contains_unknown, from_struct, reveal, to
 
 # The engine's own limit; a generated pipeline or a chart's values are larger than gRPC's default of 4 MiB.
 _MESSAGE_BYTES = 400 * 1024 * 1024
-# What the engine and the language SDKs put among a provider's inputs for themselves.
+# Inputs of a provider that the engine and the language SDKs add for themselves.
 _RESERVED_CONFIGURATION = frozenset({"version", "pluginDownloadURL", "__internal", "__defaults"})
 
 
@@ -45,10 +45,10 @@ def serve(provider: Provider[Any], port: int = 0) -> tuple[grpc.Server, int]:
 
 
 class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[Connection]):
-    """The protocol's methods; those that the sandbox has no use for answer UNIMPLEMENTED by inheritance.
+    """The protocol's methods. Unused ones answer UNIMPLEMENTED, by inheritance.
 
     One server may be attached to several provider resources (a default one and explicit ones), each over its own
-    client connection: a configuration holds for the connection that it came over.
+    client connection: a configuration is valid for its connection.
     """
 
     def __init__(self, provider: Provider[Connection]) -> None:
@@ -76,7 +76,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[Conne
     def GetSchema(
         self, request: provider_pb2.GetSchemaRequest, context: grpc.ServicerContext
     ) -> provider_pb2.GetSchemaResponse:
-        """The names alone: programs use the SDKs of the real providers, so nobody generates code from this."""
+        """The names of types and functions only: programs use the SDKs of the real providers."""
         schema = {
             "name": self._provider.name,
             "version": self._provider.version,

@@ -1,4 +1,4 @@
-"""Reaching GitLab: the client, made from the provider's configuration or, where that is silent, the environment."""
+"""The client of GitLab, made from the provider's configuration or else from the environment."""
 
 import os
 from dataclasses import dataclass, field
@@ -11,13 +11,13 @@ from sandbox.values import Properties
 
 
 class ConfigurationError(Exception):
-    """The provider was not told where GitLab is or how to sign in."""
+    """The configuration lacks GitLab's URL or the token."""
 
 
 @dataclass(frozen=True)
 class Connection:
     client: Gitlab
-    # GitLab refuses commits to one project that overlap, so the provider makes one at a time, as the real one does.
+    # GitLab refuses overlapping commits to a project, so the provider makes one at a time, as the real one does.
     commits: Lock = field(default_factory=Lock)
 
 

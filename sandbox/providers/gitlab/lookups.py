@@ -1,4 +1,4 @@
-"""Finding the group and the project that exist already."""
+"""Lookups of an existing group and an existing project."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from sandbox.values import Properties
 
 
 class LookupFailedError(Exception):
-    """GitLab has nothing of that name, or the name was not given."""
+    """The group or the project does not exist, or was not named."""
 
 
 def _get_group(connection: Connection, arguments: Properties) -> Properties:
@@ -66,7 +66,7 @@ GET_PROJECT: Function[Connection] = Function(
 
 
 def _find(manager: Any, what: str, arguments: Properties, *names: str) -> dict[str, Any]:
-    """What the one given argument leads to, as GitLab describes it."""
+    """GitLab's record of the group or project that the one given argument names."""
     given = [name for name in names if arguments.get(name) not in (None, "")]
     if len(given) != 1:
         raise LookupFailedError(f"Name the {what} by {' or by '.join(names)}, one of them.")

@@ -13,7 +13,7 @@ from sandbox.providers.framework import Property, ResourceKind
 from sandbox.providers.gitlab.connection import Connection
 from sandbox.values import UNKNOWN, Properties
 
-# Somebody else's commit came in between: trying again is right, since the file itself is read anew each time.
+# Another commit came first. It is safe to try again, since each attempt reads the file again.
 _BRANCH_MOVED = "Please refresh and try again"
 _PATIENCE_SECONDS = 60
 _PAUSE_SECONDS = 0.2
@@ -21,9 +21,9 @@ _OF_THE_CONTENT = frozenset({"blobId", "commitId", "contentSha256", "lastCommitI
 
 
 class RepositoryFile(ResourceKind[Connection]):
-    """The ids are the real provider's: `PROJECT:BRANCH:PATH`, the project being what the program calls it.
+    """A file; its id is the real provider's, `PROJECT:BRANCH:PATH`, with the program's name of the project.
 
-    A refresh reads the file's content, so that an edit by hand shows as a change to undo.
+    A refresh reads the file's content, so that a manual edit shows as drift.
     """
 
     type = "gitlab:index/repositoryFile:RepositoryFile"
@@ -52,7 +52,7 @@ class RepositoryFile(ResourceKind[Connection]):
         if encoding not in (None, UNKNOWN, "text", "base64"):
             yield "encoding", f"encoding is '{encoding}'; it is text or base64."
         if encoding == "base64" and isinstance(content, str) and not _is_base64(content):
-            yield "content", "content is not base64, which encoding says it is."
+            yield "content", "content is not base64, but encoding is base64."
         for operation in ("create", "update", "delete"):
             if not _message(inputs, operation):
                 own = f"{operation}CommitMessage"
@@ -87,7 +87,7 @@ class RepositoryFile(ResourceKind[Connection]):
         encoding = outputs.get("encoding", "base64")
         content = found.decode().decode(errors="replace") if encoding == "text" else found.content
         if encoding == "base64" and _same_bytes(outputs.get("content"), content):
-            content = outputs["content"]  # however the program broke the lines
+            content = outputs["content"]  # with the program's line breaks
         return {
             "project": project,
             "branch": branch,
@@ -111,7 +111,7 @@ class RepositoryFile(ResourceKind[Connection]):
         def commit() -> None:
             found = files.get(path, ref=branch)
             if found.decode() == _bytes(inputs) and inputs.get("executeFilemode") in (None, found.execute_filemode):
-                return  # a new author or message alone is for the next commit
+                return  # a new author or message takes effect with the next commit
             request = {**_content(inputs), **_commit(inputs, "update"), "last_commit_id": found.last_commit_id}
             files.update(path, request)
 
@@ -123,14 +123,14 @@ class RepositoryFile(ResourceKind[Connection]):
         files = _files(connection, project)
 
         def commit() -> None:
-            files.get(path, ref=branch)  # a file that is gone already is no error, and only this says so by a 404
+            files.get(path, ref=branch)  # raises a 404 if the file is already gone, which is no error
             files.delete(path, **_commit(outputs, "delete"))
 
         _committing(connection, commit)
 
 
 def _committing(connection: Connection, commit: Callable[[], None]) -> None:
-    """Make a commit when nobody else here does, again if the branch has moved meanwhile."""
+    """Make one commit at a time, and try again if the branch has moved meanwhile."""
     give_up = time.monotonic() + _PATIENCE_SECONDS
     with connection.commits:
         while True:

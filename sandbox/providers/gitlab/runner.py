@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (the methods' signatures are the framework's)
-"""Runners that a user makes, with a token for their managers."""
+"""Runners that a user creates, with a token for their managers."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from sandbox.values import UNKNOWN, Properties
 
 _OWNERS = {"group_type": "groupId", "project_type": "projectId", "instance_type": None}
 _SHORTEST_TIMEOUT = 600
-# The API's names for what can change, by the property's.
+# The API's names of properties that can change.
 _EDITABLE = {
     "description": "description",
     "maintenanceNote": "maintenance_note",
@@ -65,7 +65,7 @@ class UserRunner(ResourceKind[Connection]):
         return resource_id, {**self.read(connection, resource_id, {}), "token": made["token"]}
 
     def read(self, connection: Connection, resource_id: str, outputs: Properties) -> Properties:
-        """Everything but the token, which GitLab tells once."""
+        """All properties except the token, which GitLab returns only once."""
         runner = connection.client.runners.get(resource_id).attributes
         groups, projects = runner["groups"], runner["projects"]
         return {

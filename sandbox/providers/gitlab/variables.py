@@ -7,7 +7,7 @@ from sandbox.providers.framework import Property, ResourceKind
 from sandbox.providers.gitlab.connection import Connection
 from sandbox.values import Properties
 
-# The API's names, by the property's; what is left out of the inputs gets GitLab's default.
+# The API's names of properties. Absent inputs get GitLab's defaults.
 _EDITABLE = {
     "value": "value",
     "variableType": "variable_type",
@@ -19,7 +19,7 @@ _EDITABLE = {
 
 
 class _Variable(ResourceKind[Connection]):
-    """The ids are the real provider's: `OWNER:KEY:SCOPE`, the owner being what the program calls it."""
+    """A variable; its id is the real provider's, `OWNER:KEY:SCOPE`, with the program's name of the owner."""
 
     owner: ClassVar[str]
 
@@ -41,7 +41,7 @@ class _Variable(ResourceKind[Connection]):
         found = variables.get(key, filter={"environment_scope": scope}).attributes
         live = {name: found[field] for name, field in _EDITABLE.items()}
         if found["hidden"]:
-            del live["value"]  # which GitLab does not tell
+            del live["value"]  # GitLab does not return it
         return {
             self.owner: owner,
             "key": key,

@@ -37,7 +37,7 @@ def provider(kubernetes_url: str) -> Provider[Cluster]:
         version=VERSION,
         connect=partial(connect, kubernetes_url),
         kinds=(*(kind() for kind in OBJECT_KINDS), Release()),
-        # Another kubeconfig may lead to another cluster, where none of the resources are.
+        # None of these replaces resources: every kubeconfig leads to the same cluster.
         configuration={name: Property() for name in _CONFIGURATION},
         is_missing=lambda error: isinstance(error, KubernetesError) and error.code == 404,
     )

@@ -14,7 +14,7 @@ import yaml
 from sandbox.providers.loopback import require_loopback
 from sandbox.values import Properties
 
-# What these would do is not emulated, so that leaving them out of account would mislead.
+# These have no emulation, and must not be ignored silently.
 _UNSUPPORTED = (
     "alwaysRender",
     "deleteUnreachable",
@@ -30,7 +30,7 @@ _EKS_HOST = re.compile(r"[0-9a-f]{32}\.[a-z0-9]+\.[a-z0-9-]+\.eks\.amazonaws\.co
 
 
 class KubernetesError(Exception):
-    """An answer of the API server that is no success, in its own words."""
+    """An error of the API server, with its message."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -38,7 +38,7 @@ class KubernetesError(Exception):
 
 
 class ConfigurationError(Exception):
-    """The provider was not told, in a way that it understands, where the cluster is."""
+    """The configuration has no kubeconfig, or one that the provider cannot use."""
 
 
 class Cluster:
@@ -83,7 +83,7 @@ def connect(kubernetes_url: str, configuration: Properties) -> Cluster:
         raise ConfigurationError("The kubeconfig's cluster has no server.")
     namespace = configuration.get("namespace") or context.get("namespace") or "default"
     if not _EKS_HOST.fullmatch(urlsplit(server).hostname or ""):
-        # A state may hold the address of an earlier start of the sandbox, which EKS gave out then.
+        # States of older sandboxes hold such an address, whose port may be another one now.
         require_loopback(server, "the kubeconfig's server")
     return Cluster(kubernetes_url, str(namespace))
 
@@ -91,7 +91,7 @@ def connect(kubernetes_url: str, configuration: Properties) -> Cluster:
 def _kubeconfig(text: Any) -> dict[str, Any]:
     """A kubeconfig given as its text or as the path of a file that holds it."""
     if not isinstance(text, str) or not text.strip():
-        # Not ~/.kube/config: that is somebody's real cluster.
+        # ~/.kube/config is not read: it leads to a real cluster.
         raise ConfigurationError("The sandbox's kubernetes provider needs kubeconfig, as text or as a file's path.")
     if "\n" not in text and not text.lstrip().startswith("{") and Path(text).is_file():
         text = Path(text).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Helm's work: a release's objects made, changed and removed, and a record of every revision kept in the cluster.
+"""Helm's operations: create, change and remove a release's objects, and record every revision in the cluster.
 
 The records are Helm's own, Secrets named `sh.helm.release.v1.NAME.vREVISION` with a gzipped JSON document in base64,
 so that `helm list` and `helm history` can read them.
@@ -36,7 +36,7 @@ _RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
 
 
 class HelmError(Exception):
-    """Helm refuses, in its own words."""
+    """A refusal by Helm, with its message."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ def install(cluster: Cluster, revision: Revision) -> None:
 
 
 def upgrade(cluster: Cluster, old: Revision, new: Revision, *, history: int) -> None:
-    """Go from one revision to the next, and keep `history` of them (0: all)."""
+    """Replace one revision by the next, and keep `history` of them (0: all)."""
     for each in new.objects:
         _apply(cluster, new, each)
     wanted = {_path(each) for each in new.objects}
@@ -101,15 +101,15 @@ def uninstall(cluster: Cluster, revision: Revision) -> None:
     for each in reversed(revision.objects):
         if cluster.find(_path(each)):
             cluster.request("DELETE", _path(each))
-    # The records go last: an interrupted removal is then found, and ended, by the next.
+    # The records are removed last, so that the next attempt can complete an interrupted removal.
     for record in _records(cluster, revision.namespace, revision.name):
         cluster.request("DELETE", _path(record))
 
 
 def _apply(cluster: Cluster, revision: Revision, each: Object) -> None:
-    """Make an object, or take over one of the same release that an interrupted installation has left.
+    """Create an object, or adopt one that an interrupted installation of the same release left.
 
-    Source: https://helm.sh/docs/howto/charts_tips_and_tricks/ on what Helm adopts, and by which annotations.
+    Source: https://helm.sh/docs/howto/charts_tips_and_tricks/ on the annotations of objects that Helm adopts.
     """
     owner = {_RELEASE_NAME: revision.name, _RELEASE_NAMESPACE: revision.namespace}
     annotations = {**(each["metadata"].get("annotations") or {}), **owner}

@@ -1,8 +1,8 @@
 # ruff: noqa: ARG002 (the methods' signatures are the framework's)
-"""Kubernetes's own objects: one class a kind, all handled alike.
+"""Kubernetes's own objects: one class per kind, with the same behaviour.
 
-Which properties replace an object is pulumi-kubernetes's rule, kept in its `provider/pkg/provider/diff.go`: a changed
-Secret or ConfigMap is a new one, so that whatever mounts it is rolled out anew.
+The properties that replace an object are those of pulumi-kubernetes (`provider/pkg/provider/diff.go`): a changed Secret
+or ConfigMap is replaced, so that pods that mount it are rolled out again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from sandbox.providers.framework import Name, Property, ResourceKind
 from sandbox.providers.kubernetes.cluster import Cluster
 from sandbox.values import Properties, PropertyValue, Secret, reveal
 
-# Set by pulumi-kubernetes on what it named itself, and kept for as long as the object lives.
+# Set by pulumi-kubernetes on objects that it named, for their whole life.
 _AUTONAMED = "pulumi.com/autonamed"
 _METADATA = {
     "name": Property(replaces=True),

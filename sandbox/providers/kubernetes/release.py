@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (the methods' signatures are the framework's)
-"""Helm releases, of the one chart that the sandbox knows: `gitlab-runner`."""
+"""Helm releases of the chart `gitlab-runner`, the only one that the sandbox knows."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from sandbox.values import UNKNOWN, Properties, reveal
 _CHART = "gitlab-runner"
 _REPOSITORY = "https://charts.gitlab.io"
 _DEFAULT_TIMEOUT_SECONDS = 300
-# What the real provider has and the sandbox has no use for: neither would change what is deployed here.
+# Options without effect in the sandbox.
 _WITHOUT_EFFECT = (
     "allowNullValues",
     "atomic",
@@ -37,7 +37,7 @@ _WITHOUT_EFFECT = (
     "verify",
     "waitForJobs",
 )
-# What would change it, in a way that is not emulated.
+# Options with effects that are not emulated.
 _UNSUPPORTED = ("postrender", "replace", "resetValues", "reuseValues", "takeOwnership", "valueYamlFiles")
 
 
@@ -63,7 +63,7 @@ class Release(ResourceKind[Cluster]):
     computed = frozenset({"status", "resourceNames"})
 
     def complete(self, name: Name, inputs: Properties, old_inputs: Properties) -> Properties:
-        # The SDK says of itself by `compat` which schema it follows; the real provider drops it, too.
+        # The SDK names its schema in `compat`; the real provider drops it, too.
         completed = {key: value for key, value in inputs.items() if key not in ("compat", "resourceNames")}
         if completed.get("name") is None:
             old = str(old_inputs.get("name", ""))
@@ -76,7 +76,7 @@ class Release(ResourceKind[Cluster]):
     def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
         chart, version = inputs.get("chart"), inputs.get("version")
         if chart not in (None, UNKNOWN, _CHART):
-            yield "chart", f"The sandbox knows the chart {_CHART} alone, not '{chart}'."
+            yield "chart", f"The sandbox knows only the chart {_CHART}, not '{chart}'."
             return
         repository = inputs.get("repositoryOpts") or {}
         url = repository.get("repo", "") if isinstance(repository, dict) else UNKNOWN
@@ -84,7 +84,7 @@ class Release(ResourceKind[Cluster]):
             yield "repositoryOpts.repo", f"The chart {_CHART} is in the repository {_REPOSITORY}, not in '{url}'."
         if version is not UNKNOWN and version != runner_chart.version():
             known = runner_chart.version()
-            yield "version", f"version is '{version}'; the sandbox knows the values of chart {_CHART} {known} alone."
+            yield "version", f"version is '{version}'; the sandbox knows only the values of chart {_CHART} {known}."
         for name in _UNSUPPORTED:
             if inputs.get(name):
                 yield name, f"The sandbox's Helm does not support {name}; leave it out."
@@ -149,7 +149,7 @@ def _revision(inputs: Properties, namespace: str, *, number: int, first_deployed
 
 
 def _require_token(cluster: Cluster, revision: helm.Revision, inputs: Properties) -> None:
-    """Helm waits for the manager's pod, which does not start without the Secret that it mounts."""
+    """Refuse a release whose manager cannot start without its Secret: Helm would wait for the manager."""
     if inputs.get("skipAwait") or revision.values.get("runnerToken"):
         return
     name = token_secret(revision.name, revision.values)
@@ -158,7 +158,7 @@ def _require_token(cluster: Cluster, revision: helm.Revision, inputs: Properties
     if missing:
         what = f"has no {' and no '.join(sorted(missing))}" if secret else "does not exist"
         raise helm.HelmError(
-            f"the manager's pod would wait for ever: its Secret {revision.namespace}/{name} (runners.secret) {what}"
+            f"the manager's pod cannot start: its Secret {revision.namespace}/{name} (runners.secret) {what}"
         )
 
 

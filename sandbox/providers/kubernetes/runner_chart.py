@@ -1,7 +1,7 @@
-"""What the Helm chart `gitlab-runner` and GitLab Runner know: the chart's values, and the keys of `config.toml`.
+"""The values of the Helm chart `gitlab-runner`, and the keys of GitLab Runner's `config.toml`.
 
-`sandbox/charts/` holds both as data. What a real cluster would only show as a manager that never becomes ready fails
-here before anything is made.
+`sandbox/charts/` holds both as data. Wrong values fail in the preview; on a real cluster, the manager would never
+become ready.
 """
 
 import json
@@ -21,9 +21,9 @@ else:
     import tomli as tomllib
 
 _DATA = Path(__file__).parents[2] / "charts"
-# Handed to Kubernetes as they are: the chart's defaults name some of their fields, not all there may be.
+# The chart passes them to Kubernetes unchanged: its defaults have only some of their fields.
 _TAKEN_WHOLE = frozenset({"securityContext", "podSecurityContext"})
-# With an authentication token, GitLab keeps these with the runner; a manager that is told them does not start.
+# With an authentication token, these belong to the runner in GitLab; a manager with one of them does not start.
 # https://docs.gitlab.com/ci/runners/new_creation_workflow/#changes-to-the-gitlab-runner-register-command-syntax
 _OF_THE_RUNNER = ("locked", "tags", "maximumTimeout", "runUntagged", "protected")
 _TYPES: Mapping[str, tuple[type, ...]] = {
@@ -32,17 +32,17 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "integer": (int,),
     "number": (int, float),
     "array": (list,),
-    "object": (dict, list),  # the chart's empty defaults are objects even where a list is meant
+    "object": (dict, list),  # the chart's empty defaults are objects, even for lists
     "duration": (str, int),
 }
-# The chart puts runners.config through Helm's templates, so that a literal `{{` is written as one of these.
+# The chart renders runners.config as a Helm template, in which a literal `{{` is written as one of these.
 _ESCAPED_BRACES = re.compile(r"\{\{-?\s*(?:\"\{\{\"|`\{\{`)\s*-?\}\}")
 
 Problem = tuple[str, str]  # path of the value, reason
 
 
 def version() -> str:
-    """The version of the chart that the data is of."""
+    """The version of the chart in the data."""
     return str(_chart()["version"])
 
 
@@ -52,7 +52,7 @@ def app_version() -> str:
 
 
 def problems_in_values(values: Mapping[str, PropertyValue]) -> Iterator[Problem]:
-    """Everything in the chart's values that would not work. Values may hold `UNKNOWN`."""
+    """All problems in the chart's values. Values may hold `UNKNOWN`."""
     yield from _unknown_values(values, _known_values(), "values")
     yield from _token_problems(values)
     runners = values.get("runners")
@@ -62,7 +62,7 @@ def problems_in_values(values: Mapping[str, PropertyValue]) -> Iterator[Problem]
 
 
 def problems_in_config(text: str) -> Iterator[Problem]:
-    """Everything in a template of `config.toml` that GitLab Runner would refuse or leave out of account."""
+    """All parts of a template of `config.toml` that GitLab Runner would refuse or ignore."""
     if "{{" in _ESCAPED_BRACES.sub("", text):
         yield "", 'The sandbox runs no Helm templates: write {{ as {{ "{{" }}, and values as they are.'
         return
@@ -75,11 +75,11 @@ def problems_in_config(text: str) -> Iterator[Problem]:
         if key != "runners":
             yield (
                 key,
-                f"'{key}' is not a runner's: the chart takes global settings from its values, such as concurrent.",
+                f"'{key}' is not a runner's: set global settings in the chart's values, such as concurrent.",
             )
     runners = config.get("runners", [])
     if not isinstance(runners, list) or len(runners) != 1:
-        yield "runners", "The template holds one [[runners]], no more and no less."
+        yield "runners", "The template must hold exactly one [[runners]]."
         return
     yield from _config_problems(runners[0], _config_keys(), "runners")
 
@@ -94,11 +94,14 @@ def _token_problems(values: Mapping[str, PropertyValue]) -> Iterator[Problem]:
     runners = runners if isinstance(runners, dict) else {}
     by_value, by_secret = bool(values.get("runnerToken")), bool(runners.get("secret"))
     if by_value and by_secret:
-        yield "values.runnerToken", "The token comes from runnerToken or from the Secret runners.secret, not from both."
+        yield "values.runnerToken", "Set runnerToken or runners.secret, not both."
     if not by_value and not by_secret:
         yield "values.runners.secret", "The manager has no token: name a Secret that holds it in runners.secret."
     if values.get("runnerRegistrationToken"):
-        yield "values.runnerRegistrationToken", "Registration tokens are gone: use a runner's token, runners.secret."
+        yield (
+            "values.runnerRegistrationToken",
+            "Registration tokens are no longer supported: use a runner's token, runners.secret.",
+        )
     for name in _OF_THE_RUNNER:
         if runners.get(name) is not None:
             reason = (
@@ -151,7 +154,7 @@ def _config_problems(value: Any, known: Any, path: str) -> Iterator[Problem]:
 
 
 def _is_a(value: Any, declared: str) -> bool:
-    """Types that the data names after Runner's own Go types are not looked into."""
+    """Whether a value has the declared type. Go types of Runner's own are not checked."""
     if isinstance(value, bool) and declared in ("integer", "number", "duration"):
         return False
     return isinstance(value, _TYPES.get(declared, (object,)))

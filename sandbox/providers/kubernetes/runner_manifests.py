@@ -1,6 +1,6 @@
-"""The objects that the chart `gitlab-runner` makes: the manager's Deployment, its settings and its rights.
+"""The objects of the chart `gitlab-runner`: the manager's Deployment, its settings and its rights.
 
-A likeness of the chart's templates, close enough to see what was deployed with which settings; nothing is started.
+An approximation of the chart's templates, to show what was deployed with which settings. Nothing is started.
 """
 
 from typing import Any
@@ -55,7 +55,7 @@ def manifests(release: str, namespace: str, chart_version: str, values: Object) 
 
 
 def full_name(release: str, values: Object) -> str:
-    """How the chart names its objects, at most 63 characters long."""
+    """The name of the chart's objects, at most 63 characters long."""
     name = values.get("fullnameOverride")
     if not name:
         chart = values.get("nameOverride") or "gitlab-runner"

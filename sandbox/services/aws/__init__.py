@@ -1,1 +1,1 @@
-"""AWS over HTTP: moto's server, what it lacks for this project, and a journal that outlives the process."""
+"""AWS over HTTP: moto's server, the operations that it lacks, and a journal of changes."""

@@ -1,4 +1,4 @@
-"""The AWS endpoint: moto's server application, with a journal that brings its state back after a stop or a crash."""
+"""The AWS endpoint: moto's server application, with a journal that restores its state at a start."""
 
 import io
 import json
@@ -23,7 +23,7 @@ from sandbox.services.aws.journal import Entry, Journal
 from sandbox.services.aws.repeatable import repeatable
 from sandbox.services.document import storage_refusal
 
-# What moto needs to find the service, the region and the operation of a request, and to read its body.
+# The headers by which moto finds the service, the region and the operation of a request, and parses its body.
 _HEADERS = ("Authorization", "Content-Type", "Host", "X-Amz-Target")
 _READS = ("Describe", "Get", "List")
 
@@ -35,17 +35,17 @@ StartResponse = Callable[..., Any]
 def create_app(directory: Path) -> "AwsApplication":
     """The AWS endpoint as a WSGI application, with its data in `directory / "aws"`.
 
-    One a process: moto's state is global. Raises ValueError if the journal is damaged.
+    One per process: moto's state is global. Raises ValueError if the journal is damaged.
     """
     autoscaling.extend_moto()
     ecr.extend_moto()
     eks.extend_moto()
-    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # those that AWS itself offers, for attaching
-    # What nobody here uses and each start would pay for: machine images, and IAM in AWS's other partitions.
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # AWS's managed policies
+    # Unused here, and slow to load: machine images, and IAM in AWS's other partitions.
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     moto.iam.models.PARTITION_NAMES = ["aws"]  # type: ignore[attr-defined] # moto imported it from elsewhere
     application = AwsApplication(Journal(directory / "aws" / "journal.jsonl"))
-    limits.enforce()  # not before the journal is repeated: what was accepted once stays
+    limits.enforce()  # after the journal is repeated: requests that were accepted before stay
     return application
 
 
@@ -53,7 +53,7 @@ class AwsApplication:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._moto = DomainDispatcherApplication(create_backend_app)
-        self._turn = Lock()  # moto's backends are not made for threads, and entries must be in the order of execution
+        self._turn = Lock()  # moto's backends are not thread-safe, and entries must be in the order of execution
         self._started: set[str] = set()
         for entry in journal.entries():
             self._repeat(entry)
@@ -79,7 +79,7 @@ class AwsApplication:
         try:
             with self._journal.appended(entry) as written:
                 response = self._run(entry, environ)
-                # A refused request changed nothing; one that broke off may have changed something, and will so again.
+                # A refused request changed nothing; one that failed inside moto may have, and will again.
                 written.kept = not 400 <= response.status_code < 500
         except OSError as error:
             status, message = storage_refusal(error)
@@ -105,7 +105,7 @@ class AwsApplication:
 
 
 def _changes(entry: Entry) -> bool:
-    """Whether a request may change something, by its operation's name or, where the path names it, by its method."""
+    """Whether a request may change something: by the operation's name, or by the HTTP method of a REST API."""
     target = entry.headers.get("X-Amz-Target")
     actions = [target.rsplit(".", 1)[-1]] if target else parse_qs(entry.body).get("Action")
     if actions:
@@ -130,7 +130,7 @@ def _bytes(entry: Entry) -> bytes:
 def _scope(entry: Entry) -> str:
     """The region and the service of a request's signature.
 
-    Moto makes the state of a service in a region, random ids included, with the first request of any kind: that one is
-    part of the history.
+    Moto creates the state of a service in a region, with random ids, at the first request of any kind. So the journal
+    needs that request, too.
     """
     return "/".join(entry.headers.get("Authorization", "").split(",")[0].split("/")[2:4])

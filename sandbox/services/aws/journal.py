@@ -1,8 +1,8 @@
-"""The journal that makes moto's memory last: every request that changes something, in order, as lines of JSON.
+"""The journal of moto's state: every request that changes something, in order, as lines of JSON.
 
-A request is written before it is carried out, and taken back if it is refused. So a request that cannot be written
-changes nothing, and a killed process has told nobody about a change that is not in the journal. Half a line at the end
-is a change that nobody was told of.
+A request is written before it is executed, and removed if it is refused. So a request that cannot be written changes
+nothing, and no client got an answer for a change that is not in the journal, even if the process is killed. A torn line
+at the end is a request without an answer.
 """
 
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Entry:
-    """A request, with the seed of its random numbers and its moment (seconds since 1970) so that it can be repeated."""
+    """A request, with the seed of its random numbers and its time (seconds since 1970), to repeat it."""
 
     method: str
     path: str  # with the query
@@ -33,7 +33,7 @@ class Appended:
 
 
 class Journal:
-    """An append-only file. One process owns it; the caller keeps its threads apart."""
+    """An append-only file. One process owns it; the caller must not append from two threads at once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -52,12 +52,12 @@ class Journal:
                     yield Entry(**json.loads(line))
                 except (ValueError, TypeError) as error:
                     raise ValueError(
-                        f"{self._path}, line {number}, is damaged ({error}); remove the file to start anew."
+                        f"{self._path}, line {number}, is damaged ({error}); remove it to start with a new account."
                     ) from error
 
     @contextmanager
     def appended(self, entry: Entry) -> Iterator["Appended"]:
-        """Write an entry, which is on disk when the block begins; it stays unless the block says otherwise.
+        """Write an entry to the disk before the block begins. The block may set `kept` to False to remove it again.
 
         Raises OSError, and leaves the journal as it was, if the entry cannot be written.
         """
@@ -68,7 +68,7 @@ class Journal:
             try:
                 _write(descriptor, (json.dumps(asdict(entry)) + "\n").encode())
             except OSError:
-                os.ftruncate(descriptor, length)  # half a line in the middle would spoil all that follows
+                os.ftruncate(descriptor, length)  # a torn line in the middle would damage the journal
                 raise
             written = Appended()
             yield written
@@ -87,5 +87,5 @@ class Journal:
 def _write(descriptor: int, line: bytes) -> None:
     rest = memoryview(line)
     while rest:
-        rest = rest[os.write(descriptor, rest) :]  # on a full disk, the first call may write a part
+        rest = rest[os.write(descriptor, rest) :]  # on a full disk, a call may write a part of the data
     os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Makes moto repeatable: within `repeatable`, its ids and passwords come from a seed and its clock stands still."""
+"""Repeatable moto: within `repeatable`, ids and passwords come from a seed, and the time is fixed."""
 
 import datetime
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from moto.moto_api._internal import mock_random
 
 @contextmanager
 def repeatable(seed: int, moment: float) -> Iterator[None]:
-    """Run moto with this seed and at this moment (seconds since 1970).
+    """Run moto with this seed and this time (seconds since 1970).
 
     Moto takes every random value from `mock_random`, and the time from these three modules' `datetime` (the first holds
-    `utcnow`, which nearly everything uses). Callers must not overlap: moto's state is the process's.
+    `utcnow`, which nearly everything uses). Calls must not overlap: moto's state is global.
     """
     mock_random.seed(seed)
     clock = _stopped_at(moment)

@@ -1,4 +1,4 @@
-"""What the company has before its first deployment: a network and an EKS cluster, made as an administrator would."""
+"""The content of a new AWS account: a network and an EKS cluster, created with AWS's own operations."""
 
 import json
 
@@ -13,7 +13,7 @@ _PRIVATE_SUBNETS = {"ap-east-1a": "10.0.0.0/19", "ap-east-1b": "10.0.32.0/19", "
 
 
 def seed(endpoint: str) -> None:
-    """Create it all over HTTP, in a new account. Raises botocore's ClientError when something is there already."""
+    """Create the network and the cluster in a new account. Raises ClientError if they exist."""
     session = boto3.Session(CREDENTIALS, CREDENTIALS, region_name=REGION)
     subnets = _make_network(session, endpoint)
     _make_cluster(session, endpoint, subnets)

@@ -1,4 +1,4 @@
-"""GitLab on this machine: the part of its REST API v4 that Buildyard and its users call, over real git repositories."""
+"""GitLab's REST API v4 on this machine, as far as Buildyard and its users call it, with real Git repositories."""
 
 from sandbox.services.gitlab.app import create_app
 from sandbox.services.gitlab.store import access_token

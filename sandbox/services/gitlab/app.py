@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 def create_app(directory: Path, base_url: str) -> Flask:
     """GitLab with its data in `directory / "gitlab"`, to be served at `base_url` (such as `http://127.0.0.1:4002`).
 
-    A first start creates the access token (see `access_token`) and the group and project that a company already has.
+    A first start creates the access token (see `access_token`), a group and a project.
     """
     store = Store(directory / "gitlab", base_url)
     seed.seed(store)
@@ -77,9 +77,9 @@ def _given_token() -> bytes:
     return (request.headers.get("PRIVATE-TOKEN") or request.args.get("private_token", "")).encode()
 
 
-# GitLab's routes take paths of projects and files as one segment with its slashes encoded (`platform%2Fimages`), but a
-# WSGI server decodes them before the routes are looked at. An encoded slash therefore travels as a NUL, which no path
-# of git's can hold, and becomes a slash again in the converter.
+# GitLab's routes contain paths of projects and files as one segment with encoded slashes (`platform%2Fimages`), but a
+# WSGI server decodes them before routing. So an encoded slash becomes a NUL, which no path in Git contains, and the
+# converter turns it into a slash again.
 _SLASH = "\0"
 
 
@@ -98,5 +98,5 @@ class _KeepEncodedSlashes:
         raw = environ.get("REQUEST_URI", "").partition("?")[0]
         if raw.startswith("/") and "%2f" in raw.lower() and "%00" not in raw:
             kept = raw.replace("%2F", "%00").replace("%2f", "%00")
-            environ["PATH_INFO"] = unquote_to_bytes(kept).decode("latin-1")  # how WSGI wants bytes in texts
+            environ["PATH_INFO"] = unquote_to_bytes(kept).decode("latin-1")  # WSGI's encoding of bytes in strings
         return self._app(environ, start_response)  # type: ignore[no-any-return]

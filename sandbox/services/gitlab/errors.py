@@ -16,7 +16,7 @@ class ApiError(Exception):
 
 
 def bad_request(message: str) -> ApiError:
-    """A refusal in GitLab's words, such as a failed commit."""
+    """A refusal with one message, such as for a failed commit."""
     return ApiError(400, {"message": message})
 
 

@@ -108,7 +108,7 @@ def blueprint(store: Store) -> Blueprint:
 
 @dataclass(frozen=True, kw_only=True)
 class _Request:
-    """What the body of a request that commits one file says."""
+    """The body of a request that commits one file."""
 
     path: str
     branch: str
@@ -144,7 +144,7 @@ class _Request:
         )
 
     def start(self, repository: Repository) -> str | None:
-        """The commit to build on; `None` in a repository that has none yet."""
+        """The parent commit; `None` in an empty repository."""
         branches = repository.branches()
         if not branches:
             return None
@@ -158,7 +158,7 @@ class _Request:
 
 
 def _check_free(repository: Repository, start: str, path: str) -> None:
-    """Refuse a path that is taken, or that would need a directory where there is a file."""
+    """Refuse a path that exists, or that is below a file."""
     parts = path.split("/")
     for depth in range(1, len(parts) + 1):
         found = repository.kind(start, "/".join(parts[:depth]))
@@ -169,7 +169,7 @@ def _check_free(repository: Repository, start: str, path: str) -> None:
 
 
 def _existing(repository: Repository, wanted: _Request) -> tuple[str, Blob]:
-    """The commit to build on and the file there, which nobody has changed since the commit that the request names."""
+    """The parent commit and the file in it; refused if the file changed after the commit that is named."""
     start = wanted.start(repository)
     blob = repository.blob(start, wanted.path) if start else None
     if start is None or blob is None:
@@ -211,7 +211,7 @@ def _decode(content: str, encoding: str) -> bytes:
     if encoding == "text":
         return content.encode()
     try:
-        # Like Ruby's decoder: line breaks are skipped, and what is not base64 ends the content with an error here.
+        # Line breaks are allowed, as in Ruby's decoder; other characters outside base64 are an error.
         return base64.b64decode("".join(content.split()), validate=True)
     except binascii.Error as error:
         raise bad_parameters(["content is not valid base64"]) from error

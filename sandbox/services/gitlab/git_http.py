@@ -1,6 +1,6 @@
-"""Cloning over HTTP: git's own `http-backend`, run as the CGI program that it is.
+"""Cloning over HTTP, by git's own `http-backend`, a CGI program.
 
-It only reads: pushes are refused. GitLab serves public projects, as the sandbox's are, without a password.
+Pushes are refused. The sandbox's projects are public, so that clones need no password.
 
 Source: https://git-scm.com/docs/git-http-backend
 """

@@ -1,6 +1,6 @@
-"""Jobs that runners run. The sandbox runs none of them: somebody says that a runner has taken one, and that it ended.
+"""Jobs of runners. The sandbox runs none of them: a client reports that a runner took a job, and that it ended.
 
-Saying so is no part of GitLab's API, therefore under `/-/sandbox`; asking is.
+The reports are not part of GitLab's API, so their routes are under `/-/sandbox`; the lists are.
 Source: https://docs.gitlab.com/api/runners/#list-all-jobs-processed-by-a-runner
 """
 
@@ -29,7 +29,7 @@ def blueprint(store: Store) -> Blueprint:
 
     @routes.post("/-/sandbox/runners/<int:runner_id>/jobs")
     def take(runner_id: int) -> tuple[Response, int]:
-        """A runner takes a job, unless it is paused."""
+        """Let a runner take a job, unless it is paused."""
         with store.state.change() as state:
             runner = state.get("runners", {}).get(str(runner_id))
             if runner is None or runner["paused"]:
@@ -41,7 +41,7 @@ def blueprint(store: Store) -> Blueprint:
 
     @routes.put("/-/sandbox/jobs/<int:job_id>")
     def end(job_id: int) -> Response:
-        """A job ends, with the status that the query says."""
+        """End a job with the status in the query."""
         with store.state.change() as state:
             job = state["jobs"][str(job_id)]
             job["status"] = request.args.get("status", "success")

@@ -30,7 +30,7 @@ def paged(items: Sequence[dict[str, Any]]) -> Response:
 
 
 def uncounted_page(items: Sequence[dict[str, Any]], *, more: bool) -> Response:
-    """A page of a list that GitLab does not count, such as commits; `more` says whether another one follows."""
+    """A page of a list without a total, such as commits; `more` says whether another page follows."""
     return _page(items, more)
 
 

@@ -1,4 +1,4 @@
-"""Reading a request's parameters the way GitLab's API does, with its messages for wrong ones."""
+"""Parameters of a request, parsed as by GitLab's API, with its error messages."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,13 +12,13 @@ _FALSE = {"false", "f", "0", "off"}
 
 
 class Parameters:
-    """A request's query and body, of which an endpoint takes what it declares.
+    """A request's query and body.
 
     Wrong values are collected, so that `check` can refuse the request with all of them at once.
     """
 
     def __init__(self, request: Request) -> None:
-        # Clients announce JSON for a DELETE, too, which has none.
+        # Clients send the JSON content type for DELETE, too, without a body.
         is_json = request.is_json and request.get_data()
         body = request.get_json(silent=True) if is_json else request.form.to_dict()
         if not isinstance(body, dict):
@@ -71,7 +71,7 @@ class Parameters:
             return default
 
     def words(self, name: str) -> list[str]:
-        """A list, which clients may also send as one text with commas."""
+        """A list; clients may send it as one string with commas."""
         value = self._values.get(name) or []
         parts = value.split(",") if isinstance(value, str) else value
         return list(dict.fromkeys(str(part).strip() for part in parts if str(part).strip()))

@@ -1,6 +1,6 @@
-"""A project's git repository: bare, on disk, handled with git's own commands.
+"""A project's bare Git repository on disk, handled by git's own commands.
 
-Commits are made without a work tree, and a branch moves only if it is still where the commit's author saw it.
+Commits are made without a work tree. A branch moves only if nobody else has moved it meanwhile.
 """
 
 import errno
@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-# One record a commit, fields and records parted by control characters that no field can hold.
+# One record per commit; control characters separate fields and records, since no field contains them.
 _COMMIT_FORMAT = "%x1e%H%x1f%P%x1f%an%x1f%ae%x1f%aI%x1f%cn%x1f%ce%x1f%cI%x1f%B"
 
 
 class GitError(Exception):
-    """Git refused a command; the text is what git said."""
+    """Git refused a command; the text is git's message."""
 
 
 class RefMovedError(Exception):
-    """Somebody else's commit reached the branch first."""
+    """Another commit reached the branch first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Commit:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """What a commit does to one path: new content and mode, or removal when the content is `None`."""
+    """A commit's change of one path: new content and mode, or removal if the content is `None`."""
 
     content: bytes | None
     executable: bool = False
@@ -100,7 +100,7 @@ class Repository:
         return None
 
     def kind(self, commit: str, path: str) -> str | None:
-        """What is at a path: `blob` for a file, `tree` for a directory."""
+        """The type of the object at a path: `blob` for a file, `tree` for a directory."""
         found = self._try("cat-file", "-t", f"{commit}:{path}")
         return found.decode().strip() if found else None
 
@@ -151,7 +151,7 @@ class Repository:
         with tempfile.TemporaryDirectory(prefix="buildyard-index-") as scratch:
             index = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
             self._git("read-tree", parent or "--empty", env=index)
-            # Additions as arguments, since git skips a path that it refuses when it comes on standard input.
+            # Additions are arguments: on standard input, git skips a path that it refuses.
             removals = b"".join(_removals(changes))
             self._git("update-index", "--add", *self._entries(changes), "-z", "--index-info", stdin=removals, env=index)
             return self._git("write-tree", env=index).decode().strip()
@@ -186,11 +186,11 @@ class Repository:
 
 
 def git_environment() -> dict[str, str]:
-    """An environment in which git behaves the same for everybody: no user's settings, no hooks' variables."""
+    """An environment in which git behaves the same for every user: without users' settings and hooks' variables."""
     settings = {
-        # Repositories of another user, such as on a volume mounted into a container, are still ours to serve.
+        # Serve repositories of other users, too, such as on a volume of a container.
         "safe.directory": "*",
-        # A path such as `.GIT/config` would be git's own directory where file names have no case.
+        # On a case-insensitive file system, a path such as `.GIT/config` would be in git's own directory.
         "core.protectHFS": "true",
         "core.protectNTFS": "true",
     }

@@ -1,4 +1,4 @@
-"""Runners: made by a user, with an authentication token that is shown once.
+"""Runners that a user creates, with an authentication token that is shown once.
 
 Source: https://docs.gitlab.com/api/runners/ and https://docs.gitlab.com/api/users/#create-a-runner-linked-to-a-user
 """
@@ -57,7 +57,7 @@ def blueprint(store: Store) -> Blueprint:
                 **owner,
                 **settings,
                 "created_at": now(),
-                # Like a password: enough to recognise the token, not to show it again.
+                # Only a hash, as for a password: the token cannot be shown again.
                 "token_sha256": hashlib.sha256(token.encode()).hexdigest(),
             }
         return jsonify(id=runner_id, token=token, token_expires_at=None), 201

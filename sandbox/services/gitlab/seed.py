@@ -1,4 +1,4 @@
-"""What a company's GitLab already holds before the first deployment: a group, and a project of image contexts."""
+"""The content of a new GitLab: a group, and a project with build contexts of images."""
 
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,7 +15,7 @@ _DATE = datetime(2026, 1, 5, 9, 0, tzinfo=timezone.utc)  # fixed, so that every 
 
 
 def seed(store: Store) -> None:
-    """Fill a new GitLab, once: what somebody removes later stays away. An interrupted first start is completed."""
+    """Fill a new GitLab once: what users remove later is not restored. An interrupted first start is completed."""
     with store.state.read() as state:
         if state.get("seeded"):
             return
@@ -48,5 +48,5 @@ def _files() -> list[Path]:
 
 
 def _change(path: Path) -> Change:
-    # By its name and not by its mode, which an archive or a file system may not have kept.
+    # By its name: an archive or a file system may not keep the mode.
     return Change(content=path.read_bytes(), executable=path.suffix == ".sh")

@@ -1,4 +1,4 @@
-"""What GitLab knows besides the repositories: groups, projects, runners, variables, and the one access token."""
+"""GitLab's records besides the repositories: groups, projects, runners, variables, and one access token."""
 
 import secrets
 from datetime import datetime, timezone
@@ -15,7 +15,7 @@ Record = dict[str, Any]
 class Store:
     """GitLab's records under one directory.
 
-    The tables of its state map ids, which are texts since JSON has no other keys, to records.
+    Its state has tables that map ids to records; ids are strings, as JSON requires.
     """
 
     def __init__(self, directory: Path, base_url: str) -> None:
@@ -69,8 +69,8 @@ class Store:
                 "visibility": "public",
                 "created_at": created_at or now(),
             }
-            # The repository comes first: a process killed between the two leaves one that nothing refers to, and
-            # creating it again is harmless.
+            # First the repository: if the process is killed before the next step, nothing refers to the repository,
+            # and the next attempt creates it again.
             Repository.create(self.repository(project).directory, default_branch)
             state.setdefault("projects", {})[str(project["id"])] = project
         return project
@@ -90,7 +90,7 @@ class Store:
 def access_token(directory: Path) -> str:
     """The token that the API of the GitLab under `directory` (the sandbox's data directory) accepts.
 
-    It is made on first use and kept in `gitlab/token`, which only its owner can read.
+    It is created at first use, and stored in `gitlab/token`, which only its owner can read.
     """
     path = directory / "gitlab" / "token"
     if not path.exists():
@@ -99,7 +99,7 @@ def access_token(directory: Path) -> str:
 
 
 def next_id(state: Record, table: str) -> int:
-    """A number that no record of the table ever had: GitLab does not use the ids of deleted records again."""
+    """A new id for a table: as in GitLab, ids of deleted records are not reused."""
     counters = state.setdefault("last_ids", {})
     counters[table] = int(counters.get(table, 0)) + 1
     return int(counters[table])

@@ -16,7 +16,7 @@ from sandbox.services.gitlab.store import Record, Store
 
 _KEY = re.compile(r"[a-zA-Z0-9_]+")
 _MASKABLE = re.compile(r"[a-zA-Z0-9_+=/@:.~-]{8,}")
-_MASKABLE_RAW = re.compile(r"\S{8,}")  # a value in which nothing is expanded may hold any character but white space
+_MASKABLE_RAW = re.compile(r"\S{8,}")  # a raw value may contain any character except white space
 _VISIBILITY_IS_FIXED = "The visibility setting cannot be changed for masked and hidden variables."
 
 

@@ -1,4 +1,4 @@
-"""A Kubernetes API on this machine: it keeps objects as the API server does, and runs nothing."""
+"""A Kubernetes API on this machine: it stores objects as the API server does, and runs nothing."""
 
 from sandbox.services.kubernetes.app import create_app
 

@@ -1,6 +1,6 @@
 """The web application: the API server's paths over the store of objects.
 
-It takes every request without credentials, as it listens on loopback only.
+It needs no credentials, as it listens on loopback only.
 """
 
 import logging
@@ -78,7 +78,7 @@ def _add_objects(app: Flask, store: Store) -> None:
 
 
 def _add_discovery(app: Flask, base_url: str) -> None:
-    """What clients such as kubectl ask first: https://kubernetes.io/docs/concepts/overview/kubernetes-api/"""
+    """The discovery endpoints that clients such as kubectl ask first: https://kubernetes.io/docs/concepts/overview/kubernetes-api/"""
     groups = sorted({(kind.group, kind.version) for kind in KINDS if kind.group})
 
     @app.get("/version")
@@ -125,14 +125,14 @@ def _kind(group: str, version: str, plural: str, namespace: str | None) -> Kind:
     if kind is None or (namespace is not None and not kind.namespaced):
         raise _unknown_route()
     for parameter in ("dryRun", "fieldSelector", "watch"):
-        # Leaving one of these out of account would do something else than was asked for.
+        # Ignoring one of these would do something else than was asked for.
         if request.args.get(parameter) not in (None, "", "false"):
             raise bad_request(f"the sandbox's Kubernetes does not support the parameter {parameter}")
     return kind
 
 
 def _required(kind: Kind, namespace: str | None) -> str | None:
-    """The namespace of one object, which its path must name; a path without one is right for lists alone."""
+    """The namespace in the path of one object. Only lists may leave it out."""
     if kind.namespaced and namespace is None:
         raise _unknown_route()
     return namespace

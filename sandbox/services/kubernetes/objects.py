@@ -1,4 +1,4 @@
-"""What the API server does to an object before it stores it: checks, defaults and bookkeeping.
+"""The API server's processing of an object before it is stored: checks, defaults and metadata.
 
 Source: https://kubernetes.io/docs/reference/using-api/api-concepts/
 """
@@ -19,7 +19,7 @@ _COMMON_FIELDS = frozenset({"apiVersion", "kind", "metadata", "status"})
 
 
 def checked(kind: Kind, body: Any, *, namespace: str | None, name: str | None = None) -> Object:
-    """The object of a request's body, if it is one of this kind that belongs where the request's path says."""
+    """The object in a request's body, checked against the kind and the path of the request."""
     if not isinstance(body, dict):
         raise bad_request(f"the body of the request was not a JSON object for {kind.name}")
     if (body.get("apiVersion", kind.api_version), body.get("kind", kind.name)) != (kind.api_version, kind.name):
@@ -61,9 +61,9 @@ def created(kind: Kind, new: Object, resource_version: int) -> Object:
 
 
 def replaced(kind: Kind, old: Object, new: Object, resource_version: int) -> Object:
-    """The object after a write: the old one itself when nothing changes.
+    """The object after a write; the old one itself if nothing changes.
 
-    Raises a conflict when the write was made against another version, and 422 when it changes what never changes.
+    Raises a conflict if the write is for another version, and 422 if it changes an immutable field.
     """
     name = old["metadata"]["name"]
     against = new["metadata"].get("resourceVersion", "")
@@ -111,7 +111,7 @@ def matches(labels: dict[str, str], selector: str) -> bool:
 
 
 def _with_defaults(kind: Kind, body: Object) -> Object:
-    """Fill in what the API server fills in, so far as programs see it."""
+    """Set the defaults of the API server that programs see."""
     if kind.name == "Namespace":
         labels = {**(body["metadata"].get("labels") or {}), "kubernetes.io/metadata.name": body["metadata"]["name"]}
         metadata = {**body["metadata"], "labels": labels}

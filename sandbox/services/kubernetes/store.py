@@ -1,4 +1,4 @@
-"""The objects, kept in one file: what can be done to them, whoever asks."""
+"""The store of objects, in one file, and the operations on them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +48,7 @@ class Store:
         return stored
 
     def update(self, kind: Kind, namespace: str | None, name: str, change: Callable[[Object], Any]) -> Object:
-        """Replace an object by what `change` makes of it."""
+        """Replace an object by the result of `change`."""
         with self._document.change() as content:
             old = _found(content, kind, namespace, name)
             new = checked(kind, change(old), namespace=namespace, name=name)

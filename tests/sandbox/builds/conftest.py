@@ -1,4 +1,4 @@
-"""A company whose image projects are really built, and what a test asks about a build."""
+"""Fixtures for real builds of the example group's projects, and helpers for assertions about them."""
 
 import os
 import tempfile
@@ -34,7 +34,7 @@ FILES = {"app/Dockerfile": DOCKERFILE, "app/dependencies": "one\n", "app/source"
 
 @dataclass(kw_only=True)
 class Environment:
-    """Runs pipelines, each in a fresh clone with fresh BuildKit state."""
+    """Runs pipelines, each in a new clone and with a new BuildKit state."""
 
     group: ExampleGroup
     builds: BuildEnvironment
@@ -49,7 +49,7 @@ class Environment:
         return self.group.project(f"{self.directory.name}-{next(self._numbers)}", images or default, files or FILES)
 
     def check_out(self, project: ImageProject, event: Event | None = None) -> Checkout:
-        """What an event's pipeline runs in; by default a schedule's, which builds everything."""
+        """A clone for an event's pipeline; by default a schedule's, which builds everything."""
         worker = self.builds.runner.worker
         source = GitLabProject(url=self.group.gitlab, path=project.path, token=self.group.token)
         directory = worker.own(self.directory / f"run-{next(self._numbers)}") / "checkout"
@@ -79,7 +79,7 @@ def job(result: Result, name: str) -> Job:
 
 
 def words(job: Job) -> str:
-    """What the job said last, for a failing assertion to show."""
+    """The last lines of the job's output, for a failing assertion."""
     return "\n".join(job.tail)
 
 

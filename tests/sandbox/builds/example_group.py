@@ -1,4 +1,4 @@
-"""A company with image projects, as the platform leaves them: repositories, a role for build pods, a pipeline."""
+"""A group with image projects as the platform configures them: repositories, a role for build pods, a pipeline."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ _COLLEAGUE = Person(name="A colleague", email="colleague@example.com")
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleGroup:
-    """Its AWS and GitLab, by their URLs, with their data in `directory`."""
+    """The group's GitLab and AWS account, by their URLs, with their data in `directory`."""
 
     aws: str
     gitlab: str
@@ -62,7 +62,7 @@ class ExampleGroup:
         return project
 
     def grant(self, policies: Sequence[Mapping[str, Any]]) -> None:
-        """Give the build pods these rights instead of those that they have."""
+        """Replace the rights of the build pods."""
         iam = self.client("iam")
         for name in iam.list_role_policies(RoleName="push")["PolicyNames"]:
             iam.delete_role_policy(RoleName="push", PolicyName=name)
@@ -70,7 +70,7 @@ class ExampleGroup:
             iam.put_role_policy(RoleName="push", PolicyName=f"push-{number}", PolicyDocument=json.dumps(policy))
 
     def grant_push(self) -> None:
-        """Give the build pods what the platform gives them."""
+        """Give the build pods the rights that the platform gives them."""
         self.grant(policy_documents.push(self._repositories))
 
     def _create_repositories(self, names: Sequence[str]) -> None:
@@ -114,7 +114,7 @@ class ImageProject:
 
 @contextmanager
 def example_group(directory: Path) -> Iterator[ExampleGroup]:
-    """AWS and GitLab of a company, and a role for its build pods. One a process, since moto's state is global."""
+    """Run AWS and GitLab with a role for build pods. One per process, since moto's state is global."""
     with ExitStack() as stack:
         aws_server = make_server("127.0.0.1", 0, create_app(directory / "aws"), True, request_handler=_QuietMoto)
         aws = stack.enter_context(serving(aws_server))

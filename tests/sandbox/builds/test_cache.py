@@ -1,4 +1,4 @@
-"""What comes from the cache, in real builds that each start without any local state, as a new pod does."""
+"""Cache hits in real builds that start without any local state, as a new pod does."""
 
 from concurrent.futures import ThreadPoolExecutor
 

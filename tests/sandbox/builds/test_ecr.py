@@ -1,4 +1,4 @@
-"""The registry in front of ECR's API: what both know of the same images. A real registry is not needed for that."""
+"""The registry and ECR's API show the same images. These tests need no real registry."""
 
 import base64
 import itertools
@@ -21,7 +21,7 @@ NAMES = (f"pushed-{number}" for number in itertools.count())
 
 
 class Store(Distribution):
-    """A registry that stores whatever it is given."""
+    """A registry that stores everything."""
 
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1:1")

@@ -1,4 +1,4 @@
-"""What a step of a Dockerfile reaches of the job that builds it, as `docs/security.md` says."""
+"""The isolation of a Dockerfile's steps from their job, as in `docs/security.md`."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which images a pipeline builds, and what it leaves."""
+"""The images that a pipeline builds, and its results."""
 
 import pytest
 
@@ -62,7 +62,7 @@ def test_what_stands_on_an_unchanged_base_comes_from_the_cache(environment: Envi
     assert cached == ["COPY dependencies /dependencies", "RUN cat /dependencies >/installed"], words(built)
 
 
-def test_a_pipeline_by_hand_builds_what_is_started(environment: Environment) -> None:
+def test_a_manual_pipeline_builds_the_started_jobs(environment: Environment) -> None:
     project = environment.project(TWO_IMAGES, THEIR_FILES)
     result = environment.build(project, on_branch("master", Trigger.WEB), manual=["build-other:amd64"])
     assert {each.name for each in result.jobs if each.name.startswith("build-")} == {
@@ -74,13 +74,13 @@ def test_a_pipeline_by_hand_builds_what_is_started(environment: Environment) -> 
 
 def test_a_release_is_published_once_and_never_moved(environment: Environment) -> None:
     project = environment.project([{"name": "a.b_c-d", "context": "app", "architectures": ["amd64"]}])
-    tag = "V1.0_rc-2.x"  # all that a tag may have
+    tag = "V1.0_rc-2.x"  # all characters that a tag may have
     release = Event(trigger=Trigger.TAG, ref=tag)
     commit = project.repository.commit_id("master")
     assert commit
     project.tag(tag, commit)
 
-    environment.build(project)  # the default branch's, from whose cache a tag is built
+    environment.build(project)  # the default branch, whose cache the tag's build uses
     checkout = environment.check_out(project, release)
     first = environment.run(checkout)
     assert first.passed, [words(each) for each in first.jobs if not each.passed]

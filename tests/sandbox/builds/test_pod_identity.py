@@ -1,4 +1,4 @@
-"""The emulated agent of EKS Pod Identity, as the programs of a build ask it."""
+"""The emulated agent of EKS Pod Identity, with requests as from a build's programs."""
 
 from pathlib import Path
 

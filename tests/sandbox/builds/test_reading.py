@@ -1,4 +1,4 @@
-"""What is read without building anything: the runner's words, policies, which jobs are due, immutable tags."""
+"""Parts of builds that need no build: the runner's output, policies, the selection of jobs, immutable tags."""
 
 import argparse
 import os
@@ -84,7 +84,7 @@ def test_jobs_behind_one_that_nobody_started_wait_for_it() -> None:
     assert due(JOBS, []) == ["tag", "other"]
 
 
-def test_a_job_started_by_hand_brings_those_behind_it() -> None:
+def test_a_started_manual_job_starts_those_that_need_it() -> None:
     assert due(JOBS, ["build"]) == ["manifest", "build", "tag", "other", "last"]
 
 
@@ -121,7 +121,7 @@ def test_a_step_from_the_cache_stays_so_when_its_layers_are_fetched() -> None:
 
 
 def test_only_branches_have_the_branchs_variable() -> None:
-    """GitLab leaves it out of the pipelines of tags and merge requests; rules and scripts tell these apart by that."""
+    """GitLab does not set it for tags and merge requests; rules and scripts distinguish these by that."""
     for trigger in Trigger:
         variables = Event(trigger=trigger, ref="x").variables("master", 1)
         assert ("CI_COMMIT_BRANCH" in variables) == (trigger not in (Trigger.TAG, Trigger.MERGE_REQUEST))

@@ -1,4 +1,4 @@
-"""Builds against ECR's rules: rights, outages, and no way to any other host."""
+"""Builds and ECR's rules: rights, outages, and no access to other hosts."""
 
 from pathlib import Path
 
@@ -26,6 +26,17 @@ def test_a_role_without_push_rights_fails_as_in_aws(environment: Environment) ->
     assert "assumed-role/push/" in said
     assert "is not authorized to perform: ecr:" in said
     assert not environment.tags(project)
+
+
+def test_a_repository_that_a_build_pushed_to_is_deleted_by_force_only(environment: Environment) -> None:
+    project = environment.project()
+    [image] = environment.build(project).images
+    ecr, repository = environment.group.client("ecr"), f"{project.path}/app"
+    [published] = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": "latest"}])["imageDetails"]
+    assert published["imageDigest"] == image.report["IMAGE_DIGEST"]
+    with pytest.raises(ecr.exceptions.RepositoryNotEmptyException):
+        ecr.delete_repository(repositoryName=repository)
+    ecr.delete_repository(repositoryName=repository, force=True)
 
 
 def test_a_registry_that_is_down_is_named_as_the_cause(example: tuple[ExampleGroup, Path], worker: Worker) -> None:

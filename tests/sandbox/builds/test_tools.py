@@ -1,4 +1,4 @@
-"""The sandbox builds with what the builder image holds."""
+"""The sandbox's tools have the builder image's versions."""
 
 import platform
 import re

@@ -1,4 +1,4 @@
-"""The framework, through a real channel, with a provider of notes that lives in a dictionary."""
+"""The framework over a real gRPC channel, with a provider of notes in a dictionary."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""A resource as the engine manages it, with what must hold after every step."""
+"""A resource as the engine manages it, with assertions after every step."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,7 +47,7 @@ class Managed:
         return found
 
     def refresh(self) -> bool:
-        """Take over what is live; whether the resource still exists."""
+        """Take over the live state; return whether the resource still exists."""
         live_id, self.outputs, self.inputs = self.client.read(self.token, self.name, self.id, self.outputs, self.inputs)
         return live_id != ""
 
@@ -59,7 +59,7 @@ class Managed:
         self.client.delete(self.token, self.name, self.id, self.outputs)
 
     def assert_settled(self, inputs: Properties) -> None:
-        """Nothing is left to do, neither right now nor after a refresh."""
+        """Assert that nothing is left to do, neither now nor after a refresh."""
         assert self.diff(inputs) == {}
         outputs = self.outputs
         assert self.refresh()
@@ -68,7 +68,7 @@ class Managed:
 
 
 def came_true(predicted: Any, actual: Any) -> bool:
-    """Whether a preview's value is what came about, with anything in place of what was unknown."""
+    """Whether a preview's value came true; an unknown one always did."""
     if isinstance(predicted, dict) and isinstance(actual, dict):
         return all(came_true(value, actual.get(key)) for key, value in predicted.items())
     if isinstance(predicted, list) and isinstance(actual, list):

@@ -1,4 +1,4 @@
-"""The declared properties against the SDK: what a program may write, the provider must take, and nothing else."""
+"""The declared properties are those of the SDK."""
 
 import inspect
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a program asks of AWS before it makes anything."""
+"""The data sources of the AWS provider."""
 
 from typing import Any
 

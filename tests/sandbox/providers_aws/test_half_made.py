@@ -1,4 +1,4 @@
-"""What AWS made and then did not show."""
+"""Resources that AWS creates but does not return afterwards."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from sandbox.providers.framework import IncompleteError
 
 
 class SilentIam:
-    """IAM that makes roles and then fails to show them."""
+    """An IAM client that creates roles and then fails to read them."""
 
     def create_role(self, **request: Any) -> None:
         self.request = request

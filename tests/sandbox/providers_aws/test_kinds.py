@@ -1,4 +1,4 @@
-"""Each kind of resource, as the engine meets it: checked, previewed, created, compared, updated, read and deleted."""
+"""Each kind of resource through its life: check, preview, create, diff, update, read and delete."""
 
 import json
 from typing import Any
@@ -86,7 +86,7 @@ def test_a_repository_changes_in_place_but_for_name_and_encryption(client: Provi
     repository.delete()
 
 
-def test_a_repository_edited_by_hand_is_put_right(client: ProviderClient, aws: AwsClient) -> None:
+def test_a_manual_edit_of_a_repository_is_undone(client: ProviderClient, aws: AwsClient) -> None:
     inputs = {"imageTagMutability": "IMMUTABLE"}
     repository = Managed(client, REPOSITORY, "drift").create(inputs)
     aws("ecr").put_image_tag_mutability(repositoryName=repository.id, imageTagMutability="MUTABLE")

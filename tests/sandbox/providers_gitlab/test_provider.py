@@ -57,7 +57,7 @@ def test_a_published_file_is_one_commit(engine: ProviderClient, cloud: gitlab.Gi
     assert (outputs["lastCommitId"], outputs["size"]) == (commit.id, 10)
 
 
-def test_an_edit_by_hand_is_undone_by_the_next_update(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
+def test_a_manual_edit_is_undone_by_the_next_update(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
     resource_id, outputs = engine.create(FILE, "pipeline", PIPELINE)
     project = cloud.projects.get(1)
     project.files.update(".gitlab-ci.yml", {"branch": "master", "content": "mine", "commit_message": "Tweak"})

@@ -17,7 +17,7 @@ EKS_ENDPOINT = "https://0123456789ABCDEF0123456789ABCDEF.gr7.ap-east-1.eks.amazo
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """The cluster itself, as kubectl would see it, with a namespace `builds`."""
+    """The cluster, as kubectl would see it, with a namespace `builds`."""
     server = make_server("127.0.0.1", 0, create_app(tmp_path, "http://127.0.0.1"), threaded=True)
     thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()

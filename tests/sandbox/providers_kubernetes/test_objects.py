@@ -100,7 +100,7 @@ def test_a_secrets_content_is_secret_everywhere_and_arrives(engine: ProviderClie
     assert live["data"] == outputs["data"]
 
 
-def test_a_label_changed_by_hand_shows_as_drift(engine: ProviderClient, cluster: Cluster) -> None:
+def test_a_manually_changed_label_shows_as_drift(engine: ProviderClient, cluster: Cluster) -> None:
     inputs = checked(engine, NAMESPACE, {"metadata": {"name": "n", "labels": {"team": "ours"}}})
     resource_id, outputs = engine.create(NAMESPACE, "thing", inputs)
     edited = {"metadata": {"name": "n", "labels": {"team": "theirs"}}}

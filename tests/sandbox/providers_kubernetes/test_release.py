@@ -1,4 +1,4 @@
-"""Helm releases: values that would not work fail the preview, and what was deployed can be looked at."""
+"""Helm releases: wrong values fail the preview, and the deployed objects can be read."""
 
 import base64
 import gzip
@@ -68,7 +68,7 @@ def checked(engine: ProviderClient, **inputs: Any) -> Properties:
 
 
 def record(cluster: Cluster, revision: int) -> tuple[dict[str, Any], str]:
-    """A revision's record as Helm decodes it, and the status that it is filed under."""
+    """A revision's record as Helm decodes it, and its status label."""
     secret = cluster.request("GET", f"{SECRETS}/sh.helm.release.v1.arm64.v{revision}")
     encoded = base64.b64decode(base64.b64decode(secret["data"]["release"]))
     content: dict[str, Any] = json.loads(gzip.decompress(encoded))
@@ -139,8 +139,8 @@ def test_only_as_many_revisions_are_kept_as_asked_for(engine: ProviderClient, cl
 def test_values_changed_by_helm_itself_show_as_drift(engine: ProviderClient) -> None:
     inputs = checked(engine)
     resource_id, outputs = engine.create(RELEASE, "manager", inputs)
-    by_hand = {**inputs, "values": {**VALUES, "concurrent": 1}}
-    engine.update(RELEASE, "manager", resource_id, outputs=outputs, old_inputs=inputs, inputs=by_hand)
+    manual = {**inputs, "values": {**VALUES, "concurrent": 1}}
+    engine.update(RELEASE, "manager", resource_id, outputs=outputs, old_inputs=inputs, inputs=manual)
     _, _, live_inputs = engine.read(RELEASE, "manager", resource_id, outputs, inputs)
     assert live_inputs["values"]["concurrent"] == 1
 
@@ -193,7 +193,7 @@ def test_an_install_that_fails_halfway_leaves_nothing(engine: ProviderClient, cl
 def test_an_interrupted_install_is_completed_by_the_next(engine: ProviderClient, cluster: Cluster) -> None:
     inputs = checked(engine)
     engine.create(RELEASE, "manager", inputs)
-    # What is left when the process is killed just before it records the release.
+    # The objects of a process that was killed just before it recorded the release.
     cluster.request("DELETE", f"{SECRETS}/sh.helm.release.v1.arm64.v1")
     assert engine.create(RELEASE, "manager", inputs)[1]["status"]["revision"] == 1
 
@@ -232,9 +232,13 @@ def test_values_that_work_pass_even_while_some_are_unknown(engine: ProviderClien
         ({"metrics": {"enabld": True}}, "values.metrics.enabld", "'metrics.enabld'; did you mean 'enabled'"),
         ({"concurrent": "4"}, "values.concurrent", "is a string; the chart takes number"),
         ({"rbac": True}, "values.rbac", "holds further values"),
-        ({"runnerToken": "glrt-x"}, "values.runnerToken", "not from both"),
+        ({"runnerToken": "glrt-x"}, "values.runnerToken", "not both"),
         ({"runners": {"config": CONFIG}}, "values.runners.secret", "has no token"),
-        ({"runnerRegistrationToken": "x"}, "values.runnerRegistrationToken", "Registration tokens are gone"),
+        (
+            {"runnerRegistrationToken": "x"},
+            "values.runnerRegistrationToken",
+            "Registration tokens are no longer supported",
+        ),
     ],
 )
 def test_values_that_the_chart_does_not_know_fail_the_preview(
@@ -255,9 +259,9 @@ def test_what_belongs_to_the_runner_in_gitlab_fails_the_preview(engine: Provider
     ("config", "path", "reason"),
     [
         ("[[runners]", "", "is not TOML"),
-        ("concurrent = 4\n[[runners]]", ": concurrent", "takes global settings from its values"),
-        ("[[runners]]\n[[runners]]", ": runners", "one [[runners]], no more and no less"),
-        ("", ": runners", "one [[runners]], no more and no less"),
+        ("concurrent = 4\n[[runners]]", ": concurrent", "set global settings in the chart's values"),
+        ("[[runners]]\n[[runners]]", ": runners", "exactly one [[runners]]"),
+        ("", ": runners", "exactly one [[runners]]"),
         ("[[runners]]\n[runners.kubernetes]\ncpu_limt = '1'", ": runners.kubernetes.cpu_limt", "mean 'cpu_limit'"),
         ("[[runners]]\nlimit = '1'", ": runners.limit", "is a string; GitLab Runner takes integer"),
         ("[[runners]]\n[runners.feature_flags]\nFF_X = 1", ": runners.feature_flags.FF_X", "takes boolean"),

@@ -1,4 +1,4 @@
-"""What the sandbox adds to moto's EKS, as a user of boto3 sees it."""
+"""The sandbox's additions to moto's EKS, through boto3."""
 
 import base64
 import itertools
@@ -64,7 +64,7 @@ def test_the_cluster_has_an_endpoint_and_an_authority_as_in_aws(aws: AwsClient) 
     assert constraints.ca, "kubectl refuses a kubeconfig without an authority's certificate"
 
 
-def test_the_company_has_what_a_deployment_needs_before(aws: AwsClient) -> None:
+def test_a_new_account_has_the_prerequisites_of_a_deployment(aws: AwsClient) -> None:
     cluster = aws("eks").describe_cluster(name="ci")["cluster"]
     assert (
         aws("eks").describe_addon(clusterName="ci", addonName="eks-pod-identity-agent")["addon"]["status"] == "ACTIVE"

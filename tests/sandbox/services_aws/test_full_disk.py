@@ -1,4 +1,4 @@
-"""AWS on a full disk: a change that cannot be recorded is not made, and the service lives on."""
+"""AWS on a full disk: a change that cannot be recorded is not made, and the service keeps running."""
 
 import resource
 from pathlib import Path
@@ -22,8 +22,12 @@ def test_what_cannot_be_recorded_is_refused_and_not_made(tmp_path: Path) -> None
         aws("ecr").create_repository(repositoryName="before")
         before = names(aws)
         journal = tmp_path / "aws" / "journal.jsonl"
+        recorded = journal.read_text()
+        with pytest.raises(ClientError, match="already exists"):
+            aws("ecr").create_repository(repositoryName="before")
+        assert journal.read_text() == recorded, "the journal grows with requests that are refused"
         unlimited = resource.prlimit(endpoints.pid, resource.RLIMIT_FSIZE)
-        # No file of the process may grow: to it, the same as a disk that is full.
+        # No file of the process may grow, as on a full disk.
         resource.prlimit(endpoints.pid, resource.RLIMIT_FSIZE, (journal.stat().st_size + 10, unlimited[1]))
         with pytest.raises(ClientError, match="cannot store the change") as refused:
             aws("ecr").create_repository(repositoryName="during")

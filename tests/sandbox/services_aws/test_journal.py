@@ -1,4 +1,4 @@
-"""The journal alone: what it keeps, and what it makes of damage."""
+"""The journal: its entries, and its handling of damage."""
 
 import errno
 import os

@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from sandbox import server
 from sandbox.endpoints import Endpoints
 from tests.sandbox.conftest import AwsClient, aws_clients
 from tests.sandbox.services_aws.test_eks import make_node_group
@@ -21,7 +23,7 @@ TRUST = json.dumps(
 
 
 def policy(characters: int) -> str:
-    """A policy of this many characters that count."""
+    """A policy with this many characters besides white space."""
     document = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": ["arn:aws:s3:::"]}],
@@ -189,7 +191,7 @@ def test_tags_are_counted_with_those_that_a_resource_has(aws: AwsClient) -> None
         with pytest.raises(ClientError, match=code):
             tag(pairs(11, "more"))
         tag(pairs(10, "more"))
-        tag(pairs(10, "more"))  # the same keys again are no more tags
+        tag(pairs(10, "more"))  # existing keys do not count again
 
 
 def test_a_roles_policies_are_counted_together(aws: AwsClient) -> None:
@@ -220,3 +222,20 @@ def test_a_trust_policy_that_an_update_sets_has_the_same_limit(aws: AwsClient) -
     aws("iam").create_role(RoleName="trusts", AssumeRolePolicyDocument=TRUST)
     with pytest.raises(ClientError, match="ACLSizePerRole"):
         aws("iam").update_assume_role_policy(RoleName="trusts", PolicyDocument=trust(2049))
+
+
+def test_what_was_accepted_before_there_were_limits_is_still_there_after_a_restart(tmp_path: Path) -> None:
+    try:
+        aws = aws_clients(server.start(tmp_path))
+        aws("ecr").create_repository(repositoryName="old", tags=pairs(1))
+        server.stop(tmp_path)
+        journal = tmp_path / "aws" / "journal.jsonl"
+        *before, last = journal.read_text().splitlines()
+        entry = json.loads(last)
+        entry["body"] = json.dumps({**json.loads(entry["body"]), "tags": pairs(51)})
+        journal.write_text("\n".join([*before, json.dumps(entry), ""]))
+        aws = aws_clients(server.start(tmp_path))
+        [repository] = aws("ecr").describe_repositories()["repositories"]
+        assert len(aws("ecr").list_tags_for_resource(resourceArn=repository["repositoryArn"])["tags"]) == 51
+    finally:
+        server.stop(tmp_path)

@@ -30,7 +30,7 @@ def serving(directory: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def first_start(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a first start leaves on disk: copying it is many times faster than the git commands that make it."""
+    """The data after a first start. Copying it is many times faster than running git's commands."""
     directory = tmp_path_factory.mktemp("first-start")
     create_app(directory, "http://127.0.0.1")
     return directory / "gitlab"

@@ -1,4 +1,4 @@
-"""Jobs: which of them a runner has, as the API tells."""
+"""The jobs of a runner, through the API."""
 
 import gitlab
 import pytest

@@ -1,4 +1,4 @@
-"""Groups, projects, runners and variables, and who may see them."""
+"""Groups, projects, runners and variables, and access to them."""
 
 import errno
 import json
@@ -17,7 +17,7 @@ from tests.sandbox.services_gitlab.conftest import serving
 SECRET = "s3cret-value"
 
 
-def test_a_new_gitlab_holds_what_a_company_already_has(client: gitlab.Gitlab) -> None:
+def test_a_new_gitlab_holds_a_group_and_a_project(client: gitlab.Gitlab) -> None:
     project = client.projects.get("platform/images")
     assert project.default_branch == "master"
     assert client.groups.get("platform").id == project.namespace["id"]

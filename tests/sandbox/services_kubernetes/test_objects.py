@@ -1,4 +1,4 @@
-"""Objects are kept, checked and refused as the API server does."""
+"""Objects are stored, checked and refused as by the API server."""
 
 import base64
 import errno

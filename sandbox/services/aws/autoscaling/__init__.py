@@ -1,4 +1,4 @@
-"""Auto Scaling as moto has it, but for what moto answers with an internal error."""
+"""Moto's Auto Scaling, with AWS's error in a case where moto fails internally."""
 
 from sandbox.services.aws.autoscaling.models import extend_moto
 

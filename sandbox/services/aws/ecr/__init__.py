@@ -1,4 +1,4 @@
-"""ECR as moto has it, with the images that builds pushed.
+"""Moto's ECR, with the images that builds pushed.
 
 The files follow moto's own layout (`models`, `urls`), which is how moto finds them.
 """

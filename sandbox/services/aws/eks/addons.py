@@ -1,4 +1,4 @@
-"""EKS add-ons, which moto lacks: they are recorded and active at once, nothing runs."""
+"""EKS add-ons, which moto lacks. They are active at once, and nothing runs."""
 
 from typing import Any
 

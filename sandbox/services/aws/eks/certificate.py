@@ -1,4 +1,4 @@
-"""A cluster's certificate authority: a real certificate, since kubectl refuses a kubeconfig with anything less."""
+"""A cluster's certificate authority: a real certificate, since kubectl checks it in a kubeconfig."""
 
 import base64
 from datetime import timedelta
@@ -12,7 +12,7 @@ from moto.moto_api._internal import mock_random
 
 
 def certificate_authority() -> str:
-    """A new authority's certificate in PEM, in base64 as EKS gives it. Nothing signs with it: its key is dropped."""
+    """A new authority's certificate in base64-encoded PEM, as EKS returns it. Its key is not kept."""
     key = Ed25519PrivateKey.from_private_bytes(mock_random.randbytes(32))
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes")])
     now = utcnow().replace(microsecond=0)

@@ -24,7 +24,7 @@ class EksBackend(Addons, NodeGroups, PodIdentityAssociations, EKSBackend):
         cluster.resources_vpc_config = {**cluster.resources_vpc_config, **self._vpc_of(cluster)}
         cluster.certificate_authority = {"data": certificate_authority()}
         # EKS names the cluster's API and its identity provider after the same random value, and never renames them.
-        # The sandbox's kubernetes provider knows such a host, and goes to the sandbox's Kubernetes instead.
+        # The sandbox's kubernetes provider replaces such a host by the address of the sandbox's Kubernetes.
         unique = mock_random.get_random_hex(32).upper()
         cluster.endpoint = f"https://{unique}.gr7.{self.region_name}.eks.amazonaws.com"
         cluster.identity = {"oidc": {"issuer": f"https://oidc.eks.{self.region_name}.amazonaws.com/id/{unique}"}}
@@ -36,7 +36,7 @@ class EksBackend(Addons, NodeGroups, PodIdentityAssociations, EKSBackend):
         return next(({"vpcId": str(each.vpc_id)} for each in ec2.describe_subnets() if each.id in subnets), {})
 
     def tags_of(self, arn: str) -> dict[str, str]:
-        """The tags of whatever has this ARN, to read and to change."""
+        """The tags of the resource with this ARN. Changes of the dictionary change the tags."""
         for tagged_arn, tags in self._tagged():
             if tagged_arn == arn:
                 return tags

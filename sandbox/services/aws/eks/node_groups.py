@@ -1,6 +1,6 @@
-"""Managed node groups: moto's, with the launch templates, versions and Auto Scaling groups that EKS keeps behind them.
+"""Moto's managed node groups, with the launch templates, versions and Auto Scaling groups of EKS.
 
-No instances start: a group has its sizes, and nothing runs in it.
+No instances start: a group only has its sizes.
 Behaviour: https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html
 """
 
@@ -15,7 +15,7 @@ from moto.moto_api._internal import mock_random
 
 _SIZES = {"minSize": "min_size", "maxSize": "max_size", "desiredSize": "desired_capacity"}
 _VERSIONS = {"version": "Version", "releaseVersion": "ReleaseVersion", "launchTemplate": "LaunchTemplateVersion"}
-# The AMI release that every node group gets; EKS appends the date of the AMI's build to the Kubernetes version.
+# The AMI release of every node group: EKS appends the AMI's build date to the Kubernetes version.
 _AMI_BUILD = "20251112"
 
 
@@ -25,7 +25,7 @@ class NodeGroups(EKSBackend):
         self._updates: dict[str, dict[str, Any]] = {}
 
     def make_node_group(self, cluster_name: str, request: dict[str, Any]) -> Nodegroup:
-        """Create a node group from CreateNodegroup's parameters, all of which moto's own method does not take."""
+        """Create a node group from all parameters of CreateNodegroup; moto's own method takes only some."""
         cluster = self.describe_cluster(cluster_name)
         _check_sizes(request["scalingConfig"])
         version = request.get("version") or cluster.version
@@ -56,7 +56,7 @@ class NodeGroups(EKSBackend):
         )
         group.update_config = request.get("updateConfig") or {"maxUnavailable": 1}
         group.node_repair_config = request.get("nodeRepairConfig")
-        # What moto fills with defaults although EKS leaves it out, or to the launch template.
+        # Moto sets defaults where EKS sets none, or uses the launch template's.
         vars(group).update(
             remote_access=request.get("remoteAccess"),
             disk_size=None if template else request.get("diskSize", 20),
@@ -111,7 +111,7 @@ class NodeGroups(EKSBackend):
         return self._version_update({key: request[key] for key in _VERSIONS if key in request})
 
     def update_cluster_version(self, cluster_name: str, version: str) -> dict[str, Any]:
-        """Upgrade the control plane, as far as EKS lets one go at once: by a minor version."""
+        """Upgrade the control plane, by one minor version at a time as EKS requires."""
         cluster = self.describe_cluster(cluster_name)
         major, minor = (int(part) for part in cluster.version.split("."))
         if version != f"{major}.{minor + 1}":
@@ -148,7 +148,7 @@ class NodeGroups(EKSBackend):
         return ec2_backends[self.account_id][self.region_name]
 
     def _resolved(self, specification: dict[str, str] | None) -> dict[str, str] | None:
-        """A launch template by id, name and version, as EKS answers it whichever of them were given."""
+        """A launch template's id, name and version, as EKS returns them for any reference."""
         if specification is None:
             return None
         if "id" in specification:
@@ -209,7 +209,7 @@ class NodeGroups(EKSBackend):
         self._set_sizes(group)
 
     def _set_sizes(self, group: Nodegroup) -> None:
-        """Give the scaling group its sizes without moto's side effect of starting instances."""
+        """Set the sizes of the scaling group without starting instances, as moto would."""
         scaling_group: FakeAutoScalingGroup = self._scaling.autoscaling_groups[_scaling_group_name(group)]
         for ours, theirs in _SIZES.items():
             setattr(scaling_group, theirs, group.scaling_config[ours])
@@ -237,7 +237,7 @@ def _scaling_group_name(group: Nodegroup) -> str:
 
 
 def _own_template_name(group: Nodegroup) -> str:
-    """EKS makes a launch template for a node group that was given none."""
+    """The name of the launch template that EKS creates for a node group without one."""
     return f"eks-{group.uuid}"
 
 

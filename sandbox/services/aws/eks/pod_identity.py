@@ -1,4 +1,4 @@
-"""EKS Pod Identity associations, which moto lacks: which role the pods of a service account get.
+"""EKS Pod Identity associations, which moto lacks: the role of a service account's pods.
 
 Behaviour: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreatePodIdentityAssociation.html
 """
@@ -22,7 +22,7 @@ class PodIdentityAssociations(EKSBackend):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.associations: dict[str, dict[str, Any]] = {}  # by association id
-        self._ids_by_token: dict[str, str] = {}  # a repeated clientRequestToken repeats its answer
+        self._ids_by_token: dict[str, str] = {}  # a repeated clientRequestToken returns the same association
 
     def create_association(self, cluster_name: str, request: dict[str, Any]) -> dict[str, Any]:
         self.describe_cluster(cluster_name)
@@ -102,7 +102,7 @@ class PodIdentityAssociations(EKSBackend):
         ]
 
     def _require_assumable(self, role_arn: str) -> None:
-        """EKS accepts only a role that exists and that it may assume for pods, with session tags.
+        """Refuse a role that does not exist, or that EKS may not assume with session tags.
 
         https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
         """

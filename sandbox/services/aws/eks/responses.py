@@ -1,4 +1,4 @@
-"""The EKS operations over HTTP: parameters in, botocore's shapes out (moto serialises them by botocore's model)."""
+"""The EKS operations over HTTP. Results have botocore's shapes: moto serialises them by botocore's model."""
 
 import json
 from typing import Any, cast

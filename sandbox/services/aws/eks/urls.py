@@ -1,4 +1,4 @@
-"""The routes of EKS: moto's own, answered by our responses, and those of the operations that we add."""
+"""The routes of EKS: moto's, with our responses, and those of the added operations."""
 
 from moto.eks.urls import url_bases
 from moto.eks.urls import url_paths as moto_paths
