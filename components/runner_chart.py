@@ -20,7 +20,7 @@ MANAGER_RESOURCES = Resources.model_validate(
     {
         "cpu": {"request": "100m", "limit": "1"},
         "memory": {"request": "256Mi", "limit": "512Mi"},
-        "ephemeral-storage": {"request": "100Mi", "limit": "1Gi"},
+        "ephemeral-storage": {"request": "100Mi", "limit": "10Gi"},
     }
 )
 
@@ -81,14 +81,14 @@ def chart_values(manager: Manager) -> dict[str, Any]:
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "privileged": False,
-            # The chart mounts a volume for the configuration, the one place where the manager writes.
+            # The manager writes its configuration, for which the chart has a volume, and temporary files.
             "readOnlyRootFilesystem": True,
             "runAsNonRoot": True,
             "capabilities": {"drop": ["ALL"]},
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        # For temporary files of the manager and of the chart's scripts.
-        "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}],
+        # The manager keeps each running job's log, of up to 4 MiB, in a temporary file.
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 (the pod's own volume)
         "resources": {"requests": _bounds("request"), "limits": _bounds("limit")},
         # Helm restarts the manager when the config changes, but not when a Secret of somebody else changes. A new

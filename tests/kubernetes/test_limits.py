@@ -55,7 +55,7 @@ def test_no_container_gets_more_than_the_ceilings(stack: Deployed, resource: str
 def test_managers_keep_their_limits(stack: Deployed) -> None:
     pod = stack.admitted(stack.manager_pod(), REPLICA_SETS)
     limits = resources(pod, f"{NAME}-arm64")["limits"]
-    assert limits == {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"}
+    assert limits == {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "10Gi"}
 
 
 def test_managers_and_helpers_fit_under_small_ceilings(api_server: ApiServer) -> None:
