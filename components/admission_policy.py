@@ -77,6 +77,7 @@ def _variables(rules: AdmissionRules) -> dict[str, str]:
         "nonRoot": "object.spec.?securityContext.?runAsNonRoot.orValue(false)",
         "user": "object.spec.?securityContext.?runAsUser.orValue(-1)",
         "seccomp": "object.spec.?securityContext.?seccompProfile.?type.orValue('')",
+        "seLinux": "object.spec.?securityContext.?seLinuxOptions.?type.orValue('')",
         "appArmor": "object.spec.?securityContext.?appArmorProfile.?type.orValue('')",
         # A manager that somebody in the namespace starts is none of ours: managers create pods of jobs only.
         "isManager": f"object.spec.?serviceAccountName.orValue('') in {json.dumps(list(rules.managers))}"
@@ -100,6 +101,14 @@ def _every_pod() -> Iterator[dict[str, str]]:
     )
     yield _of_containers(
         "c.?securityContext.?procMount.orValue('Default') == 'Default'", "containers must not unmask /proc"
+    )
+    yield _of_containers(
+        "c.?securityContext.?seLinuxOptions.?type.orValue(variables.seLinux) == ''",
+        "containers must not choose their SELinux type",
+    )
+    yield _rule(
+        "object.spec.?securityContext.?sysctls.orValue([]).size() == 0",
+        "the pod sets parameters of the kernel: remove sysctls",
     )
     yield _of_containers(
         "c.?securityContext.?runAsNonRoot.orValue(variables.nonRoot)"

@@ -91,6 +91,18 @@ DOCTORED: dict[str, tuple[Doctor, str]] = {
         change("build", securityContext={"capabilities": {"add": ["SYS_ADMIN"]}}),
         "containers must not add capabilities: build",
     ),
+    "an SELinux type": (
+        change("build", securityContext={"seLinuxOptions": {"type": "spc_t"}}),
+        "containers must not choose their SELinux type: build",
+    ),
+    "an SELinux type of the pod": (
+        change("pod", securityContext={"seLinuxOptions": {"type": "spc_t"}}),
+        "containers must not choose their SELinux type: build, helper, svc-0",
+    ),
+    "parameters of the kernel": (
+        change("pod", securityContext={"sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "1"}]}),
+        "the pod sets parameters of the kernel: remove sysctls",
+    ),
     "root in a container": (change("helper", securityContext={"runAsUser": 0}), f"{ROOT}: helper"),
     "root in the pod": (
         root_in_pod,
