@@ -15,12 +15,16 @@ import pulumi_gitlab as gitlab
 
 from components.policy_documents import MAX_ROLE_POLICIES, Document, push
 from pipeline.inputs import registry_host
+from stacks import protection
 from stacks.problems import Problem, SettingsError
 from stacks.settings import Identity, Settings
 from stacks.sizing import InstanceType, check_fit
-from stacks.trust import Tier
+from stacks.trust import Tier, Trust
 
 T = TypeVar("T")
+
+USER_NAMESPACES_SINCE = "1.33"
+"""Enabled by default since then, and the kubelet's `idsPerPod` exists."""
 
 GITLAB_COM = "https://gitlab.com/"
 
@@ -58,6 +62,10 @@ class Cluster:
     certificate_authority: str
     subnet_ids: tuple[str, ...]
     oidc_provider_arn: str | None
+    networks: tuple[str, ...]
+    """The networks in which pods, nodes, services and the Kubernetes API have their addresses."""
+    vpc_endpoints: tuple[str, ...]
+    """The addresses in these networks at which AWS's services are, ECR for example."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,9 +79,12 @@ class GitLab:
 
 @dataclass(frozen=True, kw_only=True)
 class Lookups:
+    """`notices` are for the person who reads the preview."""
+
     account: Account
     cluster: Cluster
     gitlab: GitLab
+    notices: tuple[str, ...]
 
 
 def look_up(settings: Settings, *, source: str) -> Lookups:
@@ -88,9 +99,10 @@ def look_up(settings: Settings, *, source: str) -> Lookups:
     scope = queries.gitlab()
     queries.instance_types()
     queries.rights(account)
+    queries.protection()
     if queries.problems or not (cluster and scope):
         raise SettingsError(queries.problems, source=source)
-    return Lookups(account=account, cluster=cluster, gitlab=scope)
+    return Lookups(account=account, cluster=cluster, gitlab=scope, notices=tuple(queries.notices))
 
 
 class _Queries:
@@ -99,6 +111,7 @@ class _Queries:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.problems: list[Problem] = []
+        self.notices: list[str] = []
 
     def _ask(self, question: Callable[[], T], *, path: str, hint: str) -> T | None:
         try:
@@ -147,6 +160,7 @@ class _Queries:
         )
         if found is None:
             return None
+        self._user_namespaces(found.version)
         return Cluster(
             name=found.name,
             arn=found.arn,
@@ -155,7 +169,45 @@ class _Queries:
             certificate_authority=found.certificate_authorities[0].data,
             subnet_ids=wanted.subnet_ids or tuple(found.vpc_config.subnet_ids),
             oidc_provider_arn=self._oidc_provider(found.identities[0].oidcs[0].issuer),
+            networks=self._networks(found),
+            vpc_endpoints=self._vpc_endpoints(found),
         )
+
+    def _user_namespaces(self, version: str) -> None:
+        if self._settings.runners.user_namespaces and _numbers(version) < _numbers(USER_NAMESPACES_SINCE):
+            self.problems.append(
+                Problem(
+                    path="buildyard:runners.user-namespaces",
+                    message=f"Kubernetes {version} has no user namespaces for pods",
+                    hint=f"Upgrade the cluster to {USER_NAMESPACES_SINCE} or newer, or remove the key.",
+                )
+            )
+
+    def _networks(self, cluster: aws.eks.GetClusterResult) -> tuple[str, ...]:
+        if self._settings.network.deny is not None:
+            return self._settings.network.deny
+        vpc = self._ask(
+            lambda: aws.ec2.get_vpc(id=cluster.vpc_config.vpc_id),
+            path="buildyard:network.deny",
+            hint="Use credentials that may describe the VPC, or name the networks of pods, nodes and services here.",
+        )
+        if vpc is None:
+            return ()
+        blocks = [each.cidr_block for each in vpc.cidr_block_associations]
+        ipv6_blocks = [each.ipv6_cidr_block for each in vpc.ipv6_cidr_block_associations]
+        services = (service for each in cluster.kubernetes_network_configs for service in _service_networks(each))
+        return tuple(filter(None, (*blocks, *ipv6_blocks, *services)))
+
+    def _vpc_endpoints(self, cluster: aws.eks.GetClusterResult) -> tuple[str, ...]:
+        if self._settings.network.deny is not None:
+            return ()
+        vpc = cluster.vpc_config.vpc_id
+        addresses = self._ask(
+            lambda: _vpc_endpoint_addresses(vpc),
+            path="buildyard:network.deny",
+            hint="Use credentials that may describe network interfaces, or name the networks of pods and nodes here.",
+        )
+        return addresses or ()
 
     def _oidc_provider(self, issuer: str) -> str | None:
         if self._settings.identity is not Identity.IRSA:
@@ -184,6 +236,18 @@ class _Queries:
         )
         return GitLab(url=url, group_id=found.group_id, project_id=None) if found else None
 
+    def protection(self) -> None:
+        """Find branches and tags that GitLab must protect: only their pipelines are of the protected tier."""
+        if self._settings.trust is Trust.SHARED:
+            return
+        for position, project in enumerate(self._settings.projects):
+            path, ask = f"buildyard:projects[{position}]", partial(self._ask, hint=_READABLE)
+            branches = ask(partial(_protected_branches, project.path), path=f"{path}.path")
+            tags = ask(partial(_protected_tags, project.path), path=f"{path}.path") if branches is not None else None
+            if branches is not None and tags is not None:
+                self.problems += protection.problems(project, path, branches=branches, tags=tags)
+                self.notices += protection.notices(self._settings.trust, project, branches=branches, tags=tags)
+
     def instance_types(self) -> None:
         known: dict[str, InstanceType] = {}
         for architecture, nodes in self._settings.nodes.items():
@@ -208,10 +272,38 @@ def policies(settings: Settings, account: Account, tier: Tier) -> list[Document]
     return push(pushed, pull_arns=pulled)
 
 
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split("."))
+
+
+def _service_networks(config: aws.eks.outputs.GetClusterKubernetesNetworkConfigResult) -> tuple[str, str]:
+    # An IPv4 cluster has no IPv6 network, and an IPv6 cluster no IPv4 network.
+    return config.service_ipv4_cidr, config.service_ipv6_cidr
+
+
+def _vpc_endpoint_addresses(vpc: str) -> tuple[str, ...]:
+    filters = {"vpc-id": vpc, "interface-type": "vpc_endpoint"}
+    found = aws.ec2.get_network_interfaces(
+        filters=[{"name": name, "values": [value]} for name, value in filters.items()]
+    )
+    return tuple(aws.ec2.get_network_interface(id=each).private_ip for each in sorted(found.ids))
+
+
 def gitlab_url() -> str:
     """GitLab's address for browsers and runners, derived from the address of the provider's API."""
     api = pulumi.Config("gitlab").get("baseUrl") or os.environ.get("GITLAB_BASE_URL") or GITLAB_COM
     return api.rstrip("/").removesuffix("/api/v4") + "/"
+
+
+_READABLE = "Use the path of a project of which the token may read the protected branches and tags."
+
+
+def _protected_branches(project: str) -> list[str]:
+    return [each.name for each in gitlab.get_project_protected_branches(project_id=project).protected_branches]
+
+
+def _protected_tags(project: str) -> list[str]:
+    return [each.tag for each in gitlab.get_project_protected_tags(project=project).protected_tags]
 
 
 def _instance_type(name: str) -> InstanceType:

@@ -24,7 +24,7 @@ from stacks.architecture import Architecture
 from stacks.config import file_name
 from stacks.names import BUILDER_VARIABLE, stack_name
 from stacks.problems import Problem, SettingsError
-from stacks.settings import Project, Settings
+from stacks.settings import Destination, Project, Settings
 from stacks.trust import TIER_VARIABLE, Tier, Trust
 from stacks.versions import BUILDER_VERSION
 
@@ -44,6 +44,8 @@ def deploy(load: Callable[[], Settings]) -> None:
         pipelines = generate_pipelines(settings, lookups.account.registry_host, source=source)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
+    for notice in lookups.notices:
+        pulumi.warn(notice)
     args = PlatformArgs(stack=stack, settings=settings, lookups=lookups, pipelines=pipelines)
     for name, value in Platform(stack_name(stack), args).outputs.items():
         pulumi.export(name, value)
@@ -169,6 +171,7 @@ class Platform(pulumi.ComponentResource):
             kubernetes_version=self._args.lookups.cluster.version,
             subnet_ids=self._args.lookups.cluster.subnet_ids,
             partition=self._args.lookups.account.partition,
+            user_namespaces=self._settings.runners.user_namespaces,
             tags=self._tags,
         )
         return BuildNodes(f"{tier.of(self._name)}-{architecture}", args, pulumi.ResourceOptions(parent=self))
@@ -212,6 +215,11 @@ class Platform(pulumi.ComponentResource):
             builder_image=self._builder_image,
             cluster_name=self._args.lookups.cluster.name,
             node_groups={architecture: group.node_group_name for architecture, group in nodes.items()},
+            deny_networks=self._args.lookups.cluster.networks,
+            allow_networks=[
+                *(Destination(cidr=address) for address in self._args.lookups.cluster.vpc_endpoints),
+                *self._settings.network.allow,
+            ],
             depends_on=[identity, *nodes.values()],
         )
         return Runners(tier.of(self._name), args, self._kubernetes)

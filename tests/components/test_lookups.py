@@ -81,6 +81,28 @@ def test_all_problems_are_reported_at_once() -> None:
     assert "has 4 problems; nothing was changed" in message, "people would fix one problem per run"
 
 
+def test_a_cluster_too_old_for_user_namespaces() -> None:
+    setting = {"user-namespaces": True}
+    message = refused(cluster={"name": "old"}, runners=setting)
+    assert "buildyard:runners.user-namespaces: Kubernetes 1.32 has no user namespaces for pods" in message
+    assert declare(cluster={"name": "old"}).all
+    assert declare(runners=setting).all
+
+
+@pytest.mark.parametrize("function", ["getVpc", "getNetworkInterfaces", "getNetworkInterface"])
+def test_a_vpc_that_the_credentials_may_not_describe(function: str) -> None:
+    message = refused({function: "UnauthorizedOperation"})
+    assert "buildyard:network.deny: UnauthorizedOperation" in message
+    assert "or name the networks" in message
+
+
+def test_nobody_asks_for_the_vpc_when_the_settings_name_the_networks() -> None:
+    declared = Declared(refusals=dict.fromkeys(("getVpc", "getNetworkInterfaces"), "UnauthorizedOperation"))
+    stack = settings(network={"deny": ["10.0.0.0/8"]})
+    attempt(lambda: deploy(lambda: stack), declared)
+    assert "10.0.0.0/8" in str(declared.only("networking.k8s.io:NetworkPolicy").inputs)
+
+
 def test_subnets_of_the_settings_replace_the_clusters() -> None:
     groups = declare(cluster={"name": "ci", "subnet-ids": ["subnet-x"]}).of("eks:NodeGroup").values()
     assert all(group.inputs["subnetIds"] == ["subnet-x"] for group in groups)
@@ -102,3 +124,24 @@ def test_subnets_of_the_settings_replace_the_clusters() -> None:
 def test_runners_find_gitlab_at_the_address_of_its_api(api: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITLAB_BASE_URL", api)
     assert gitlab_url() == url
+
+
+def test_what_gitlab_does_not_protect_is_refused_by_name() -> None:
+    unprotected = {"default-branch": "develop", "release-tags": ["v*", "r-*"]}
+    message = refused(trust="isolated", projects=[project({"name": "web"}, **unprotected)])
+    assert "buildyard:projects[0].default-branch: platform/images does not protect the branch develop" in message
+    assert "buildyard:projects[0].release-tags[1]: platform/images does not protect the Git tags r-*" in message
+    assert "release-tags[0]" not in message
+
+
+def test_protection_does_not_matter_to_a_shared_tier() -> None:
+    stack = settings(trust="shared", projects=[project({"name": "web"}, **{"default-branch": "develop"})])
+    declared = Declared(refusals={"getProjectProtectedBranches": "403 Forbidden"})
+    attempt(lambda: deploy(lambda: stack), declared)
+    assert declared.outputs
+
+
+@pytest.mark.parametrize("function", ["getProjectProtectedBranches", "getProjectProtectedTags"])
+def test_protection_that_cannot_be_read_is_a_problem_of_the_project(function: str) -> None:
+    message = refused({function: "403 Forbidden"}, trust="isolated")
+    assert "buildyard:projects[0].path: 403 Forbidden" in message

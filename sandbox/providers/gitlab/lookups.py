@@ -1,4 +1,4 @@
-"""Lookups of an existing group and an existing project."""
+"""Lookups of an existing group, an existing project, and its protected branches and tags."""
 
 from typing import Any
 
@@ -53,6 +53,28 @@ def _get_project(connection: Connection, arguments: Properties) -> Properties:
     }
 
 
+def _get_protected_branches(connection: Connection, arguments: Properties) -> Properties:
+    project = _find(connection.client.projects, "project", arguments, "projectId")
+    found = connection.client.projects.get(project["id"], lazy=True).protectedbranches.list(get_all=True)
+    return {
+        "id": project["id"],
+        "projectId": arguments["projectId"],
+        "protectedBranches": [
+            {"id": each.id, "name": each.name, "allowForcePush": each.allow_force_push} for each in found
+        ],
+    }
+
+
+def _get_protected_tags(connection: Connection, arguments: Properties) -> Properties:
+    project = _find(connection.client.projects, "project", arguments, "project")
+    found = connection.client.projects.get(project["id"], lazy=True).protectedtags.list(get_all=True)
+    return {
+        "id": str(project["id"]),
+        "project": arguments["project"],
+        "protectedTags": [{"tag": each.name} for each in found],
+    }
+
+
 GET_GROUP: Function[Connection] = Function(
     token="gitlab:index/getGroup:getGroup",  # noqa: S106 (a function's name)
     arguments={"groupId": Property(), "fullPath": Property()},
@@ -62,6 +84,17 @@ GET_PROJECT: Function[Connection] = Function(
     token="gitlab:index/getProject:getProject",  # noqa: S106 (a function's name)
     arguments={"id": Property(), "pathWithNamespace": Property()},
     call=_get_project,
+)
+
+GET_PROTECTED_BRANCHES: Function[Connection] = Function(
+    token="gitlab:index/getProjectProtectedBranches:getProjectProtectedBranches",  # noqa: S106 (a function's name)
+    arguments={"projectId": Property(required=True)},
+    call=_get_protected_branches,
+)
+GET_PROTECTED_TAGS: Function[Connection] = Function(
+    token="gitlab:index/getProjectProtectedTags:getProjectProtectedTags",  # noqa: S106 (a function's name)
+    arguments={"project": Property(required=True)},
+    call=_get_protected_tags,
 )
 
 

@@ -12,7 +12,18 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from sandbox.services.document import storage_refusal
-from sandbox.services.gitlab import files, git_http, jobs, limits, merge_requests, projects, runners, seed, variables
+from sandbox.services.gitlab import (
+    files,
+    git_http,
+    jobs,
+    limits,
+    merge_requests,
+    projects,
+    protection,
+    runners,
+    seed,
+    variables,
+)
 from sandbox.services.gitlab.errors import ApiError, unauthorized
 from sandbox.services.gitlab.store import Store
 
@@ -36,6 +47,7 @@ def create_app(directory: Path, base_url: str) -> Flask:
         projects.blueprint(store),
         runners.blueprint(store),
         variables.blueprint(store),
+        protection.blueprint(store),
         files.blueprint(store),
         merge_requests.blueprint(store),
     ):

@@ -74,7 +74,21 @@ def blueprint(store: Store) -> Blueprint:
 
     @routes.get("/projects/<encoded:project_ref>/runners")
     def list_of_project(project_ref: str) -> Response:
-        return _list_of("project_id", store.project(project_ref))
+        """The project's own runners, and those of the groups that it is in."""
+        project = store.project(project_ref)
+        with store.state.read() as state:
+            groups = {
+                group["id"]
+                for group in state.get("groups", {}).values()
+                if project["path_with_namespace"].startswith(f"{group['full_path']}/")
+            }
+            return paged(
+                [
+                    _summary(runner)
+                    for runner in state.get("runners", {}).values()
+                    if runner.get("project_id") == project["id"] or runner.get("group_id") in groups
+                ]
+            )
 
     def _list_of(key: str, owner: Record) -> Response:
         with store.state.read() as state:
@@ -131,7 +145,7 @@ def _owner(state: Record, runner_type: str, group_id: int | None, project_id: in
 
 
 def _settings(parameters: Parameters, runner: Record) -> Record:
-    """What the request says of a runner, and for the rest what is so already or GitLab's default."""
+    """A runner as the request asks for it; for the rest its present values or GitLab's defaults."""
     return {
         "description": parameters.text("description", runner.get("description", "")),
         "maintenance_note": parameters.text("maintenance_note", runner.get("maintenance_note", "")),

@@ -10,6 +10,8 @@ from sandbox.services.gitlab.store import Store
 GROUP = "platform"
 PROJECT = "images"
 DEFAULT_BRANCH = "master"
+RELEASES = "v*"
+"""The protected Git tags."""
 _CONTENT = Path(__file__).parent / "seed"
 _DATE = datetime(2026, 1, 5, 9, 0, tzinfo=timezone.utc)  # fixed, so that every sandbox's first commit is the same
 
@@ -40,6 +42,7 @@ def seed(store: Store) -> None:
             date=_DATE,
         )
     with store.state.change() as state:
+        state.setdefault("protected_tags", {})[str(project["id"])] = [RELEASES]
         state["seeded"] = True
 
 

@@ -295,3 +295,14 @@ def test_a_wrong_token_is_said_to_be_one(url: str) -> None:
         client.invoke("gitlab:index/getGroup:getGroup", {"groupId": 1})
     client.close()
     server.stop(None)
+
+
+def test_protected_branches_and_tags_are_listed(engine: ProviderClient) -> None:
+    branches, _ = engine.invoke(
+        "gitlab:index/getProjectProtectedBranches:getProjectProtectedBranches", {"projectId": "platform/images"}
+    )
+    assert [each["name"] for each in branches["protectedBranches"]] == ["master"]
+    tags, _ = engine.invoke(
+        "gitlab:index/getProjectProtectedTags:getProjectProtectedTags", {"project": "platform/images"}
+    )
+    assert [each["tag"] for each in tags["protectedTags"]] == ["v*"]

@@ -247,3 +247,39 @@ def test_secrets_at_rest_are_readable_by_their_owner_alone(client: gitlab.Gitlab
     client.projects.get(1).variables.create({"key": "A", "value": SECRET})
     for name in ("state.json", "token"):
         assert (tmp_path / "gitlab" / name).stat().st_mode & 0o777 == 0o600, f"{name} is open to others"
+
+
+def test_a_new_project_protects_its_default_branch_and_no_tags(client: gitlab.Gitlab) -> None:
+    group = client.groups.list()[0]
+    client.projects.create({"name": "new", "namespace_id": group.id, "default_branch": "trunk"})
+    project = client.projects.get("platform/new")
+    assert [each.name for each in project.protectedbranches.list()] == ["trunk"]
+    assert project.protectedtags.list() == []
+
+
+def test_branches_and_tags_are_protected_until_they_are_unprotected(client: gitlab.Gitlab) -> None:
+    project = client.projects.get("platform/images")
+    project.protectedbranches.create({"name": "release/*"})
+    assert project.protectedbranches.get("release/*").name == "release/*"
+    with pytest.raises(gitlab.GitlabCreateError, match="already exists"):
+        project.protectedbranches.create({"name": "release/*"})
+    project.protectedbranches.delete("master")
+    assert [each.name for each in project.protectedbranches.list()] == ["release/*"]
+    project.protectedtags.delete("v*")
+    assert project.protectedtags.list() == []
+    with pytest.raises(gitlab.GitlabDeleteError):
+        project.protectedtags.delete("v*")
+
+
+def test_a_project_lists_the_runners_of_its_groups(client: gitlab.Gitlab) -> None:
+    group, project = client.groups.get("platform"), client.projects.get("platform/images")
+    other = client.groups.create({"name": "other", "path": "other"})
+    made = [
+        client.http_post("/user/runners", post_data={"runner_type": kind, key: owner})["id"]  # type: ignore[index]
+        for kind, key, owner in (
+            ("group_type", "group_id", group.id),
+            ("project_type", "project_id", project.id),
+            ("group_type", "group_id", other.id),
+        )
+    ]
+    assert [each.id for each in project.runners.list()] == made[:2]
