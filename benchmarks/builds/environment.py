@@ -27,6 +27,8 @@ from stacks.names import default_namespace
 from stacks.parsing import parse
 
 _PROJECT, _BRANCH, _CONTEXT = "platform/images", "master", "measured"
+_RUNNER = "the stack's"
+"""The only runner. The default branch is protected, so its jobs are of the protected tier."""
 _SOURCE = "the benchmark's stack"
 _JOBS = Path(__file__).parent / "jobs"
 
@@ -85,10 +87,11 @@ class Environment:
             environment = {
                 **self.worker.environment,
                 **self.around.runner.environment,
+                **self.around.runner.identities[_RUNNER],
+                **pod.variables,
                 **self.checkout.variables,
                 "HOME": str(home),
                 "TMPDIR": str(self.worker.own(home / "tmp")),
-                **pod.variables,
             }
             started, worked = time.perf_counter(), _processor_seconds()
             process = self.worker.start(
@@ -126,7 +129,11 @@ def open_environment(images: Sequence[str]) -> Iterator[Environment]:
         if account is None:
             raise RuntimeError("the deployed stack gives its build pods no role")
         with build_environment(
-            aws=endpoints.aws, region=REGION, account=account, directory=worker.own(directory / "builds"), worker=worker
+            aws=endpoints.aws,
+            region=REGION,
+            accounts={_RUNNER: account},
+            directory=worker.own(directory / "builds"),
+            worker=worker,
         ) as around:
             source = GitLabProject(url=endpoints.gitlab, path=_PROJECT, token=endpoints.gitlab_token)
             checkout = source.check_out(Event.on_schedule(_BRANCH), worker.own(directory / "run") / "checkout", worker)

@@ -1,6 +1,6 @@
 """The environment of a pipeline's jobs: a registry, a proxy, an identity and a runner."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +29,12 @@ class BuildEnvironment:
 
 @contextmanager
 def build_environment(
-    *, aws: str, region: str, account: ServiceAccount, directory: Path, worker: Worker
+    *, aws: str, region: str, accounts: Mapping[str, ServiceAccount], directory: Path, worker: Worker
 ) -> Iterator[BuildEnvironment]:
-    """Start everything with the AWS at `aws`, for pods of `account`; the registry stores its images in `directory`."""
+    """Start everything with the AWS at `aws`; the registry stores its images in `directory`.
+
+    `accounts` are the service accounts of the pods of each of GitLab's runners.
+    """
     with ExitStack() as stack:
         images = stack.enter_context(distribution(directory / "registry", worker))
         stock(images)
@@ -42,8 +45,15 @@ def build_environment(
             DOCKER_HUB: docker_hub(images),
         }
         network = stack.enter_context(proxy(hosts, directory / "certificates"))
-        identity = stack.enter_context(pod_identity(account, aws=aws, region=region))
-        runner = Runner(worker=worker, environment={**network.environment, **identity})
+        agents = {
+            account: stack.enter_context(pod_identity(account, aws=aws, region=region))
+            for account in set(accounts.values())
+        }
+        runner = Runner(
+            worker=worker,
+            environment=network.environment,
+            identities={name: agents[account] for name, account in accounts.items()},
+        )
         yield BuildEnvironment(images=images, runner=runner, registry_host=ecr.registry_host)
 
 

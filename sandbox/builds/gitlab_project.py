@@ -1,6 +1,7 @@
 """A project of the sandbox's GitLab for a runner: a clone, and the variables of its jobs."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -10,15 +11,20 @@ import requests
 
 from sandbox.builds.errors import BuildError
 from sandbox.builds.events import Event, Trigger
+from sandbox.builds.selection import GitLabRunner
 from sandbox.builds.worker import Worker
+from stacks.protection import protects
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkout:
-    """A clone with the pipeline's commit checked out, and its jobs' variables."""
+    """A clone with the pipeline's commit checked out, its jobs' variables, and the runners that the project may use."""
 
     directory: Path
     variables: dict[str, str]
+    protected: bool
+    """Whether the pipeline's ref is protected."""
+    runners: Sequence[GitLabRunner]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +49,12 @@ class GitLabProject:
         git("config", "user.email", "sandbox@example.com")
         git("update-ref", f"refs/remotes/origin/{branch}", _base(git, event, branch))
         sha, written, title = git("show", "--no-patch", "--format=%H%n%cI%n%s").split("\n")
+        protected = self._protects(event, project)
+        known = self._get("/variables?per_page=100")
         variables = {
-            **{each["key"]: each["value"] for each in self._get("/variables?per_page=100")},
+            **{each["key"]: each["value"] for each in known if protected or not each["protected"]},
             **event.variables(branch, project["id"]),
+            "CI_COMMIT_REF_PROTECTED": str(protected).lower(),
             "CI_COMMIT_SHA": sha,
             "CI_COMMIT_SHORT_SHA": sha[:8],
             "CI_COMMIT_TIMESTAMP": written,
@@ -57,13 +66,39 @@ class GitLabProject:
             "CI_PROJECT_URL": f"{self.url}/{self.path}",
             "CI_SERVER_URL": self.url,
         }
-        return Checkout(directory=directory, variables=variables)
+        return Checkout(directory=directory, variables=variables, protected=protected, runners=self._runners())
+
+    def _protects(self, event: Event, project: Any) -> bool:
+        """Whether the event's pipeline may use protected variables and runners.
+
+        A merge request's pipeline may if the project allows it and both branches are protected.
+        Source: https://docs.gitlab.com/ci/pipelines/merge_request_pipelines/#control-access-to-protected-variables-and-runners
+        """
+        kind = "tags" if event.trigger is Trigger.TAG else "branches"
+        names = [each["name"] for each in self._get(f"/protected_{kind}?per_page=100")]
+        if event.trigger is not Trigger.MERGE_REQUEST:
+            return protects(names, event.ref)
+        branches = (event.ref, project["default_branch"])
+        return project["protect_merge_request_pipelines"] and all(protects(names, each) for each in branches)
+
+    def _runners(self) -> Sequence[GitLabRunner]:
+        return [
+            GitLabRunner(
+                name=runner["description"],
+                tags=frozenset(runner["tag_list"]),
+                only_protected=runner["access_level"] == "ref_protected",
+                untagged=runner["run_untagged"],
+                paused=runner["paused"],
+            )
+            for listed in self._get("/runners?per_page=100")
+            for runner in [self._ask(f"/runners/{listed['id']}")]
+        ]
 
     def _get(self, path: str) -> Any:
-        project = self.path.replace("/", "%2F")
-        answer = requests.get(
-            f"{self.url}/api/v4/projects/{project}{path}", headers={"PRIVATE-TOKEN": self.token}, timeout=60
-        )
+        return self._ask(f"/projects/{self.path.replace('/', '%2F')}{path}")
+
+    def _ask(self, path: str) -> Any:
+        answer = requests.get(f"{self.url}/api/v4{path}", headers={"PRIVATE-TOKEN": self.token}, timeout=60)
         if answer.status_code == requests.codes.not_found:
             raise BuildError(f"The sandbox's GitLab has no project {self.path}.")
         answer.raise_for_status()

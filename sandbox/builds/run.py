@@ -2,7 +2,7 @@
 
 import fcntl
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +21,8 @@ from sandbox.builds.prerequisites import require
 from sandbox.builds.progress import Job, Progress
 from sandbox.endpoints import REGION, Endpoints
 from stacks import config
+from stacks.names import stack_name
 from stacks.settings import Identity, Project, Settings
-from stacks.trust import Tier
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,8 @@ class Result:
     passed: bool
     jobs: Sequence[Job]
     images: Sequence[PublishedImage]
+    stuck: Mapping[str, Sequence[str]]
+    """The jobs that no runner takes, with their tags."""
 
 
 def build(
@@ -52,11 +54,11 @@ def build(
     worker = require(directory)
     settings = config.read_file(stack)
     wanted = _project(settings, project)
-    account = _service_account(endpoints, settings, stack)
+    accounts = _service_accounts(endpoints, settings, stack)
     with (
         _alone(worker.own(directory / "builds")) as place,
         build_environment(
-            aws=endpoints.aws, region=REGION, account=account, directory=place, worker=worker
+            aws=endpoints.aws, region=REGION, accounts=accounts, directory=place, worker=worker
         ) as environment,
     ):
         gitlab = GitLabProject(url=endpoints.gitlab, path=wanted.path, token=endpoints.gitlab_token)
@@ -77,15 +79,15 @@ def run(
         console.print(Text(f"{job:28} {words}", no_wrap=True, overflow="ellipsis"), soft_wrap=True)
 
     progress = Progress(say)
-    status = environment.runner.run(checkout, file=file, manual=manual, report=progress.take)
+    outcome = environment.runner.run(checkout, file=file, manual=manual, report=progress.take)
     jobs = list(progress.jobs.values())
-    if not jobs:
+    if not jobs and not outcome.stuck:
         raise BuildError("\n".join(["The runner started no job. Its output:", *progress.other]))
     images = [
         look_up(report, environment.images, environment.runner.worker)
         for report in reports(environment.runner.artifacts(checkout))
     ]
-    return Result(passed=status == 0, jobs=jobs, images=images)
+    return Result(passed=outcome.status == 0, jobs=jobs, images=images, stuck=outcome.stuck)
 
 
 def _project(settings: Settings, path: str | None) -> Project:
@@ -95,15 +97,19 @@ def _project(settings: Settings, path: str | None) -> Project:
     raise BuildError(f"The stack has no project {path}, only {', '.join(each.path for each in settings.projects)}.")
 
 
-def _service_account(endpoints: Endpoints, settings: Settings, stack: str) -> ServiceAccount:
-    """The service account of the stack's build pods."""
+def _service_accounts(endpoints: Endpoints, settings: Settings, stack: str) -> Mapping[str, ServiceAccount]:
+    """The service account of the pods of each of the stack's runners."""
     if settings.identity is not Identity.POD_IDENTITY:
         raise BuildError("Builds here need EKS Pod Identity: set buildyard:identity to pod-identity.")
-    namespace = settings.runners.namespace_of(stack, Tier.PROTECTED)
-    account = find_service_account(settings.cluster.name, namespace, aws=endpoints.aws, region=REGION)
-    if account is None:
-        raise BuildError("The stack's build pods have no role yet: deploy the stack first, with `make up`.")
-    return account
+    accounts = {}
+    for tier in settings.trust.tiers:
+        namespace = settings.runners.namespace_of(stack, tier)
+        account = find_service_account(settings.cluster.name, namespace, aws=endpoints.aws, region=REGION)
+        if account is None:
+            raise BuildError("The stack's build pods have no role yet: deploy the stack first, with `make up`.")
+        for architecture in settings.architectures:
+            accounts[f"{tier.of(stack_name(stack))}-{architecture}"] = account
+    return accounts
 
 
 @contextmanager
@@ -119,6 +125,8 @@ def _alone(place: Path) -> Iterator[Path]:
 
 
 def _show(console: Console, result: Result) -> None:
+    for name, tags in result.stuck.items():
+        console.print(Text(f"{name} waits for a runner with the tags {', '.join(tags)} that takes jobs of this ref."))
     for job in result.jobs:
         if job.passed is False:
             console.print(Text(f"\nThe last lines of {job.name}:", style="bold red"))

@@ -18,6 +18,7 @@ import yaml
 from sandbox.builds import tools
 from sandbox.builds.errors import BuildError
 from sandbox.builds.gitlab_project import Checkout
+from sandbox.builds.selection import choose, expanded
 from sandbox.builds.worker import Worker
 
 SHELL = {"SHLVL": "1"}
@@ -33,32 +34,49 @@ _VARIABLES = f"{_STATE}/variables.yml"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The end of a pipeline. `status` is 0 if all jobs succeeded."""
+
+    status: int
+    stuck: Mapping[str, Sequence[str]]
+    """The jobs that no runner takes, with their tags."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Runner:
-    """`environment` holds the variables that a pod gives to its job."""
+    """`environment` holds the variables of every pod, and `identities` those of each of GitLab's runners' pods."""
 
     worker: Worker
     environment: Mapping[str, str]
+    identities: Mapping[str, Mapping[str, str]]
 
     def run(
         self, checkout: Checkout, *, file: str, manual: Iterable[str] = (), report: Callable[[str], None] = print
-    ) -> int:
+    ) -> Outcome:
         """Run the pipeline in `file`, and start the manual jobs in `manual`.
 
-        `report` gets each line of the runner's output. Returns its exit status: 0 if all jobs succeeded. Raises
-        BuildError with the runner's message if it cannot parse the pipeline.
+        Each job gets the identity of the runner that GitLab gives it to. `report` gets each line of the runner's
+        output. Raises BuildError with the runner's message if it cannot parse the pipeline.
         """
         self._write_variables(checkout)
         with self.worker.scratch() as home:
             command = self._command(checkout, file, home)
-            jobs = due(self._list(checkout, command, home), manual)
+            listed = self._list(checkout, command, home)
+            tags = self._tags(checkout, command, home)
+            chosen = {
+                job: choose(checkout.runners, tags[job], protected=checkout.protected) for job in due(listed, manual)
+            }
+            stuck = {job: tags[job] for job, runner in chosen.items() if runner is None}
+            jobs = due(listed, manual, without=stuck)
             if not jobs:
-                return 0
+                return Outcome(status=1 if stuck else 0, stuck=stuck)
+            identity = self._identity({runner.name for job in jobs if (runner := chosen[job])})
             # Each job is named: the runner refuses to run a whole pipeline in which jobs need a manual one.
             command += [*jobs, *(word for job in manual for word in ("--manual", job))]
             process = self.worker.start(
                 command,
                 cwd=checkout.directory,
-                env=self._full_environment(home),
+                env=self._full_environment(home, identity),
                 umask=0o022,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -66,7 +84,7 @@ class Runner:
                 start_new_session=True,
             )
             try:
-                return _follow(process, report)
+                return Outcome(status=_follow(process, report) or bool(stuck), stuck=stuck)
             finally:
                 if process.poll() is None:  # interrupted: end the jobs and their daemons
                     os.killpg(process.pid, signal.SIGTERM)
@@ -88,12 +106,34 @@ class Runner:
 
     def _list(self, checkout: Checkout, command: Sequence[str], home: Path) -> Any:
         """All jobs of the pipeline, as the runner parses them."""
+        return json.loads(self._print(checkout, [*command, "--list-json"], home))
+
+    def _tags(self, checkout: Checkout, command: Sequence[str], home: Path) -> Mapping[str, Sequence[str]]:
+        """The tags of all jobs. A project's variables override those of the file."""
+        file = yaml.safe_load(self._print(checkout, [*command, "--preview"], home))
+        jobs = {name: job for name, job in file.items() if isinstance(job, dict) and "script" in job}
+        common = _texts(file.get("variables"))
+        return {
+            name: expanded(job.get("tags") or (), {**common, **_texts(job.get("variables")), **checkout.variables})
+            for name, job in jobs.items()
+        }
+
+    def _print(self, checkout: Checkout, command: Sequence[str], home: Path) -> str:
         done = self.worker.run(
-            [*command, "--list-json"], cwd=checkout.directory, env=self._full_environment(home), capture_output=True
+            command, cwd=checkout.directory, env=self._full_environment(home, {}), capture_output=True
         )
         if done.returncode:
             raise BuildError(f"The runner cannot read the pipeline: {done.stderr.strip() or done.stdout.strip()}")
-        return json.loads(done.stdout)
+        return done.stdout
+
+    def _identity(self, runners: set[str]) -> Mapping[str, str]:
+        """The variables of the pods of these runners. All jobs run in one process, so their identity must be one."""
+        if unknown := runners - self.identities.keys():
+            raise BuildError(f"GitLab gives jobs to {', '.join(sorted(unknown))}, which is no runner of the stack.")
+        identities = [self.identities[runner] for runner in sorted(runners)]
+        if any(each != identities[0] for each in identities):
+            raise BuildError(f"The jobs have several identities, those of the runners {', '.join(sorted(runners))}.")
+        return identities[0]
 
     def _write_variables(self, checkout: Checkout) -> None:
         """Write the variables to a file: every user can read the arguments of a process."""
@@ -103,23 +143,32 @@ class Runner:
         file.write_text(yaml.safe_dump(content), encoding="utf-8")
         self.worker.give(file)
 
-    def _full_environment(self, home: Path) -> dict[str, str]:
+    def _full_environment(self, home: Path, identity: Mapping[str, str]) -> dict[str, str]:
         temporary = self.worker.own(home / "tmp")
         return {
             **self.worker.environment,
             **SHELL,
             **self.environment,
+            **identity,
             "HOME": str(home),
             "TMPDIR": str(temporary),
             "NO_COLOR": "1",
         }
 
 
-def due(jobs: Iterable[Mapping[str, Any]], manual: Iterable[str]) -> list[str]:
-    """The jobs that run: automatic ones and those in `manual`, without those that need an unstarted one."""
+def _texts(variables: Any) -> dict[str, str]:
+    """Variables of the file, each of them a value or a mapping with a value."""
+    return {name: str(each["value"] if isinstance(each, dict) else each) for name, each in (variables or {}).items()}
+
+
+def due(jobs: Iterable[Mapping[str, Any]], manual: Iterable[str], without: Iterable[str] = ()) -> list[str]:
+    """The jobs that run: automatic ones and those in `manual`, without those that need an unstarted one.
+
+    The jobs in `without` do not start.
+    """
     started = set(manual)
     running = {job["name"]: job for job in jobs if job["when"] != "manual" or job["name"] in started}
-    waiting = {job["name"] for job in jobs if job["when"] == "manual"} - started
+    waiting = ({job["name"] for job in jobs if job["when"] == "manual"} - started) | set(without)
     absent = {job["name"] for job in jobs if job["when"] == "never"}
     while True:
         stuck = {

@@ -20,7 +20,8 @@ from sandbox.builds.progress import Job
 from sandbox.builds.run import Result, run
 from sandbox.builds.worker import Worker
 from sandbox.endpoints import REGION
-from tests.sandbox.builds.example_group import BRANCH, BUILDS, ExampleGroup, ImageProject, example_group
+from stacks.trust import Trust
+from tests.sandbox.builds.example_group import BRANCH, RUNNERS, ExampleGroup, ImageProject, example_group
 
 DOCKERFILE = """\
 FROM busybox:1.37
@@ -42,11 +43,16 @@ class Environment:
     _numbers: Iterator[int] = field(default_factory=count)
 
     def project(
-        self, images: Sequence[Mapping[str, Any]] | None = None, files: Mapping[str, str] | None = None
+        self,
+        images: Sequence[Mapping[str, Any]] | None = None,
+        files: Mapping[str, str] | None = None,
+        trust: Trust = Trust.ISOLATED,
     ) -> ImageProject:
         """A project of its own for a test; by default with the one image `app` for amd64."""
         default = [{"name": "app", "context": "app", "architectures": ["amd64"]}]
-        return self.group.project(f"{self.directory.name}-{next(self._numbers)}", images or default, files or FILES)
+        return self.group.project(
+            f"{self.directory.name}-{next(self._numbers)}", images or default, files or FILES, trust
+        )
 
     def check_out(self, project: ImageProject, event: Event | None = None) -> Checkout:
         """A clone for an event's pipeline; by default a schedule's, which builds everything."""
@@ -110,5 +116,5 @@ def environment(example: tuple[ExampleGroup, Path], worker: Worker) -> Iterator[
 def open_environment(example: tuple[ExampleGroup, Path], worker: Worker, name: str = "builds") -> Iterator[Environment]:
     made, directory = example
     place = worker.own(directory / name)
-    with build_environment(aws=made.aws, region=REGION, account=BUILDS, directory=place, worker=worker) as builds:
+    with build_environment(aws=made.aws, region=REGION, accounts=RUNNERS, directory=place, worker=worker) as builds:
         yield Environment(group=made, builds=builds, directory=place)

@@ -1,4 +1,7 @@
-"""A group with image projects as the platform configures them: repositories, a role for build pods, a pipeline."""
+"""Groups with image projects as the platform configures them: repositories, roles, runners, a pipeline.
+
+The projects of one group have two trust tiers, those of the other one share everything.
+"""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import gitlab
+from gitlab import Gitlab
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
 from components import policy_documents
+from components.lookups import Account
 from pipeline.generate import generate
 from pipeline.inputs import PipelineInputs, registry_host
 from pipeline.render import render
@@ -25,11 +29,31 @@ from sandbox.services.aws.app import create_app
 from sandbox.services.aws.seed import seed
 from sandbox.services.gitlab.repository import Change, Person, Repository
 from stacks import tags
+from stacks.architecture import Architecture
 from stacks.parsing import parse
+from stacks.settings import Settings
+from stacks.trust import TIER_VARIABLE, Tier, Trust
 
 HOST = registry_host("123456789012", REGION)
-BUILDS = ServiceAccount(cluster="ci", namespace="buildyard-test", name="builds")
+CLUSTER = "ci"
 BRANCH = "master"
+GROUPS = {Trust.ISOLATED: "platform", Trust.SHARED: "together"}
+"""The GitLab group of the projects of each kind."""
+
+
+def account(trust: Trust, tier: Tier = Tier.PROTECTED) -> ServiceAccount:
+    """The service account of the pods of a group's tier."""
+    return ServiceAccount(cluster=CLUSTER, namespace=tier.of(f"buildyard-{GROUPS[trust]}"), name="builds")
+
+
+BUILDS = account(Trust.ISOLATED)
+TIERS = [(trust, tier) for trust in GROUPS for tier in trust.tiers]
+RUNNERS = {
+    f"{account(trust, tier).namespace}-{architecture}": account(trust, tier)
+    for trust, tier in TIERS
+    for architecture in Architecture
+}
+"""The service account of the pods of each runner."""
 _COLLEAGUE = Person(name="A colleague", email="colleague@example.com")
 
 
@@ -41,49 +65,67 @@ class ExampleGroup:
     gitlab: str
     token: str
     directory: Path
-    _repositories: list[str] = field(default_factory=list)
+    _settings: list[tuple[Trust, Settings]] = field(default_factory=list)
 
     def client(self, service: Any) -> Any:
         return boto3.Session("test", "test", region_name=REGION).client(service, endpoint_url=self.aws)
 
-    def project(self, name: str, images: Sequence[Mapping[str, Any]], files: Mapping[str, str]) -> "ImageProject":
+    @property
+    def api(self) -> Gitlab:
+        return Gitlab(self.gitlab, private_token=self.token)
+
+    def project(
+        self,
+        name: str,
+        images: Sequence[Mapping[str, Any]],
+        files: Mapping[str, str],
+        trust: Trust = Trust.ISOLATED,
+    ) -> "ImageProject":
         """A new project that holds `files`, with the pipeline of a stack that has these images."""
-        api = gitlab.Gitlab(self.gitlab, private_token=self.token)
-        group = api.groups.get("platform")
-        api.projects.create({"name": name, "namespace_id": group.id, "default_branch": BRANCH})
-        path = f"platform/{name}"
+        api, group = self.api, self.api.groups.get(GROUPS[trust])
+        made = api.projects.create({"name": name, "namespace_id": group.id, "default_branch": BRANCH})
+        for pattern in ("v*", "V*"):
+            made.protectedtags.create({"name": pattern})
+        path = f"{GROUPS[trust]}/{name}"
         stack = {"path": path, "default-branch": BRANCH, "time-zone": "Asia/Hong_Kong", "images": list(images)}
-        settings = parse({"cluster": {"name": BUILDS.cluster}, "projects": [stack]}, source="test")
+        settings = parse({"cluster": {"name": CLUSTER}, "projects": [stack], "trust": str(trust)}, source="test")
         [declared] = settings.projects
-        self._create_repositories([settings.repository_of(declared, image) for image in declared.images])
+        if trust is Trust.ISOLATED:
+            made.variables.create({"key": TIER_VARIABLE, "value": str(Tier.PROTECTED), "protected": True})
+        self._settings.append((trust, settings))
+        self._create_repositories([name for tier in trust.tiers for name in settings.pushed_repositories(tier)])
         inputs = PipelineInputs(settings=settings, project=declared, registry_host=HOST, source="test")
         project = ImageProject(path=path, repository=Repository(self.directory / "gitlab" / f"{path}.git"), group=self)
         project.commit({**files, **{file.path: file.text for file in render(generate(inputs))}})
         return project
 
-    def grant(self, policies: Sequence[Mapping[str, Any]]) -> None:
-        """Replace the rights of the build pods."""
-        iam = self.client("iam")
-        for name in iam.list_role_policies(RoleName="push")["PolicyNames"]:
-            iam.delete_role_policy(RoleName="push", PolicyName=name)
+    def grant(self, policies: Sequence[Mapping[str, Any]], account: ServiceAccount = BUILDS) -> None:
+        """Replace the rights of a service account's pods."""
+        iam, role = self.client("iam"), role_of(account)
+        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            iam.delete_role_policy(RoleName=role, PolicyName=name)
         for number, policy in enumerate(policies):
-            iam.put_role_policy(RoleName="push", PolicyName=f"push-{number}", PolicyDocument=json.dumps(policy))
+            iam.put_role_policy(RoleName=role, PolicyName=f"push-{number}", PolicyDocument=json.dumps(policy))
 
     def grant_push(self) -> None:
         """Give the build pods the rights that the platform gives them."""
-        self.grant(policy_documents.push(self._repositories))
+        registry = Account(id="123456789012", region=REGION, partition="aws")
+        for trust, tier in TIERS:
+            own = [settings for each, settings in self._settings if each is trust]
+            pushed = [registry.repository_arn(name) for each in own for name in each.pushed_repositories(tier)]
+            pulled = [registry.repository_arn(name) for each in own for name in each.pulled_repositories(tier)]
+            self.grant(policy_documents.push(pushed, pull_arns=pulled), account(trust, tier))
 
     def _create_repositories(self, names: Sequence[str]) -> None:
         ecr = self.client("ecr")
         for name in names:
-            made = ecr.create_repository(
+            ecr.create_repository(
                 repositoryName=name,
                 imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
                 imageTagMutabilityExclusionFilters=[
                     {"filterType": "WILDCARD", "filter": tag} for tag in tags.movable()
                 ],
             )
-            self._repositories.append(made["repository"]["repositoryArn"])
         self.grant_push()
 
 
@@ -123,21 +165,44 @@ def example_group(directory: Path) -> Iterator[ExampleGroup]:
         url = stack.enter_context(serving(gitlab_server))
         gitlab_server.app = gitlab_service.create_app(directory, url)
         made = ExampleGroup(aws=aws, gitlab=url, token=gitlab_service.access_token(directory), directory=directory)
-        _create_role(made)
+        for trust, tier in TIERS:
+            _create_role(made, account(trust, tier))
+            _create_runners(made, trust, tier)
         yield made
 
 
-def _create_role(made: ExampleGroup) -> None:
+def role_of(account: ServiceAccount) -> str:
+    """The name of the role of a service account's pods."""
+    return f"{account.namespace}-push"
+
+
+def _create_role(made: ExampleGroup, account: ServiceAccount) -> None:
     iam, eks = made.client("iam"), made.client("eks")
     trust = policy_documents.pod_identity_trust(
-        cluster_arn=eks.describe_cluster(name=BUILDS.cluster)["cluster"]["arn"],
-        namespace=BUILDS.namespace,
-        service_account=BUILDS.name,
+        cluster_arn=eks.describe_cluster(name=CLUSTER)["cluster"]["arn"],
+        namespace=account.namespace,
+        service_account=account.name,
     )
-    role = iam.create_role(RoleName="push", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    role = iam.create_role(RoleName=role_of(account), AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
     eks.create_pod_identity_association(
-        clusterName=BUILDS.cluster, namespace=BUILDS.namespace, serviceAccount=BUILDS.name, roleArn=role
+        clusterName=CLUSTER, namespace=account.namespace, serviceAccount=account.name, roleArn=role
     )
+
+
+def _create_runners(made: ExampleGroup, trust: Trust, tier: Tier) -> None:
+    path = GROUPS[trust]
+    found = [group for group in made.api.groups.list(search=path) if group.full_path == path]
+    group = found[0] if found else made.api.groups.create({"name": path, "path": path})
+    for architecture in Architecture:
+        runner = {
+            "runner_type": "group_type",
+            "group_id": group.id,
+            "description": f"{account(trust, tier).namespace}-{architecture}",
+            "tag_list": ",".join(trust.runner_tags(tier, architecture)),
+            "access_level": trust.access_level(tier),
+            "run_untagged": False,
+        }
+        made.api.http_post("/user/runners", post_data=runner)
 
 
 class _Quiet(WSGIRequestHandler):

@@ -40,7 +40,7 @@ def test_branches_and_architectures_at_once_keep_each_their_own_cache(environmen
     with ThreadPoolExecutor() as threads:
         results = list(threads.map(lambda branch: environment.build(project, on_branch(branch)), ("a/b", "a-b")))
     assert all(result.passed for result in results)
-    assert len([tag for tag in environment.tags(project) if tag.startswith(tags.CACHE_PREFIX)]) == 4
+    assert len([tag for tag in environment.tags(project, "app/review") if tag.startswith(tags.CACHE_PREFIX)]) == 4
     for branch in ("a/b", "a-b"):
         result = environment.build(project, on_branch(branch))
         for architecture in ("arm64", "amd64"):

@@ -8,7 +8,7 @@ from components import policy_documents
 from sandbox.builds.distribution import Distribution
 from sandbox.builds.worker import Worker
 from tests.sandbox.builds.conftest import FILES, Environment, job, open_environment, words
-from tests.sandbox.builds.example_group import ExampleGroup
+from tests.sandbox.builds.example_group import BUILDS, ExampleGroup, role_of
 
 pytestmark = pytest.mark.builds
 BUILD = "build-app:amd64"
@@ -23,7 +23,7 @@ def test_a_role_without_push_rights_fails_as_in_aws(environment: Environment) ->
         environment.group.grant_push()
     assert not result.passed, "a build pushed to a repository that its role has no rights on"
     said = words(job(result, BUILD))
-    assert "assumed-role/push/" in said
+    assert f"assumed-role/{role_of(BUILDS)}/" in said
     assert "is not authorized to perform: ecr:" in said
     assert not environment.tags(project)
 
