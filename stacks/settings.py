@@ -334,7 +334,7 @@ class Settings(Model):
     """The networks that build pods may connect to, if the cluster enforces network policies."""
     registry: Registry = Registry()
     """The ECR registry: the account, repository names, encryption, and how long caches are kept."""
-    trust: Trust = Trust.SHARED
+    trust: Trust = Trust.ISOLATED
     """What separates merge requests from releases: isolated, shared or protected-only."""
     identity: Identity = Identity.POD_IDENTITY
     """How a build pod assumes its IAM role: pod-identity or irsa."""

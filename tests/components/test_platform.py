@@ -106,12 +106,15 @@ def test_outputs_are_complete() -> None:
 @pytest.mark.parametrize("stack", ["sandbox", "dev", "prod"])
 def test_the_shipped_stacks_deploy(stack: str) -> None:
     declared = declare(read_file(stack))
-    assert len(declared.of("ecr:Repository")) == 1 + sum(len(each.images) for each in read_file(stack).projects)
+    assert len(declared.of("ecr:Repository")) == 1 + 2 * sum(len(each.images) for each in read_file(stack).projects)
 
 
 def test_the_program_reads_pulumis_configuration() -> None:
     declared = Declared()
-    texts = {f"buildyard:{key}": json.dumps(value) for key, value in raw(SMALLEST).items()}
+    texts = {
+        f"buildyard:{key}": value if isinstance(value, str) else json.dumps(value)
+        for key, value in raw(SMALLEST).items()
+    }
     pulumi.runtime.set_all_config({**texts, "buildyard:nodes": "", "buildyard:identity": ""})
     try:
         attempt(lambda: deploy(load), declared)

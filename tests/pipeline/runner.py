@@ -74,6 +74,7 @@ def run(job: Mapping[str, Any], folder: Path, *, shell: list[str] | None = None,
         "STUB_RECORD": str(record),
         **GITLAB,
         **job["variables"],
+        "BUILDYARD_TIER": "protected",  # the project's variable, which GitLab prefers to the file's
         **variables,
     }
     script = "\n".join(["set -e", *job.get("before_script", []), *job["script"]])

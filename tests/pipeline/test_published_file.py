@@ -80,9 +80,11 @@ def test_the_same_settings_make_the_same_text() -> None:
 
 def test_jobs_run_on_their_architectures_runners() -> None:
     built = jobs(files())
-    assert built["build-toolbox:arm64"]["tags"] == ["arm64", "linux"]
-    assert built["build-toolbox:amd64"]["tags"] == ["amd64", "linux"]
-    assert built["build-toolbox:manifest"]["tags"] == ["linux"], "a manifest would wait for nodes of one architecture"
+    assert built["build-toolbox:arm64"]["tags"] == ["arm64", "linux", "$BUILDYARD_TIER"]
+    assert built["build-toolbox:amd64"]["tags"] == ["amd64", "linux", "$BUILDYARD_TIER"]
+    assert built["build-toolbox:manifest"]["tags"] == ["linux", "$BUILDYARD_TIER"], (
+        "a manifest would wait for nodes of one architecture"
+    )
 
 
 def test_an_image_of_one_architecture_has_its_build_and_a_manifest() -> None:

@@ -47,7 +47,7 @@ def test_protected_only_builds_nothing_for_other_refs() -> None:
 
 
 def test_an_unprotected_ref_pushes_and_caches_only_in_its_own_repository(tmp_path: Path) -> None:
-    done = run(ISOLATED["build-base:arm64"], tmp_path)
+    done = run(ISOLATED["build-base:arm64"], tmp_path, BUILDYARD_TIER="unprotected")
     [output] = done.options("--output")
     assert f"name={REVIEW}," in output
     assert refs(done.options("--export-cache")) == [REVIEW]
@@ -68,7 +68,7 @@ def test_a_protected_ref_touches_no_review_repository(tmp_path: Path, ref: str, 
 
 
 def test_an_unprotected_default_branch_still_reads_the_releases_cache(tmp_path: Path) -> None:
-    done = run(ISOLATED["build-base:arm64"], tmp_path, CI_COMMIT_REF_NAME="master")
+    done = run(ISOLATED["build-base:arm64"], tmp_path, CI_COMMIT_REF_NAME="master", BUILDYARD_TIER="unprotected")
     assert refs(done.options("--import-cache")) == [REVIEW, BASE]
 
 
@@ -102,5 +102,5 @@ def test_the_manifest_job_publishes_where_the_builds_pushed(tmp_path: Path, tier
 
 def test_a_stack_with_one_tier_has_one_repository(tmp_path: Path) -> None:
     for shared in (SHARED, PROTECTED_ONLY):
-        done = run(shared["build-base:arm64"], tmp_path)
+        done = run(shared["build-base:arm64"], tmp_path, BUILDYARD_TIER="unprotected")
         assert set(refs(done.options("--import-cache"))) == {BASE}

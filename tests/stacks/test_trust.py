@@ -3,9 +3,10 @@
 import pytest
 
 from stacks.architecture import Architecture
+from stacks.parsing import parse
 from stacks.settings import Settings
 from stacks.trust import Tier, Trust, review_repository
-from tests.stacks.stack_settings import problems, project, settings
+from tests.stacks.stack_settings import problems, project, raw, settings
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,11 @@ from tests.stacks.stack_settings import problems, project, settings
 )
 def test_only_isolation_has_a_second_tier(trust: str, tiers: tuple[Tier, ...]) -> None:
     assert settings(trust=trust).trust.tiers == tiers
+
+
+def test_a_stack_that_says_nothing_isolates_merge_requests() -> None:
+    keys = {key: value for key, value in raw().items() if key != "trust"}
+    assert parse(keys, source="test").trust is Trust.ISOLATED
 
 
 def test_another_word_is_refused_with_the_three() -> None:
