@@ -62,7 +62,9 @@ def test_the_network_of_the_cluster_is_closed_except_for_the_endpoints_of_aws() 
     closed = {each for peer in internet["to"] for each in peer["ipBlock"]["except"]}
     assert closed >= {"10.0.0.0/16", "100.64.0.0/16", "172.20.0.0/16", "2001:db8:1234::/56"}
     opened = [(rule["to"][0]["ipBlock"]["cidr"], rule["ports"][0]["port"]) for rule in allowed]
-    assert opened == [("10.0.1.5/32", 443), ("10.0.2.5/32", 443)], "a cluster with an endpoint for ECR could not push"
+    assert opened == [("10.0.1.5/32", 443), ("10.0.2.5/32", 443), ("2001:db8:1234::5/128", 443)], (
+        "a cluster with an endpoint for ECR could not push"
+    )
 
 
 def test_the_settings_replace_what_is_closed_and_add_what_is_open() -> None:
