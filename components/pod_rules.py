@@ -33,7 +33,7 @@ class PodRulesArgs:
     allow: Sequence[Destination]
     """Parts of these networks that they can reach."""
     after_managers: Sequence[pulumi.Resource]
-    """The managers' releases. What the configuration before this one does not respect comes after them."""
+    """The managers' releases. Those before them make pods that the new admission policy may not admit."""
 
 
 class PodRules(pulumi.ComponentResource):
@@ -77,8 +77,7 @@ class PodRules(pulumi.ComponentResource):
             self._name,
             metadata=self._metadata(),
             spec=_spec(resource_quota(runners=len(self._args.managers), concurrent=self._args.runners.concurrent)),
-            # Until a new quota is counted, the API server refuses pods, and only these managers try again.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self._args.after_managers),
+            opts=pulumi.ResourceOptions(parent=self),
         )
 
     def _create_policy(self) -> kubernetes.admissionregistration.v1.ValidatingAdmissionPolicy:
