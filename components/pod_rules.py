@@ -32,6 +32,8 @@ class PodRulesArgs:
     """The networks that build pods cannot reach."""
     allow: Sequence[Destination]
     """Parts of these networks that they can reach."""
+    after_namespace: pulumi.Resource
+    """The namespace itself."""
     after_managers: Sequence[pulumi.Resource]
     """The managers' releases. Those before them make pods that the new admission policy may not admit."""
 
@@ -61,7 +63,7 @@ class PodRules(pulumi.ComponentResource):
             self._name,
             metadata=self._metadata(),
             spec=_spec(limit_range(self._args.runners)),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._args.after_namespace]),
         )
 
     def _limit_network(self) -> None:
@@ -69,7 +71,7 @@ class PodRules(pulumi.ComponentResource):
             self._name,
             metadata=self._metadata(),
             spec=_spec(build_network_policy(deny=self._args.deny, allow=self._args.allow)),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._args.after_namespace]),
         )
 
     def _limit_objects(self) -> None:
@@ -77,7 +79,7 @@ class PodRules(pulumi.ComponentResource):
             self._name,
             metadata=self._metadata(),
             spec=_spec(resource_quota(runners=len(self._args.managers), concurrent=self._args.runners.concurrent)),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._args.after_namespace]),
         )
 
     def _create_policy(self) -> kubernetes.admissionregistration.v1.ValidatingAdmissionPolicy:

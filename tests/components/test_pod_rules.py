@@ -48,6 +48,13 @@ def test_user_namespaces_are_required_only_by_setting() -> None:
     assert "hostUsers" in str(spec(POLICY, runners={"user-namespaces": True}))
 
 
+def test_the_namespace_comes_before_its_rules() -> None:
+    declared = declare()
+    namespace = declared.only("core:Namespace").id
+    for kind in ("core:LimitRange", "core:ResourceQuota", NETWORK_POLICY):
+        assert namespace in declared.only(kind).depends_on, "a first deployment would fail"
+
+
 def test_a_manager_before_an_update_meets_no_new_rule() -> None:
     declared = declare()
     managers = {each.id for each in declared.of("helm.sh:Release").values()}
