@@ -286,7 +286,8 @@ def _vpc_endpoint_addresses(vpc: str) -> tuple[str, ...]:
     found = aws.ec2.get_network_interfaces(
         filters=[{"name": name, "values": [value]} for name, value in filters.items()]
     )
-    return tuple(aws.ec2.get_network_interface(id=each).private_ip for each in sorted(found.ids))
+    interfaces = [aws.ec2.get_network_interface(id=each) for each in sorted(found.ids)]
+    return tuple(address for each in interfaces for address in (each.private_ip, *each.ipv6_addresses) if address)
 
 
 def gitlab_url() -> str:

@@ -32,8 +32,10 @@ class PodRulesArgs:
     """The networks that build pods cannot reach."""
     allow: Sequence[Destination]
     """Parts of these networks that they can reach."""
+    after_namespace: pulumi.Resource
+    """The namespace itself."""
     after_managers: Sequence[pulumi.Resource]
-    """The managers' releases. What the configuration before this one does not respect comes after them."""
+    """The managers' releases. Those before them make pods that the new admission policy may not admit."""
 
 
 class PodRules(pulumi.ComponentResource):
@@ -61,7 +63,7 @@ class PodRules(pulumi.ComponentResource):
             self._name,
             metadata=self._metadata(),
             spec=_spec(limit_range(self._args.runners)),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._args.after_namespace]),
         )
 
     def _limit_network(self) -> None:
@@ -69,7 +71,7 @@ class PodRules(pulumi.ComponentResource):
             self._name,
             metadata=self._metadata(),
             spec=_spec(build_network_policy(deny=self._args.deny, allow=self._args.allow)),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._args.after_namespace]),
         )
 
     def _limit_objects(self) -> None:
@@ -77,8 +79,7 @@ class PodRules(pulumi.ComponentResource):
             self._name,
             metadata=self._metadata(),
             spec=_spec(resource_quota(runners=len(self._args.managers), concurrent=self._args.runners.concurrent)),
-            # Until a new quota is counted, the API server refuses pods, and only these managers try again.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self._args.after_managers),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._args.after_namespace]),
         )
 
     def _create_policy(self) -> kubernetes.admissionregistration.v1.ValidatingAdmissionPolicy:

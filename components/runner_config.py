@@ -34,7 +34,7 @@ FEATURE_FLAGS = {
 WRITABLE = "/tmp"  # noqa: S108 (a folder of the job's container)
 """Where the runner keeps its volumes in a pod with a user namespace, in which nobody may write to `/`."""
 
-RETRIES = {"exceeded quota": 60, "status unknown for quota": 60}
+RETRIES = {"exceeded quota": 60}
 """How often the runner tries again to create a pod, every two seconds, while the namespace has too many."""
 
 

@@ -180,9 +180,10 @@ class Runners(pulumi.ComponentResource):
             runners=args.runners,
             deny=args.deny_networks,
             allow=args.allow_networks,
+            after_namespace=namespace,
             after_managers=managers,
         )
-        PodRules(self._name, rules, pulumi.ResourceOptions(parent=self, depends_on=[namespace]))
+        PodRules(self._name, rules, pulumi.ResourceOptions(parent=self))
 
     def _config(self, architecture: Architecture, node_group: str) -> str:
         args = self._args

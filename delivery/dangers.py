@@ -198,14 +198,20 @@ def _kubernetes_binding(change: Change) -> Iterator[Danger]:
 def _admission_policy(change: Change) -> Iterator[Danger]:
     name = code(change.name)
     if change.operation is Operation.DELETE:
-        yield _rights(
-            f"The admission policy {name} is deleted: its namespace then admits any pod, a privileged one too."
-        )
+        yield _rights(f"The admission policy {name} is deleted: its namespace then admits any pod.")
         return
     before, after = (_admission_rules(inputs) for inputs in (change.old, change.new))
     if lost := [message for expression, message in before.items() if expression not in after]:
         rules = some([code(message) for message in lost], _MOST_NAMES)
         yield _rights(f"These rules of the admission policy {name} change or end: {rules}.")
+    changed = [path for path in _ADMISSION_SCOPE if change.old and find(change.old, path) != find(change.new, path)]
+    if changed:
+        keys = some([code(path.removeprefix("spec.")) for path in changed], _MOST_NAMES)
+        yield _rights(f"The admission policy {name} judges pods by other {keys} than before.")
+
+
+_ADMISSION_SCOPE = ("spec.variables", "spec.matchConstraints", "spec.matchConditions", "spec.failurePolicy")
+"""The keys of an admission policy that decide what its rules see, and whether they are asked."""
 
 
 def _admission_rules(inputs: Mapping[str, Any]) -> dict[str, str]:
@@ -219,7 +225,8 @@ def _admission_rules(inputs: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _admission_binding(change: Change) -> Iterator[Danger]:
-    if change.operation is Operation.DELETE:
+    denies = "Deny" in (find(change.new, "spec.validationActions") or ())
+    if change.operation is Operation.DELETE or not denies:
         yield _rights(f"The admission policy {code(change.name)} is no longer in effect: its namespace admits any pod.")
 
 

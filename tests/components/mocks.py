@@ -233,7 +233,10 @@ _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
         "ipv6CidrBlockAssociations": [{"ipv6CidrBlock": "2001:db8:1234::/56"}],
     },
     "getNetworkInterfaces": lambda args: {"ids": ["eni-b", "eni-a"]},
-    "getNetworkInterface": lambda args: {"privateIp": {"eni-a": "10.0.1.5", "eni-b": "10.0.2.5"}[args["id"]]},
+    "getNetworkInterface": lambda args: {
+        "eni-a": {"privateIp": "10.0.1.5", "ipv6Addresses": []},
+        "eni-b": {"privateIp": "10.0.2.5", "ipv6Addresses": ["2001:db8:1234::5"]},
+    }[args["id"]],
     "getInstanceType": _instance_type,
     "getOpenIdConnectProvider": lambda args: {
         "arn": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{args['url'].removeprefix('https://')}"

@@ -48,12 +48,18 @@ def test_user_namespaces_are_required_only_by_setting() -> None:
     assert "hostUsers" in str(spec(POLICY, runners={"user-namespaces": True}))
 
 
+def test_the_namespace_comes_before_its_rules() -> None:
+    declared = declare()
+    namespace = declared.only("core:Namespace").id
+    for kind in ("core:LimitRange", "core:ResourceQuota", NETWORK_POLICY):
+        assert namespace in declared.only(kind).depends_on, "a first deployment would fail"
+
+
 def test_a_manager_before_an_update_meets_no_new_rule() -> None:
     declared = declare()
     managers = {each.id for each in declared.of("helm.sh:Release").values()}
     assert len(managers) == 2
-    for kind in (POLICY, "core:ResourceQuota"):
-        assert managers <= declared.only(kind).depends_on, "its pods would be refused"
+    assert managers <= declared.only(POLICY).depends_on, "its pods would be refused"
     assert declared.only(POLICY).id in declared.only(BINDING).depends_on, "a binding without a policy is refused"
 
 
@@ -62,7 +68,9 @@ def test_the_network_of_the_cluster_is_closed_except_for_the_endpoints_of_aws() 
     closed = {each for peer in internet["to"] for each in peer["ipBlock"]["except"]}
     assert closed >= {"10.0.0.0/16", "100.64.0.0/16", "172.20.0.0/16", "2001:db8:1234::/56"}
     opened = [(rule["to"][0]["ipBlock"]["cidr"], rule["ports"][0]["port"]) for rule in allowed]
-    assert opened == [("10.0.1.5/32", 443), ("10.0.2.5/32", 443)], "a cluster with an endpoint for ECR could not push"
+    assert opened == [("10.0.1.5/32", 443), ("10.0.2.5/32", 443), ("2001:db8:1234::5/128", 443)], (
+        "a cluster with an endpoint for ECR could not push"
+    )
 
 
 def test_the_settings_replace_what_is_closed_and_add_what_is_open() -> None:

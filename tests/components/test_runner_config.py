@@ -106,7 +106,7 @@ def test_services_have_a_size_of_their_own() -> None:
 
 
 def test_jobs_wait_while_the_namespace_is_full() -> None:
-    assert kubernetes()["retry_limits"].keys() == {"exceeded quota", "status unknown for quota"}, "jobs would fail"
+    assert kubernetes()["retry_limits"] == {"exceeded quota": 60}, "jobs would fail"
 
 
 def test_pods_have_user_namespaces_only_where_the_settings_say_so() -> None:

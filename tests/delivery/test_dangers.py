@@ -191,6 +191,21 @@ def test_an_admission_policy_that_refuses_less_is_told() -> None:
     assert not found(step("create", ADMISSION, new=after))
 
 
+@pytest.mark.parametrize("key", ["variables", "matchConstraints", "matchConditions", "failurePolicy"])
+def test_an_admission_policy_that_sees_other_pods_is_told(key: str) -> None:
+    before = admission("hostPath")
+    after = {"spec": {**before["spec"], key: "Ignore"}}
+    assert f"other `{key}` than before" in only(step("update", ADMISSION, "builds", old=before, new=after)).text
+    assert not found(step("create", ADMISSION, new=after))
+
+
+def test_an_admission_policy_that_only_warns_is_told() -> None:
+    deny, warn = ({"spec": {"validationActions": [action]}} for action in ("Deny", "Warn"))
+    binding = f"{ADMISSION}Binding"
+    assert "no longer in effect" in only(step("update", binding, "builds", old=deny, new=warn)).text
+    assert not found(step("create", binding, new=deny))
+
+
 @pytest.mark.parametrize("kind", [ADMISSION, f"{ADMISSION}Binding"])
 def test_a_namespace_that_admits_any_pod_is_told(kind: str) -> None:
     assert "admits any pod" in only(step("delete", kind, "builds", old=admission("hostPath"))).text

@@ -64,15 +64,18 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def deploy(api: ApiServer, **keys: Any) -> Deployed:
-    """Create a stack's objects; its settings are the smallest ones with some keys replaced. Wait for its policy."""
+def deploy(api: ApiServer, *, counted: bool = True, **keys: Any) -> Deployed:
+    """Create a stack's objects, and wait until its policy has an effect.
+
+    Its settings are the smallest ones with some keys replaced. `counted` is whether the quota controller has run.
+    """
     stack = declare(**keys)
     for manifest in manifests_of(stack):
         if manifest["kind"] != "Deployment":  # a controller would start it
             api.create(manifest)
         if manifest["kind"] == "Namespace":
             create_default_account(api, manifest["metadata"]["name"])
-        if manifest["kind"] == "ResourceQuota":
+        if manifest["kind"] == "ResourceQuota" and counted:
             count(api, manifest, used="0")
     deployed = Deployed(api=api, stack=stack, namespace=stack.only("core:Namespace").inputs["metadata"]["name"])
     doctored = deployed.job_pod()

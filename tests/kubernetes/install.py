@@ -31,7 +31,7 @@ def main() -> int:
             with replacing(DIRECTORY) as incoming:
                 print("Building the Kubernetes API server and scheduler: some minutes ...", flush=True)
                 build(Console(soft_wrap=True), SOURCES, incoming, flags=["-ldflags=-s -w"])
-                (incoming / _STAMP).write_text(_version())
+                (incoming / _STAMP).write_text(version())
     except (OSError, ToolchainError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -69,10 +69,11 @@ def _install_etcd() -> None:
 
 def _up_to_date() -> bool:
     stamp = DIRECTORY / _STAMP
-    return stamp.exists() and stamp.read_text() == _version()
+    return stamp.exists() and stamp.read_text() == version()
 
 
-def _version() -> str:
+def version() -> str:
+    """What the stamp of an installation says: a hash of the modules' versions."""
     return hashlib.sha256(b"".join((SOURCES / name).read_bytes() for name in ("go.mod", "go.sum"))).hexdigest()
 
 
