@@ -13,6 +13,7 @@ from delivery.markdown import code, count, some
 from delivery.preview import Change, Operation
 from delivery.rights import Grant, UnreadableError, gained, iam_denials, iam_grants, kubernetes_grants
 from delivery.values import find, is_secret, is_unknown
+from stacks.trust import is_review_repository
 
 _MOST_NAMES = 8
 
@@ -62,6 +63,12 @@ def _repository(change: Change) -> Iterator[Danger]:
     if not _goes(change):
         return
     name = code(str(change.old.get("name") or change.name))
+    if is_review_repository(str(change.old.get("name") or "")):
+        text = (
+            f"The repository {name} {_will_be(change)}{_reasons(change)}, with the images and caches of merge requests."
+        )
+        yield Danger(concern=Concern.LOSS, text=text)
+        return
     # The value in the state counts: the update deletes the repository as it is now, not as it would become.
     if change.old_values.get("forceDelete") is True:
         outcome = "**All images in it are lost**, its build cache too."
@@ -102,6 +109,28 @@ def _runner(change: Change) -> Iterator[Danger]:
             concern=Concern.INTERRUPTION,
             text=f"The runner {code(change.name)} {_will_be(change)}{_reasons(change)}. The update pauses it first "
             "and waits for its jobs, for as long as its timeout allows.",
+        )
+    if change.operation is not Operation.DELETE and change.old:
+        yield from _access(change)
+
+
+def _access(change: Change) -> Iterator[Danger]:
+    """Warn of a runner that opens to unprotected refs, or closes to them."""
+    before, after = change.old.get("accessLevel"), change.new.get("accessLevel")
+    if before == after:
+        return
+    runner = f"The runner {code(change.name)}"
+    if before == "ref_protected":
+        yield _rights(
+            f"{runner} **opens to every branch and merge request**: whoever may push a branch can use its role, and so "
+            "replace what releases are built from."
+        )
+    elif after == "ref_protected":
+        yield Danger(
+            concern=Concern.INTERRUPTION,
+            text=f"{runner} takes only jobs of protected branches and tags from now on. Jobs of other refs need the "
+            "pipeline file of this update: merge the default branch into open branches. Their caches in the release "
+            "repositories stay: delete the tags there if you do not trust what branches wrote.",
         )
 
 

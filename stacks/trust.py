@@ -71,3 +71,8 @@ class Trust(str, Enum):
 def review_repository(repository: str) -> str:
     """The repository that the unprotected tier pushes to, for the image of another repository."""
     return f"{repository}/{_REVIEW}"
+
+
+def is_review_repository(repository: str) -> bool:
+    """Whether a repository is one that the unprotected tier pushes to."""
+    return repository.endswith(review_repository(""))

@@ -1,10 +1,17 @@
 """Options of the test run, and the deployed stack that tests of several rooms look at."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.scratch import ScratchProject, scratch_project
+
+if TYPE_CHECKING:
+    from sandbox.builds.worker import Worker
+    from tests.sandbox.builds.environments import Environment
+    from tests.sandbox.builds.example_group import ExampleGroup
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,3 +26,29 @@ def deployed() -> Iterator[ScratchProject]:
         done = project.sandbox("up")
         assert done.returncode == 0, done.stdout + done.stderr
         yield project
+
+
+@pytest.fixture(scope="session")
+def worker() -> "Worker":
+    """The user of real builds."""
+    from tests.sandbox.builds.environments import find_worker  # here, so that other tests do not load the sandbox
+
+    return find_worker()
+
+
+@pytest.fixture(scope="session")
+def example(worker: "Worker") -> Iterator[tuple["ExampleGroup", Path]]:
+    """The example groups. Two rooms share them, since moto's state is global."""
+    from tests.sandbox.builds.environments import temporary_example
+
+    with temporary_example() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def environment(example: tuple["ExampleGroup", Path], worker: "Worker") -> Iterator["Environment"]:
+    """An environment for real builds."""
+    from tests.sandbox.builds.environments import open_environment
+
+    with open_environment(example, worker) as opened:
+        yield opened

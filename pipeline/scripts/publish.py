@@ -12,8 +12,10 @@ import json
 import os
 import subprocess
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+
+CLOCKS = timedelta(hours=1)  # by which GitLab's clock and the job's may differ
 
 
 def crane(*arguments: str) -> str:
@@ -58,10 +60,22 @@ def published(reference: str) -> dict[str, str]:
 
 
 def created(digest: str) -> datetime:
-    """The creation time of the pipeline that built an image, from the image's label; 1970 if it has none."""
+    """The creation time of the pipeline that built an image, from the image's label.
+
+    An image without a usable time is older than any other: a wrong label must not keep the tag from moving for ever.
+    """
+    oldest = datetime.min.replace(tzinfo=timezone.utc)
     labels = json.loads(crane("config", f"{repository}@{digest}")).get("config", {}).get("Labels") or {}
-    said = labels.get("org.opencontainers.image.created", "1970-01-01T00:00:00Z")
-    return datetime.fromisoformat(said.replace("Z", "+00:00"))
+    said = str(labels.get("org.opencontainers.image.created", ""))
+    try:
+        time = datetime.fromisoformat(said.replace("Z", "+00:00")).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        print(f"{repository}@{digest} has no readable time in its label `created`, and counts as older: {said[:40]!r}.")
+        return oldest
+    if time > datetime.now(timezone.utc) + CLOCKS:
+        print(f"{repository}@{digest} has a time in the future in its label `created`, and counts as older: {time}.")
+        return oldest
+    return time
 
 
 latest, review_suffix, name, repository, *builds = sys.argv[1:]

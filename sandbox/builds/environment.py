@@ -20,11 +20,15 @@ from sandbox.builds.worker import Worker
 
 @dataclass(frozen=True, kw_only=True)
 class BuildEnvironment:
-    """The running registry and runner, and the registry's host as jobs know it."""
+    """The running registry and runner. `ecr` answers as the registry that jobs know."""
 
     images: Distribution
     runner: Runner
-    registry_host: str
+    ecr: Ecr
+
+    @property
+    def registry_host(self) -> str:
+        return self.ecr.registry_host
 
 
 @contextmanager
@@ -54,7 +58,7 @@ def build_environment(
             environment=network.environment,
             identities={name: agents[account] for name, account in accounts.items()},
         )
-        yield BuildEnvironment(images=images, runner=runner, registry_host=ecr.registry_host)
+        yield BuildEnvironment(images=images, runner=runner, ecr=ecr)
 
 
 def _account_id(aws: str, region: str) -> str:

@@ -103,6 +103,7 @@ class _Handler(QuietHandler):
         self.request = self.tls.server.wrap_socket(self.request, server_side=True)
         self.setup()
         self._host = host
+        self.close_connection = False  # also for a client that asked with HTTP/1.0, as Python's does
 
     def run_wsgi(self) -> None:
         if self._host is None:

@@ -277,3 +277,33 @@ def test_the_worst_comes_first() -> None:
         Concern.RIGHTS,
         Concern.PIPELINE,
     ]
+
+
+def access(before: str, after: str) -> Danger:
+    old, new = {"accessLevel": before}, {"accessLevel": after}
+    return only(step("update", RUNNER, "arm64", old=old, new=new, details={"accessLevel": "update"}))
+
+
+def test_a_runner_that_opens_to_merge_requests_is_a_danger() -> None:
+    opened = access("ref_protected", "not_protected")
+    assert opened.concern is Concern.RIGHTS
+    assert "`arm64` **opens to every branch and merge request**" in opened.text
+
+
+def test_a_runner_that_closes_to_merge_requests_says_what_open_branches_need() -> None:
+    closed = access("not_protected", "ref_protected")
+    assert closed.concern is Concern.INTERRUPTION
+    assert "merge the default branch into open branches" in closed.text
+
+
+def test_a_runner_with_the_same_access_and_a_new_runner_are_no_danger() -> None:
+    old, new = {"accessLevel": "ref_protected", "paused": True}, {"accessLevel": "ref_protected", "paused": False}
+    assert not found(step("update", RUNNER, old=old, new=new, details={"paused": "update"}))
+    assert not found(step("create", RUNNER, new={"accessLevel": "not_protected"}))
+
+
+def test_a_deleted_review_repository_is_not_taken_for_a_release() -> None:
+    lost = only(step("delete", REPOSITORY, old={"name": "a/review"}, outputs={"forceDelete": True}))
+    assert lost.concern is Concern.LOSS
+    assert "with the images and caches of merge requests" in lost.text
+    assert "All images in it are lost" not in lost.text

@@ -86,14 +86,29 @@ def test_latest_moves(pushed: Path) -> None:
     assert publish(pushed, tag=tags.LATEST).registry["tags"] != before
 
 
-def test_latest_never_goes_back_to_an_older_pipeline(pushed: Path) -> None:
-    def built_at(digest: str, time: str) -> None:
-        manifests = json.loads((pushed / "record" / "registry.json").read_text())["manifests"]
-        manifests[digest]["config"]["config"] = {"Labels": {"org.opencontainers.image.created": time}}
-        change(pushed, manifests=manifests)
+def built_at(folder: Path, digest: str, time: str) -> None:
+    manifests = json.loads((folder / "record" / "registry.json").read_text())["manifests"]
+    manifests[digest]["config"]["config"] = {"Labels": {"org.opencontainers.image.created": time}}
+    change(folder, manifests=manifests)
 
-    built_at("sha256:arm", "2026-01-02T16:30:00Z")
-    built_at("sha256:arm2", "2026-01-02T16:29:59Z")
+
+@pytest.mark.parametrize(
+    "time", ["2999-01-01T00:00:00Z", "9999-12-31T23:59:59-23:00", "soon", "", "0001-01-01T00:00:00+14:00", "2026-01-02"]
+)
+def test_a_wrong_label_does_not_keep_latest_from_moving(pushed: Path, time: str) -> None:
+    built_at(pushed, "sha256:arm", time)
+    built_at(pushed, "sha256:arm2", "2026-01-02T16:30:00Z")
+    before = publish(pushed, tag=tags.LATEST).registry["tags"]
+    push(pushed, "toolbox", arm64="sha256:arm2")
+    done = publish(pushed, tag=tags.LATEST)
+    assert done.status == 0, done.output
+    assert done.registry["tags"] != before, "one wrong label would end all publishing, with every job green"
+    assert ("counts as older" in done.output) == (time != "2026-01-02"), "nobody would know that a label is wrong"
+
+
+def test_latest_never_goes_back_to_an_older_pipeline(pushed: Path) -> None:
+    built_at(pushed, "sha256:arm", "2026-01-02T16:30:00Z")
+    built_at(pushed, "sha256:arm2", "2026-01-02T16:29:59Z")
     newer = publish(pushed, tag=tags.LATEST)
     push(pushed, "toolbox", arm64="sha256:arm2")
     late = publish(pushed, tag=tags.LATEST)

@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from stacks import tags
-from tests.sandbox.builds.conftest import FILES, Environment, job, on_branch, words
+from tests.sandbox.builds.environments import FILES, Environment, job, on_branch, words
 
 pytestmark = pytest.mark.builds
 BUILD = "build-app:amd64"

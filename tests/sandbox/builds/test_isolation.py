@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.sandbox.builds.conftest import Environment, job, words
+from tests.sandbox.builds.environments import Environment, job, words
 
 pytestmark = pytest.mark.builds
 

@@ -3,7 +3,7 @@
 import pytest
 
 from sandbox.builds.events import Event, Trigger
-from tests.sandbox.builds.conftest import FILES, Environment, job, on_branch, words
+from tests.sandbox.builds.environments import FILES, Environment, job, on_branch, words
 from tests.sandbox.builds.example_group import HOST
 
 pytestmark = pytest.mark.builds

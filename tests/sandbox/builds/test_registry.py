@@ -7,7 +7,7 @@ import pytest
 from components import policy_documents
 from sandbox.builds.distribution import Distribution
 from sandbox.builds.worker import Worker
-from tests.sandbox.builds.conftest import FILES, Environment, job, open_environment, words
+from tests.sandbox.builds.environments import FILES, Environment, job, open_environment, words
 from tests.sandbox.builds.example_group import BUILDS, ExampleGroup, role_of
 
 pytestmark = pytest.mark.builds

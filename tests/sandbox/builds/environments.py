@@ -1,4 +1,4 @@
-"""Fixtures for real builds of the example group's projects, and helpers for assertions about them."""
+"""Real builds of the example groups' projects, and helpers for assertions about them."""
 
 import os
 import tempfile
@@ -89,27 +89,22 @@ def words(job: Job) -> str:
     return "\n".join(job.tail)
 
 
-@pytest.fixture(scope="session")
-def worker() -> Worker:
+def find_worker() -> Worker:
+    """The user of builds. Skips the test where something is missing that builds need, and fails it in CI."""
     try:
         return require(Path(tempfile.gettempdir()))
     except MissingPrerequisitesError as error:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
 
 
-@pytest.fixture(scope="session")
-def example(worker: Worker) -> Iterator[tuple[ExampleGroup, Path]]:
+@contextmanager
+def temporary_example() -> Iterator[tuple[ExampleGroup, Path]]:
+    """The example groups, and a folder for them and their builds."""
     with tempfile.TemporaryDirectory(prefix="buildyard-test-", ignore_cleanup_errors=True) as folder:
         directory = Path(folder)
         directory.chmod(0o755)  # the worker runs in it
         with example_group(directory) as made:
             yield made, directory
-
-
-@pytest.fixture(scope="session")
-def environment(example: tuple[ExampleGroup, Path], worker: Worker) -> Iterator[Environment]:
-    with open_environment(example, worker) as opened:
-        yield opened
 
 
 @contextmanager

@@ -1,0 +1,25 @@
+"""A released project of each kind, and an attacker who may push branches to it."""
+
+import pytest
+
+from stacks.trust import Trust
+from tests.attacks.attacker import Attacker, words
+from tests.sandbox.builds.environments import Environment
+
+
+def prepare(environment: Environment, trust: Trust) -> Attacker:
+    """A project whose default branch has been built once."""
+    attacker = Attacker(environment=environment, project=environment.project(trust=trust), trust=trust)
+    built = environment.build(attacker.project)
+    assert built.passed, words(built)
+    return attacker
+
+
+@pytest.fixture
+def isolated(environment: Environment) -> Attacker:
+    return prepare(environment, Trust.ISOLATED)
+
+
+@pytest.fixture
+def shared(environment: Environment) -> Attacker:
+    return prepare(environment, Trust.SHARED)
