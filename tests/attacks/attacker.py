@@ -74,8 +74,6 @@ for each in manifest["layers"]:
             }
             for part in config["layers"]:
                 if part["blob"] == old:
-                    part["annotations"]["diffID"] = each["annotations"]["containerd.io/uncompressed"]
-                    part["annotations"]["size"] = len(packed)
                     part["blob"] = "sha256:" + hashlib.sha256(packed).hexdigest()
     each["digest"] = push(data)
 text = json.dumps(config).encode()
