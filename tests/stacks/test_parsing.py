@@ -104,7 +104,7 @@ def test_a_wrong_value_is_refused_at_its_key(image: dict[str, object], key: str)
             {"cluster": {}},
             "cluster.name",
             "is missing",
-            "The key has no default. Known keys here: name, subnet-ids, cni-role.",
+            "The key has no default. Known keys here: cni-role, name, subnet-ids.",
         ),
         ({"cluster": {"name": "-"}}, "cluster.name", "'-' has the wrong format", "`aws eks list-clusters`"),
         (
