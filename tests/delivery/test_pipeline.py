@@ -173,8 +173,9 @@ def run(checkout: Checkout, job: str, preview: str = "empty", exit_code: int = 0
 
 
 def test_a_job_without_its_gitlab_token_says_where_to_read(checkout: Checkout) -> None:
+    checkout.set(PREVIEW=str(DATA / "empty.json"), PREVIEW_EXIT="0", OUTPUTS="{}")
     with pytest.raises(AssertionError):
-        checkout.job("up:dev", PREVIEW_GITLAB_TOKEN="token-that-reads")
+        checkout.job("preview:dev", DEPLOY_GITLAB_TOKEN="token-that-writes")
     assert not checkout.calls
 
 
