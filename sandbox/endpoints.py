@@ -9,7 +9,7 @@ from pathlib import Path
 from sandbox.services.document import write_private
 
 DIRECTORY_VARIABLE = "BUILDYARD_SANDBOX_DIR"
-REGION = "ap-east-1"  # where the company has its cluster
+REGION = "ap-east-1"  # of the seeded cluster
 CREDENTIALS = "sandbox"  # the emulated AWS takes any; these are recognisable and open no real account
 
 _FILE = "endpoints.json"
@@ -17,7 +17,10 @@ _FILE = "endpoints.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoints:
-    """A running sandbox: its process, the base URLs of its services, and the ports of its Pulumi providers."""
+    """A running sandbox: its process, the base URLs of its services, and the ports of its Pulumi providers.
+
+    `code` identifies the code that the process runs.
+    """
 
     pid: int
     aws: str
@@ -25,6 +28,7 @@ class Endpoints:
     kubernetes: str
     providers: Mapping[str, int]
     gitlab_token: str = field(repr=False)
+    code: str = ""
 
     def environment(self) -> dict[str, str]:
         """The variables that lead any client here: AWS's and GitLab's tools, and Pulumi's engine to the providers."""

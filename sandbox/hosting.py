@@ -32,9 +32,10 @@ _AWS_IS_SEEDED = "aws/seeded"
 class Hosting:
     """The services and providers of one data directory, from construction until `close`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, code: str) -> None:
         """Start everything. Raises what a service raises that cannot read its data."""
         self._directory = directory
+        self._code = code
         self._last_ports = _read_ports(directory)
         self._http: list[BaseWSGIServer] = []
         self._grpc: list[grpc.Server] = []
@@ -49,7 +50,7 @@ class Hosting:
 
     def _start(self) -> Endpoints:
         if not (self._directory / _AWS_IS_SEEDED).exists():
-            # Never made, or not to the end: half a company is nobody's.
+            # Never made, or not to the end: half a seed is of no use.
             (self._directory / "aws" / "journal.jsonl").unlink(missing_ok=True)
         sockets = {name: _listening(self._last_ports.get(name, 0)) for name in ("aws", "gitlab", "kubernetes")}
         urls = {name: f"http://{_HOST}:{bound.getsockname()[1]}" for name, bound in sockets.items()}
@@ -67,7 +68,7 @@ class Hosting:
         os.environ.update(GITLAB_BASE_URL=f"{urls['gitlab']}/api/v4/", GITLAB_TOKEN=token)
         served = providers(aws_url=urls["aws"], kubernetes_url=urls["kubernetes"])
         ports = {provider.name: self._serve_provider(provider) for provider in served}
-        endpoints = Endpoints(pid=os.getpid(), **urls, providers=ports, gitlab_token=token)
+        endpoints = Endpoints(pid=os.getpid(), **urls, providers=ports, gitlab_token=token, code=self._code)
         self._remember_ports(sockets, ports)
         return endpoints
 

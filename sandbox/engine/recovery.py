@@ -1,4 +1,4 @@
-"""What a killed command left behind: resources that were made, or may have been, and that the state does not have.
+"""Resources that a killed command created, or may have created, and that the state does not have.
 
 Pulumi's state names each step that began and did not end. If a step was creating a resource, the services are asked
 whether they have it. If they do, `pulumi stack import` adds it to the state, and the next refresh reads the rest.
@@ -26,7 +26,7 @@ _IMPORT = ".venv/bin/python -m sandbox pulumi import --generate-code=false --pro
 
 @dataclass(frozen=True)
 class Found:
-    """What became of a creation: the resource's id if it is to be recorded, and what people are told."""
+    """The result of a search: what people are told, and the resource's id if it is to be recorded."""
 
     message: str
     resource_id: str | None = None
@@ -149,7 +149,7 @@ def _record(resources: list[Resource], made: Resource) -> None:
 
 
 def _as_asked(inputs: Any, live: Any) -> Any:
-    """The live values of just what was asked for; as it was asked for where the cloud does not tell."""
+    """The live values of the requested properties; the requested value where the cloud does not return one."""
     if isinstance(inputs, dict) and isinstance(live, dict):
         return {key: _as_asked(value, live[key]) if key in live else value for key, value in inputs.items()}
     return live

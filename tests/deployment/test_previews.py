@@ -14,7 +14,7 @@ ARM64_RELEASE = ("kubernetes:helm.sh/v3:Release", "buildyard-sandbox-arm64")
 
 
 def previewed(project: ScratchProject, edit: Callable[[Config], object]) -> dict[tuple[str, str], str]:
-    """What a preview of the edited stack would do, by type and name, without what stays as it is."""
+    """The changes that a preview of the edited stack shows, by type and name."""
     with project.edited(edit):
         done = project.sandbox("preview", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -62,7 +62,8 @@ def test_a_new_ceiling_reaches_the_runners_alone(deployed: ScratchProject) -> No
     def raise_ceiling(config: Config) -> None:
         config["buildyard:runners"]["ceilings"]["cpu"] = "10"
 
-    assert previewed(deployed, raise_ceiling) == {AMD64_RELEASE: "update", ARM64_RELEASE: "update"}
+    limits = ("kubernetes:core/v1:LimitRange", "buildyard-sandbox")
+    assert previewed(deployed, raise_ceiling) == {AMD64_RELEASE: "update", ARM64_RELEASE: "update", limits: "update"}
 
 
 def test_a_dropped_architecture_takes_its_own_resources_with_it(deployed: ScratchProject) -> None:
@@ -71,6 +72,8 @@ def test_a_dropped_architecture_takes_its_own_resources_with_it(deployed: Scratc
 
     changes = previewed(deployed, drop)
     assert changes.pop(PIPELINE) == "update"
+    for rules in ("core/v1:ResourceQuota", "admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"):
+        assert changes.pop((f"kubernetes:{rules}", "buildyard-sandbox")) == "update", "there is a manager less"
     assert set(changes.values()) == {"delete"}
     assert all("amd64" in name for _, name in changes), changes
     assert AMD64_RELEASE in changes

@@ -40,11 +40,18 @@ LAYERS = (
         "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
         "gitlab:index/repositoryFile:RepositoryFile",
         "kubernetes:core/v1:ServiceAccount",
+        "kubernetes:core/v1:LimitRange",
+        "kubernetes:networking.k8s.io/v1:NetworkPolicy",
     ),
     ("aws:eks/nodeGroup:NodeGroup", "aws:eks/podIdentityAssociation:PodIdentityAssociation"),
     ("aws:autoscaling/tag:Tag", "gitlab:index/userRunner:UserRunner"),
     ("kubernetes:core/v1:Secret",),
     ("kubernetes:helm.sh/v3:Release",),
+    (
+        "kubernetes:core/v1:ResourceQuota",
+        "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy",
+    ),
+    ("kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding",),
 )
 
 
