@@ -46,6 +46,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
     """All templates, each before those that extend it."""
     runners, trust = inputs.settings.runners, inputs.settings.trust
     architectures = inputs.settings.architectures
+    login = scripts.shell("login.sh", identity=str(inputs.settings.identity))
     yield Job(
         name=JOB,
         origin=inputs.origin,
@@ -73,7 +74,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         variables={"BUILDYARD_REGISTRY": inputs.registry_host},
         rules=(*rules.by_trust(inputs), rules.IN_EVERY_PIPELINE),
         before_script=(
-            scripts.shell("login.sh"),
+            login,
             scripts.function("publish_image", "publish.py", tags.LATEST, review_suffix(inputs)),
         ),
         artifacts=Artifacts(paths=(".buildyard/*.digest",), dotenv="build.env"),
@@ -95,7 +96,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         needs=(),
         rules=(*rules.by_trust(inputs), *rules.always(), rules.MANUAL),
         before_script=(
-            scripts.shell("login.sh"),
+            login,
             scripts.shell(
                 "build.sh",
                 latest_tag=tags.LATEST,
