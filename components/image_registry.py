@@ -11,6 +11,9 @@ from components import policy_documents
 from components.labels import image_tag
 from stacks import tags
 from stacks.settings import Registry
+from stacks.trust import TIER_TAG, Tier
+
+_REVIEW_TAGS = {TIER_TAG: str(Tier.UNPROTECTED)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,8 @@ class ImageRegistry(pulumi.ComponentResource):
     repositories: Mapping[str, aws.ecr.Repository]
     urls: Mapping[str, pulumi.Output[str]]
     """The repositories' addresses, without a tag."""
+    reviews: Mapping[str, aws.ecr.Repository]
+    """The repositories of the unprotected tier, by name."""
 
     def __init__(self, name: str, args: ImageRegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("buildyard:components:ImageRegistry", name, {}, opts)
@@ -40,18 +45,20 @@ class ImageRegistry(pulumi.ComponentResource):
             for repository, image in args.repositories.items()
         }
         # Nobody deploys these images. So their repositories can be deleted together with the tier.
-        reviews = {
-            repository: self._create_repository(repository, image, force_delete=True)
+        self.reviews = {
+            repository: self._create_repository(repository, image, force_delete=True, own_tags=_REVIEW_TAGS)
             for repository, image in args.reviews.items()
         }
         for name, repository in self.repositories.items():
             self._create_lifecycle_policy(name, repository, self._lifecycle_policy())
-        for name, repository in reviews.items():
+        for name, repository in self.reviews.items():
             self._create_lifecycle_policy(name, repository, self._review_lifecycle_policy())
         self.urls = {repository: each.repository_url for repository, each in self.repositories.items()}
         self.register_outputs({"urls": self.urls})
 
-    def _create_repository(self, repository: str, image: str, *, force_delete: bool) -> aws.ecr.Repository:
+    def _create_repository(
+        self, repository: str, image: str, *, force_delete: bool, own_tags: Mapping[str, str] | None = None
+    ) -> aws.ecr.Repository:
         key = self._args.registry.kms_key
         return aws.ecr.Repository(
             f"{self._name}-{repository}",
@@ -65,7 +72,7 @@ class ImageRegistry(pulumi.ComponentResource):
                 {"encryption_type": "KMS", "kms_key": key} if key else {"encryption_type": "AES256"}
             ],
             force_delete=force_delete,
-            tags={**self._args.tags, **image_tag(image)},
+            tags={**self._args.tags, **image_tag(image), **(own_tags or {})},
             opts=pulumi.ResourceOptions(parent=self),
         )
 

@@ -104,7 +104,7 @@ class Platform(pulumi.ComponentResource):
         # Runners of a removed tier are drained, too, when they are deleted.
         self._drain = drain_before_delete(f"{name}-drain", gitlab_url=args.lookups.gitlab.url)
         registry = self._create_registry()
-        tiers = {tier: self._create_tier(tier) for tier in args.settings.trust.tiers}
+        tiers = {tier: self._create_tier(tier, registry) for tier in args.settings.trust.tiers}
         pipelines = {project.path: self._publish_pipeline(project) for project in args.settings.projects}
         self.outputs = {
             "registry-host": args.lookups.account.registry_host,
@@ -122,13 +122,15 @@ class Platform(pulumi.ComponentResource):
         host = self._args.lookups.account.registry_host
         return self._settings.runners.builder_image or f"{host}/{self._settings.builder_repository}:{BUILDER_VERSION}"
 
-    def _create_tier(self, tier: Tier) -> "_TierOutputs":
+    def _create_tier(self, tier: Tier, registry: ImageRegistry) -> "_TierOutputs":
         """Create everything that the tiers do not share, and return its part of the outputs."""
         trust, architectures = self._settings.trust, self._settings.architectures
         nodes = {architecture: self._create_nodes(tier, architecture) for architecture in architectures}
         identity = self._create_identity(tier)
         tags = {architecture: trust.runner_tags(tier, architecture) for architecture in architectures}
-        runners = self._create_runners(tier, tags, identity, nodes)
+        # A tier that goes loses its repositories after its last job.
+        repositories = registry.reviews.values() if tier is Tier.UNPROTECTED else ()
+        runners = self._create_runners(tier, tags, nodes, identity, [identity, *nodes.values(), *repositories])
         return _TierOutputs(
             role_arn=identity.role_arn,
             node_groups={str(architecture): group.node_group_name for architecture, group in nodes.items()},
@@ -197,8 +199,9 @@ class Platform(pulumi.ComponentResource):
         self,
         tier: Tier,
         tags: Mapping[Architecture, Sequence[str]],
-        identity: PushIdentity,
         nodes: Mapping[Architecture, BuildNodes],
+        identity: PushIdentity,
+        depends_on: Sequence[pulumi.Resource],
     ) -> Runners:
         gitlab = self._args.lookups.gitlab
         args = RunnersArgs(
@@ -221,7 +224,7 @@ class Platform(pulumi.ComponentResource):
                 *(Destination(cidr=address) for address in self._args.lookups.cluster.vpc_endpoints),
                 *self._settings.network.allow,
             ],
-            depends_on=[identity, *nodes.values()],
+            depends_on=depends_on,
         )
         return Runners(tier.of(self._name), args, self._kubernetes)
 

@@ -13,7 +13,7 @@ from delivery.markdown import code, count, some
 from delivery.preview import Change, Operation
 from delivery.rights import Grant, UnreadableError, gained, iam_denials, iam_grants, kubernetes_grants
 from delivery.values import find, is_secret, is_unknown
-from stacks.trust import is_review_repository
+from stacks.trust import TIER_TAG, Tier
 
 _MOST_NAMES = 8
 
@@ -63,7 +63,8 @@ def _repository(change: Change) -> Iterator[Danger]:
     if not _goes(change):
         return
     name = code(str(change.old.get("name") or change.name))
-    if is_review_repository(str(change.old.get("name") or "")):
+    tags = change.old.get("tags")
+    if isinstance(tags, Mapping) and tags.get(TIER_TAG) == str(Tier.UNPROTECTED):
         text = (
             f"The repository {name} {_will_be(change)}{_reasons(change)}, with the images and caches of merge requests."
         )

@@ -15,6 +15,9 @@ The pipeline's file sets it to `unprotected`. A protected variable of the projec
 the project's variables to those of the file, and gives protected ones only to pipelines of protected refs.
 """
 
+TIER_TAG = "buildyard:tier"
+"""The AWS tag of repositories of the unprotected tier."""
+
 _REVIEW = "review"
 
 
@@ -71,8 +74,3 @@ class Trust(str, Enum):
 def review_repository(repository: str) -> str:
     """The repository that the unprotected tier pushes to, for the image of another repository."""
     return f"{repository}/{_REVIEW}"
-
-
-def is_review_repository(repository: str) -> bool:
-    """Whether a repository is one that the unprotected tier pushes to."""
-    return repository.endswith(review_repository(""))

@@ -185,3 +185,12 @@ def test_policies_of_many_images_fit_both_roles(isolated: Declared) -> None:
         assert other[f"{arn}/review"] >= PUSH
     for policy in declared.of("iam:Policy").values():
         assert len(json.dumps(policy.document("policy"), separators=(",", ":"))) <= 6144, "IAM would refuse it"
+
+
+def test_a_removed_tiers_repositories_outlive_its_jobs(isolated: Declared) -> None:
+    repository = isolated.of("ecr:Repository")[f"{NAME}-platform/images/toolbox/review"]
+    assert repository.inputs["tags"]["buildyard:tier"] == "unprotected"
+    for architecture in ("arm64", "amd64"):
+        manager = isolated.of("helm.sh:Release")[f"{OTHER}-{architecture}"]
+        assert repository.id in manager.depends_on, "running jobs could not push what they have built"
+        assert repository.id not in isolated.of("helm.sh:Release")[f"{NAME}-{architecture}"].depends_on

@@ -303,7 +303,10 @@ def test_a_runner_with_the_same_access_and_a_new_runner_are_no_danger() -> None:
 
 
 def test_a_deleted_review_repository_is_not_taken_for_a_release() -> None:
-    lost = only(step("delete", REPOSITORY, old={"name": "a/review"}, outputs={"forceDelete": True}))
+    old = {"name": "a/review", "tags": {"buildyard:tier": "unprotected"}}
+    lost = only(step("delete", REPOSITORY, old=old, outputs={"forceDelete": True}))
     assert lost.concern is Concern.LOSS
     assert "with the images and caches of merge requests" in lost.text
     assert "All images in it are lost" not in lost.text
+    other = only(step("delete", REPOSITORY, old={"name": "a/review"}, outputs={"forceDelete": True}))
+    assert "All images in it are lost" in other.text, "an image may have this name"
