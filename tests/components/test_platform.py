@@ -61,10 +61,11 @@ def test_kubernetes_is_reached_with_the_deployers_own_aws_credentials() -> None:
 
 def test_several_projects_and_images_of_one_architecture() -> None:
     declared = declare(
+        runners={"group": "platform"},
         projects=[
             project({"name": "base"}, {"name": "gpu", "architectures": ["amd64"]}),
             project({"name": "etl"}, path="platform/data/etl"),
-        ]
+        ],
     )
     assert len(declared.of("index:RepositoryFile")) == 2
     assert declared.outputs["pipelines"].keys() == {"platform/images", "platform/data/etl"}
