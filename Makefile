@@ -54,7 +54,7 @@ check: $(VENV)/installed ## Lint, format check and strict types.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-format: $(VENV)/installed ## Format the code and mend what ruff can mend.
+format: $(VENV)/installed ## Format the code and fix what ruff can fix.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 

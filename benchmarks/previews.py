@@ -20,7 +20,7 @@ _MIB = 1024
 class Preview:
     """One preview of a stack that is not deployed yet: its resources, its seconds, and the peaks of memory in MiB.
 
-    `process_mib` is that of the larger one of the engine's and the program's process, `server_mib` that of the process
+    `process_mib` is that of the larger one of the CLI's and the program's process, `server_mib` that of the process
     that emulates AWS, GitLab and Kubernetes.
     """
 

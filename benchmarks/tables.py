@@ -43,7 +43,7 @@ def previews(console: Console) -> None:
         "images",
         "resources",
         "seconds",
-        "engine or program, MiB",
+        "CLI or program, MiB",
         "server, MiB",
         "time, relative to the smallest",
         title="A first preview",

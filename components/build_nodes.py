@@ -1,5 +1,6 @@
 """The build nodes: a node group per architecture, without nodes until a build waits for one."""
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,12 @@ IOPS = 6000
 THROUGHPUT_MIB = 500
 """Twice and four times the free baseline of gp3, since the disk limits the unpacking and exporting of layers."""
 
+IDS_PER_POD = 196608
+"""The users of a pod with a user namespace: enough for the builder image's sub-uids, which end at 165535.
+
+By default a pod has 65536, and the kubelet takes multiples of that only.
+"""
+
 _CAPACITY = {Capacity.SPOT: "SPOT", Capacity.ON_DEMAND: "ON_DEMAND"}
 _TEMPLATE = "k8s.io/cluster-autoscaler/node-template"
 
@@ -42,6 +49,8 @@ class BuildNodesArgs:
     subnet_ids: Sequence[pulumi.Input[str]]
     partition: str
     """AWS's name of the set of regions, as in ARNs: `aws`, `aws-cn`, `aws-us-gov`."""
+    user_namespaces: bool
+    """Whether pods have user namespaces of their own."""
     tags: Mapping[str, str]
 
 
@@ -107,6 +116,7 @@ class BuildNodes(pulumi.ComponentResource):
                 # One hop ends at the node, so that the code of a build cannot get the credentials of the node's role.
                 "http_put_response_hop_limit": 1,
             },
+            user_data=user_data() if self._args.user_namespaces else None,
             tag_specifications=[
                 {"resource_type": resource, "tags": tags} for resource in ("instance", "volume", "network-interface")
             ],
@@ -167,6 +177,32 @@ class BuildNodes(pulumi.ComponentResource):
                 # It is deleted with its scaling group. Until then, accepted jobs may still need a node there.
                 opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
             )
+
+
+def user_data() -> str:
+    """The kubelet's configuration for pods with user namespaces, which EKS merges with its own, in base64.
+
+    Source: https://awslabs.github.io/amazon-eks-ami/nodeadm/
+    """
+    config = {
+        "apiVersion": "node.eks.aws/v1alpha1",
+        "kind": "NodeConfig",
+        "spec": {"kubelet": {"config": {"userNamespaces": {"idsPerPod": IDS_PER_POD}}}},
+    }
+    document = "\n".join(
+        (
+            "MIME-Version: 1.0",
+            'Content-Type: multipart/mixed; boundary="//"',
+            "",
+            "--//",
+            "Content-Type: application/node.eks.aws",
+            "",
+            json.dumps(config),  # which is YAML too
+            "--//--",
+            "",
+        )
+    )
+    return base64.b64encode(document.encode()).decode()
 
 
 def autoscaling_group_name(resources: Sequence[aws.eks.outputs.NodeGroupResource]) -> str:

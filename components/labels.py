@@ -12,6 +12,9 @@ TAINT_VALUE = "true"
 NODE_GROUP = "eks.amazonaws.com/nodegroup"
 """The label that EKS sets on every node: the name of its node group."""
 
+BUILD_POD = "job.runner.gitlab.com/pod"
+"""The label by which GitLab Runner marks every pod of a job. A job cannot change or remove it."""
+
 DO_NOT_EVICT = {
     "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
     "karpenter.sh/do-not-disrupt": "true",

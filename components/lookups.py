@@ -21,6 +21,9 @@ from stacks.sizing import InstanceType, check_fit
 
 T = TypeVar("T")
 
+USER_NAMESPACES_SINCE = "1.33"
+"""Enabled by default since then, and the kubelet's `idsPerPod` exists."""
+
 GITLAB_COM = "https://gitlab.com/"
 
 
@@ -57,6 +60,10 @@ class Cluster:
     certificate_authority: str
     subnet_ids: tuple[str, ...]
     oidc_provider_arn: str | None
+    networks: tuple[str, ...]
+    """The networks in which pods, nodes, services and the Kubernetes API have their addresses."""
+    vpc_endpoints: tuple[str, ...]
+    """The addresses in these networks at which AWS's services are, ECR for example."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +153,7 @@ class _Queries:
         )
         if found is None:
             return None
+        self._user_namespaces(found.version)
         return Cluster(
             name=found.name,
             arn=found.arn,
@@ -154,7 +162,45 @@ class _Queries:
             certificate_authority=found.certificate_authorities[0].data,
             subnet_ids=wanted.subnet_ids or tuple(found.vpc_config.subnet_ids),
             oidc_provider_arn=self._oidc_provider(found.identities[0].oidcs[0].issuer),
+            networks=self._networks(found),
+            vpc_endpoints=self._vpc_endpoints(found),
         )
+
+    def _user_namespaces(self, version: str) -> None:
+        if self._settings.runners.user_namespaces and _numbers(version) < _numbers(USER_NAMESPACES_SINCE):
+            self.problems.append(
+                Problem(
+                    path="buildyard:runners.user-namespaces",
+                    message=f"Kubernetes {version} has no user namespaces for pods",
+                    hint=f"Upgrade the cluster to {USER_NAMESPACES_SINCE} or newer, or remove the key.",
+                )
+            )
+
+    def _networks(self, cluster: aws.eks.GetClusterResult) -> tuple[str, ...]:
+        if self._settings.network.deny is not None:
+            return self._settings.network.deny
+        vpc = self._ask(
+            lambda: aws.ec2.get_vpc(id=cluster.vpc_config.vpc_id),
+            path="buildyard:network.deny",
+            hint="Use credentials that may describe the VPC, or name the networks of pods, nodes and services here.",
+        )
+        if vpc is None:
+            return ()
+        blocks = [each.cidr_block for each in vpc.cidr_block_associations]
+        ipv6_blocks = [each.ipv6_cidr_block for each in vpc.ipv6_cidr_block_associations]
+        services = (service for each in cluster.kubernetes_network_configs for service in _service_networks(each))
+        return tuple(filter(None, (*blocks, *ipv6_blocks, *services)))
+
+    def _vpc_endpoints(self, cluster: aws.eks.GetClusterResult) -> tuple[str, ...]:
+        if self._settings.network.deny is not None:
+            return ()
+        vpc = cluster.vpc_config.vpc_id
+        addresses = self._ask(
+            lambda: _vpc_endpoint_addresses(vpc),
+            path="buildyard:network.deny",
+            hint="Use credentials that may describe network interfaces, or name the networks of pods and nodes here.",
+        )
+        return addresses or ()
 
     def _oidc_provider(self, issuer: str) -> str | None:
         if self._settings.identity is not Identity.IRSA:
@@ -196,6 +242,24 @@ class _Queries:
                     known[name] = found
         if all(name in known for nodes in self._settings.nodes.values() for name in nodes.instance_types):
             self.problems += check_fit(self._settings, known)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in version.split("."))
+
+
+def _service_networks(config: aws.eks.outputs.GetClusterKubernetesNetworkConfigResult) -> tuple[str, str]:
+    # An IPv4 cluster has no IPv6 network, and an IPv6 cluster no IPv4 network.
+    return config.service_ipv4_cidr, config.service_ipv6_cidr
+
+
+def _vpc_endpoint_addresses(vpc: str) -> tuple[str, ...]:
+    filters = {"vpc-id": vpc, "interface-type": "vpc_endpoint"}
+    found = aws.ec2.get_network_interfaces(
+        filters=[{"name": name, "values": [value]} for name, value in filters.items()]
+    )
+    interfaces = [aws.ec2.get_network_interface(id=each) for each in sorted(found.ids)]
+    return tuple(address for each in interfaces for address in (each.private_ip, *each.ipv6_addresses) if address)
 
 
 def gitlab_url() -> str:

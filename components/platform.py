@@ -23,7 +23,7 @@ from stacks.architecture import Architecture
 from stacks.config import file_name
 from stacks.names import BUILDER_VARIABLE, stack_name
 from stacks.problems import Problem, SettingsError
-from stacks.settings import Project, Settings
+from stacks.settings import Destination, Project, Settings
 from stacks.versions import BUILDER_VERSION
 
 SERVICE_ACCOUNT = "builds"
@@ -141,6 +141,7 @@ class Platform(pulumi.ComponentResource):
             kubernetes_version=self._args.lookups.cluster.version,
             subnet_ids=self._args.lookups.cluster.subnet_ids,
             partition=self._args.lookups.account.partition,
+            user_namespaces=self._settings.runners.user_namespaces,
             tags=self._tags,
         )
         return BuildNodes(f"{self._name}-{architecture}", args, pulumi.ResourceOptions(parent=self))
@@ -175,6 +176,11 @@ class Platform(pulumi.ComponentResource):
             builder_image=self._builder_image,
             cluster_name=self._args.lookups.cluster.name,
             node_groups={architecture: group.node_group_name for architecture, group in nodes.items()},
+            deny_networks=self._args.lookups.cluster.networks,
+            allow_networks=[
+                *(Destination(cidr=address) for address in self._args.lookups.cluster.vpc_endpoints),
+                *self._settings.network.allow,
+            ],
             depends_on=[identity, *nodes.values()],
         )
         opts = pulumi.ResourceOptions(parent=self, providers=[self._connect_cluster()])

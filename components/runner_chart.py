@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.labels import DO_NOT_EVICT
+from stacks.settings import Resources
 from stacks.versions import RUNNER_VERSION
 
 CHART = "gitlab-runner"
@@ -14,6 +15,14 @@ REPOSITORY = "https://charts.gitlab.io"
 
 RUNNER_ANNOTATION = "buildyard.dev/runner"
 """The annotation of a manager's pod whose value is the id of its runner in GitLab."""
+
+MANAGER_RESOURCES = Resources.model_validate(
+    {
+        "cpu": {"request": "100m", "limit": "1"},
+        "memory": {"request": "256Mi", "limit": "512Mi"},
+        "ephemeral-storage": {"request": "100Mi", "limit": "10Gi"},
+    }
+)
 
 RULES = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "delete", "get", "list", "watch"]},
@@ -72,18 +81,24 @@ def chart_values(manager: Manager) -> dict[str, Any]:
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "privileged": False,
+            # The manager writes its configuration, for which the chart has a volume, and temporary files.
+            "readOnlyRootFilesystem": True,
             "runAsNonRoot": True,
             "capabilities": {"drop": ["ALL"]},
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "resources": {
-            "requests": {"cpu": "100m", "memory": "256Mi"},
-            "limits": {"memory": "512Mi"},
-        },
+        # The manager keeps each running job's log, of up to 4 MiB, in a temporary file.
+        "volumes": [{"name": "tmp", "emptyDir": {}}],
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 (the pod's own volume)
+        "resources": {"requests": _bounds("request"), "limits": _bounds("limit")},
         # Helm restarts the manager when the config changes, but not when a Secret of somebody else changes. A new
         # token always comes with a new runner, whose id changes this annotation.
         "podAnnotations": {**DO_NOT_EVICT, RUNNER_ANNOTATION: manager.runner},
     }
+
+
+def _bounds(bound: str) -> dict[str, str]:
+    return {resource.replace("_", "-"): str(getattr(bounds, bound)) for resource, bounds in MANAGER_RESOURCES}
 
 
 def escape_template(text: str) -> str:

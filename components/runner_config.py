@@ -3,6 +3,7 @@
 Keys: https://docs.gitlab.com/runner/executors/kubernetes/
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,13 @@ FEATURE_FLAGS = {
 }
 
 
+WRITABLE = "/tmp"  # noqa: S108 (a folder of the job's container)
+"""Where the runner keeps its volumes in a pod with a user namespace, in which nobody may write to `/`."""
+
+RETRIES = {"exceeded quota": 60}
+"""How often the runner tries again to create a pod, every two seconds, while the namespace has too many."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunnerConfig:
     """`image` is for jobs that name no image, and `service_account` is that of the build pods."""
@@ -52,7 +60,11 @@ def config_toml(config: RunnerConfig) -> str:
                     "executor": "kubernetes",
                     # By default a manager requests one job at a time, and GitLab holds each request for a while.
                     "request_concurrency": config.runners.concurrent,
-                    "feature_flags": FEATURE_FLAGS,
+                    "feature_flags": {
+                        **FEATURE_FLAGS,
+                        **({"FF_USE_ADVANCED_POD_SPEC_CONFIGURATION": True} if config.runners.user_namespaces else {}),
+                    },
+                    **({"builds_dir": f"{WRITABLE}/builds"} if config.runners.user_namespaces else {}),
                     "kubernetes": _kubernetes(config),
                 }
             ]
@@ -72,14 +84,35 @@ def _kubernetes(config: RunnerConfig) -> dict[str, Any]:
         "poll_timeout": config.runners.node_wait_minutes * 60,
         "privileged": False,
         "pod_disruption_budget": True,
+        "retry_limits": RETRIES,
         **_containers("", config.runners.defaults),
         **_overwrites(config.runners.ceilings),
         **_containers("helper_", config.runners.helper),
+        **_containers("service_", config.runners.services),
         "node_selector": node_selector(config.stack, config.architecture, config.node_group),
         "node_tolerations": {f"{BUILDS}={TAINT_VALUE}": "NoSchedule"},
         "pod_annotations": DO_NOT_EVICT,
-        "volumes": {"empty_dir": [{"name": "buildkit", "mount_path": BUILDKIT_STATE}]},
+        "volumes": {"empty_dir": [_buildkit_state(config.runners.ceilings)]},
+        **(_user_namespaces() if config.runners.user_namespaces else {}),
         **_security_contexts(),
+    }
+
+
+def _buildkit_state(ceilings: Ceilings) -> dict[str, str]:
+    # A job's own limit counts the pod's volumes too. This one holds for whatever other containers leave of it.
+    return {"name": "buildkit", "mount_path": BUILDKIT_STATE, "size_limit": str(ceilings.ephemeral_storage)}
+
+
+def _user_namespaces() -> dict[str, Any]:
+    """A pod whose users are not the node's, which `config.toml` has no key for.
+
+    Source: https://docs.gitlab.com/runner/executors/kubernetes/#user-namespaces
+    """
+    patch = json.dumps([{"op": "add", "path": "/hostUsers", "value": False}])
+    return {
+        "logs_base_dir": WRITABLE,
+        "scripts_base_dir": WRITABLE,
+        "pod_spec": [{"name": "user namespace", "patch_type": "json", "patch": patch}],
     }
 
 
@@ -95,7 +128,8 @@ def _containers(prefix: str, resources: Resources) -> dict[str, str]:
 def _overwrites(ceilings: Ceilings) -> dict[str, str]:
     """The limits of a job's `KUBERNETES_*` variables. Without a limit, the runner silently ignores the variable.
 
-    The helper's resources have no limit, so jobs cannot overwrite them: the check that jobs fit nodes relies on them.
+    Those of the helper and of services have no limit, so jobs cannot overwrite them: the check that jobs fit nodes
+    relies on the helper's.
     """
     return {
         f"{resource}_{bound}_overwrite_max_allowed": str(ceiling)

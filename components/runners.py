@@ -9,10 +9,12 @@ import pulumi_gitlab as gitlab
 import pulumi_kubernetes as kubernetes
 
 from components.draining import drain_before_delete
-from components.labels import kubernetes_labels
+from components.labels import kubernetes_labels, node_labels
+from components.pod_rules import PodRules, PodRulesArgs
 from components.runner_chart import CHART, REPOSITORY, Manager, chart_values, escape_template
 from components.runner_config import RunnerConfig, config_toml
 from stacks.architecture import Architecture
+from stacks.settings import Destination
 from stacks.settings import Runners as RunnerSettings
 from stacks.versions import RUNNER_CHART_VERSION
 
@@ -35,6 +37,9 @@ class RunnersArgs:
     cluster_name: str
     node_groups: Mapping[Architecture, pulumi.Input[str]]
     """The EKS node groups that the jobs of each architecture run on."""
+    deny_networks: Sequence[str]
+    """The networks that build pods cannot reach, except for `allow_networks`."""
+    allow_networks: Sequence[Destination]
     depends_on: Sequence[pulumi.Resource] = ()
     """What must exist before the runners take jobs: the build nodes and the push identity."""
 
@@ -52,9 +57,11 @@ class Runners(pulumi.ComponentResource):
         namespace = self._create_namespace()
         pods = self._create_service_account(namespace)
         runners = {architecture: self._create_runner(architecture) for architecture in args.architectures}
+        managers = []
         for architecture, runner in runners.items():
             secret = self._create_token_secret(architecture, runner, namespace)
-            self._create_manager(architecture, runner, secret, [pods, *args.depends_on])
+            managers.append(self._create_manager(architecture, runner, secret, [pods, *args.depends_on]))
+        self._create_pod_rules(namespace, managers)
         self.runner_ids = {architecture: runner.id for architecture, runner in runners.items()}
         self.register_outputs({"runnerIds": {str(key): value for key, value in self.runner_ids.items()}})
 
@@ -157,6 +164,24 @@ class Runners(pulumi.ComponentResource):
             atomic=True,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[secret, *depends_on], hooks=self._drain),
         )
+
+    def _create_pod_rules(
+        self, namespace: kubernetes.core.v1.Namespace, managers: Sequence[kubernetes.helm.v3.Release]
+    ) -> None:
+        args = self._args
+        rules = PodRulesArgs(
+            stack=args.stack,
+            namespace=args.namespace,
+            service_account=args.service_account,
+            managers=[f"{self._name}-{architecture}" for architecture in args.architectures],
+            node_labels=node_labels(args.stack),
+            runners=args.runners,
+            deny=args.deny_networks,
+            allow=args.allow_networks,
+            after_namespace=namespace,
+            after_managers=managers,
+        )
+        PodRules(self._name, rules, pulumi.ResourceOptions(parent=self))
 
     def _config(self, architecture: Architecture, node_group: str) -> str:
         args = self._args

@@ -3,9 +3,10 @@
 There is one rule for each dangerous type of resource. A resource without a rule is only in the table of changes.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from delivery.file_diff import file_diff, text_diff
 from delivery.markdown import code, count, some
@@ -194,6 +195,73 @@ def _kubernetes_binding(change: Change) -> Iterator[Danger]:
         yield _rights(f"The role binding {code(change.name)} gives its role to other subjects than before.")
 
 
+def _admission_policy(change: Change) -> Iterator[Danger]:
+    name = code(change.name)
+    if change.operation is Operation.DELETE:
+        yield _rights(f"The admission policy {name} is deleted: its namespace then admits any pod.")
+        return
+    before, after = (_admission_rules(inputs) for inputs in (change.old, change.new))
+    if lost := [message for expression, message in before.items() if expression not in after]:
+        rules = some([code(message) for message in lost], _MOST_NAMES)
+        yield _rights(f"These rules of the admission policy {name} change or end: {rules}.")
+    changed = [path for path in _ADMISSION_SCOPE if change.old and find(change.old, path) != find(change.new, path)]
+    if changed:
+        keys = some([code(path.removeprefix("spec.")) for path in changed], _MOST_NAMES)
+        yield _rights(f"The admission policy {name} judges pods by other {keys} than before.")
+
+
+_ADMISSION_SCOPE = ("spec.variables", "spec.matchConstraints", "spec.matchConditions", "spec.failurePolicy")
+"""The keys of an admission policy that decide what its rules see, and whether they are asked."""
+
+
+def _admission_rules(inputs: Mapping[str, Any]) -> dict[str, str]:
+    """The messages of a policy's rules, by their expressions."""
+    rules = find(inputs, "spec.validations")
+    return {
+        str(rule.get("expression")): str(rule.get("message"))
+        for rule in (rules if isinstance(rules, Sequence) else ())
+        if isinstance(rule, Mapping)
+    }
+
+
+def _admission_binding(change: Change) -> Iterator[Danger]:
+    denies = "Deny" in (find(change.new, "spec.validationActions") or ())
+    if change.operation is Operation.DELETE or not denies:
+        yield _rights(f"The admission policy {code(change.name)} is no longer in effect: its namespace admits any pod.")
+
+
+def _network_policy(change: Change) -> Iterator[Danger]:
+    name = code(change.name)
+    if change.operation is Operation.DELETE:
+        yield _rights(f"The network policy {name} is deleted: build pods can then reach every pod of the cluster.")
+        return
+    before, after = (_networks(inputs) for inputs in (change.old, change.new))
+    if change.old and (opened := sorted((after.allowed - before.allowed) | (before.denied - after.denied))):
+        networks = some([code(network) for network in opened], _MOST_NAMES)
+        yield _rights(f"The network policy {name} lets build pods reach more: {networks}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Networks:
+    """The networks that a network policy names in its rules for connections to elsewhere."""
+
+    allowed: frozenset[str]
+    denied: frozenset[str]
+
+
+def _networks(inputs: Mapping[str, Any]) -> _Networks:
+    allowed: set[str] = set()
+    denied: set[str] = set()
+    rules = find(inputs, "spec.egress")
+    for rule in rules if isinstance(rules, Sequence) else ():
+        ports = ", ".join(f"{port.get('port')}" for port in rule.get("ports", ()))
+        for peer in rule.get("to", ()):
+            block = peer.get("ipBlock", {})
+            allowed.add(f"{block.get('cidr')}" + (f" port {ports}" if ports else ""))
+            denied |= set(block.get("except", ()))
+    return _Networks(allowed=frozenset(allowed), denied=frozenset(denied))
+
+
 def _published_file(change: Change) -> Iterator[Danger]:
     path = code(f"{change.new.get('filePath') or change.old.get('filePath', change.name)}")
     project = code(f"{change.new.get('project') or change.old.get('project', '')}")
@@ -254,5 +322,8 @@ _RULES: Mapping[str, Callable[[Change], Iterator[Danger]]] = {
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": _pod_identity,
     "kubernetes:rbac.authorization.k8s.io/v1:Role": _kubernetes_role,
     "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding": _kubernetes_binding,
+    "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy": _admission_policy,
+    "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding": _admission_binding,
+    "kubernetes:networking.k8s.io/v1:NetworkPolicy": _network_policy,
     "gitlab:index/repositoryFile:RepositoryFile": _published_file,
 }

@@ -5,6 +5,7 @@ prepared is reported on standard error.
 """
 
 import argparse
+import errno
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +38,13 @@ def main() -> int:
         code: int = options.command(forwarded if options.forwards else options)
     except (EngineError, server.ServerError) as error:
         _notes.print(Text(f"error: {error}", style="bold red"), soft_wrap=True)
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _notes.print(
+            Text(f"error: {data_directory()}: {error.strerror}. Make space, then run this again.", style="bold red")
+        )
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -1,4 +1,4 @@
-"""What the sandbox prints itself; what a deployment prints is the CLI's own."""
+"""The sandbox's own output, beside that of the pulumi CLI."""
 
 import json
 import os

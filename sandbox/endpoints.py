@@ -9,7 +9,7 @@ from pathlib import Path
 from sandbox.services.document import write_private
 
 DIRECTORY_VARIABLE = "BUILDYARD_SANDBOX_DIR"
-REGION = "ap-east-1"  # where the company has its cluster
+REGION = "ap-east-1"  # of the seeded cluster
 CREDENTIALS = "sandbox"  # the emulated AWS takes any; these are recognisable and open no real account
 
 _FILE = "endpoints.json"

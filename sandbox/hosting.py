@@ -49,7 +49,7 @@ class Hosting:
 
     def _start(self) -> Endpoints:
         if not (self._directory / _AWS_IS_SEEDED).exists():
-            # Never made, or not to the end: half a company is nobody's.
+            # Never made, or not to the end: half a seed is of no use.
             (self._directory / "aws" / "journal.jsonl").unlink(missing_ok=True)
         sockets = {name: _listening(self._last_ports.get(name, 0)) for name in ("aws", "gitlab", "kubernetes")}
         urls = {name: f"http://{_HOST}:{bound.getsockname()[1]}" for name, bound in sockets.items()}

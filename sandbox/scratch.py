@@ -91,7 +91,7 @@ def scratch_project() -> Iterator[ScratchProject]:
 
 
 def _left_out(folder: str, names: list[str]) -> set[str]:
-    """What a deployment does not need: caches, and at the top also tests, environments and Git."""
+    """Files that a deployment does not need: caches, and at the top also tests, environments and Git."""
     if Path(folder) != _ROOT:
         return {"__pycache__"} & set(names)
     return {name for name in names if name.startswith(".") or name in ("benchmarks", "docs", "tests")}

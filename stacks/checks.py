@@ -137,7 +137,15 @@ def _runner_resources(settings: Settings) -> Iterator[Problem]:
     runners = settings.runners
     for field, resource in RESOURCES.items():
         ceiling: Quantity = getattr(runners.ceilings, field)
-        yield from _bounds(f"{_RUNNERS}.helper", runners.helper, Resources(), field)
+        for name, resources in (("helper", runners.helper), ("services", runners.services)):
+            yield from _bounds(f"{_RUNNERS}.{name}", resources, Resources(), field)
+            bounds: Bounds = getattr(resources, field)
+            if bounds.request and not bounds.limit and bounds.request > ceiling:
+                yield Problem(
+                    path=f"{_RUNNERS}.{name}.{_key(field)}.request",
+                    message=f"{bounds.request} of {resource} is above the ceiling of {ceiling}, its default limit",
+                    hint=f"Set {_RUNNERS}.{name}.{_key(field)}.limit, or lower the request.",
+                )
         yield from _bounds(f"{_RUNNERS}.defaults", runners.defaults, Resources(), field)
         for bound, quantity in _given(getattr(runners.defaults, field)):
             if quantity > ceiling:

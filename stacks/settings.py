@@ -14,6 +14,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from stacks.addresses import Cidr
 from stacks.architecture import Architecture
 from stacks.names import default_namespace
 from stacks.problems import echo, nearest, refusal
@@ -193,6 +194,7 @@ VariableName = Annotated[
 InstanceType = Annotated[str, _text(r"^[a-z0-9-]+\.[a-z0-9-]+$", "Use EC2 instance types, such as m7g.4xlarge.")]
 Integer = Annotated[int, BeforeValidator(_no_boolean)]
 Minutes = Annotated[Integer, Field(ge=10, le=60 * 24 * 7)]
+Port = Annotated[Integer, Field(ge=1, le=65535)]
 
 
 KubernetesName = Annotated[
@@ -311,9 +313,21 @@ class Runners(Model):
     """The resources of a job that sets none."""
     ceilings: Ceilings = Ceilings()
     helper: Resources = Resources.model_validate(
-        {"cpu": {"request": "100m", "limit": "1"}, "memory": {"request": "256Mi", "limit": "512Mi"}}
+        {
+            "cpu": {"request": "100m", "limit": "1"},
+            "memory": {"request": "256Mi", "limit": "512Mi"},
+            "ephemeral-storage": {"request": "100Mi", "limit": "10Gi"},
+        }
     )
     """The resources of the helper container in each job's pod, which clones the repository and uploads artifacts."""
+    services: Resources = Resources.model_validate(
+        {
+            "cpu": {"request": "100m", "limit": "2"},
+            "memory": {"request": "256Mi", "limit": "2Gi"},
+            "ephemeral-storage": {"request": "100Mi", "limit": "10Gi"},
+        }
+    )
+    """The resources of each container that a job adds with `services:`. Jobs cannot change them."""
     namespace: Annotated[KubernetesName, AfterValidator(_unowned_namespace)] | None = None
     """The Kubernetes namespace. Default: `buildyard-STACK`."""
     builder_image: ImageReference | None = None
@@ -322,10 +336,30 @@ class Runners(Model):
     """The runner's limit for the timeout of any job."""
     node_wait_minutes: Annotated[Integer, Field(ge=3, le=60)] = 10
     """How long a job waits for its pod. A new node takes minutes to start."""
+    user_namespaces: bool = False
+    """Whether build pods have user namespaces of their own (`hostUsers: false`). Needs Kubernetes 1.33 or newer."""
 
     def namespace_of(self, stack: str) -> str:
         """The Kubernetes namespace of the stack's runners and builds."""
         return self.namespace or default_namespace(stack)
+
+
+class Destination(Model):
+    """A network that build pods may connect to."""
+
+    cidr: Cidr
+    ports: Annotated[tuple[Port, ...], Field(min_length=1)] = (443,)
+    """The TCP ports."""
+
+
+class Network(Model):
+    """The networks that build pods may connect to: the internet, and what `allow` adds."""
+
+    deny: tuple[Cidr, ...] | None = None
+    """The networks of pods, nodes and the Kubernetes API. Default: the VPC's and that of the cluster's services."""
+    allow: tuple[Destination, ...] = ()
+    """Parts of these networks that builds need, such as GitLab's address in the VPC. The VPC's endpoints for AWS
+    services are allowed by default."""
 
 
 class Registry(Model):
@@ -397,6 +431,8 @@ class Settings(Model):
     """The build nodes: one node group per architecture."""
     runners: Runners = Runners()
     """The GitLab runners: who may use them, and the defaults and ceilings of their jobs' resources."""
+    network: Network = Network()
+    """The networks that build pods may connect to, if the cluster enforces network policies."""
     registry: Registry = Registry()
     """The ECR registry: the account, repository names, encryption, and how long caches are kept."""
     identity: Identity = Identity.POD_IDENTITY

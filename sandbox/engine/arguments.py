@@ -1,4 +1,4 @@
-"""What a command line of `pulumi` would do, as far as the sandbox has to know before it runs."""
+"""Checks of a `pulumi` command line before it runs."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ _OTHER_PROJECTS = ("-C", "--cwd", "--config-file")
 
 
 def runs_the_program(arguments: Sequence[str]) -> bool:
-    """Whether the command may run the program. True for a few that happen to have such a word in them, too."""
+    """Whether the command may run the program. Also true for other commands with such a word among their arguments."""
     return not _RUN_THE_PROGRAM.isdisjoint(arguments)
 
 

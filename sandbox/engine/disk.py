@@ -24,7 +24,7 @@ class Reserve:
         self._path = path
 
     def wait_for(self, process: "subprocess.Popen[bytes]") -> bool:
-        """Wait until a process ends, and return False, or until it needs the space, and give it that and return True."""
+        """Wait until a process ends, and return False; or until it needs the space: give it up and return True."""
         while True:
             try:
                 process.wait(_POLL_SECONDS)

@@ -32,7 +32,7 @@ class LanguageHost(LanguageServer):
     def Run(  # noqa: N802 (the protocol's name)
         self, request: language_pb2.RunRequest, context: grpc.ServicerContext
     ) -> language_pb2.RunResponse:
-        """Run the program. What went wrong was logged by then: `bail` keeps the CLI from saying it again."""
+        """Run the program. An error is logged by then: `bail` keeps the CLI from printing it again."""
         response: language_pb2.RunResponse = super().Run(request, context)  # type: ignore[no-untyped-call]
         if response.error:
             return language_pb2.RunResponse(bail=True)
@@ -44,7 +44,7 @@ class LanguageHost(LanguageServer):
 
 
 class _Messages(TextIOBase):
-    """What a program prints, as messages of its stack: the terminal is the CLI's."""
+    """Turns what a program prints into messages of its stack, since the terminal is the CLI's."""
 
     def __init__(self) -> None:
         self._line = ""

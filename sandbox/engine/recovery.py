@@ -1,4 +1,4 @@
-"""What a killed command left behind: resources that were made, or may have been, and that the state does not have.
+"""Resources that a killed command created, or may have created, and that the state does not have.
 
 Pulumi's state names each step that began and did not end. If a step was creating a resource, the services are asked
 whether they have it. If they do, `pulumi stack import` adds it to the state, and the next refresh reads the rest.
@@ -6,12 +6,12 @@ whether they have it. If they do, `pulumi stack import` adds it to the state, an
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sandbox.endpoints import Endpoints
-from sandbox.engine.arguments import SANDBOX_STACK
 from sandbox.engine.cli import PulumiCli
 from sandbox.providers import providers
 from sandbox.providers.framework import Provider, ResourceKind
@@ -21,12 +21,12 @@ from sandbox.values import Properties
 Resource = dict[str, Any]
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
-_IMPORT = f"make pulumi ARGS='import --generate-code=false --stack {SANDBOX_STACK}"
+_IMPORT = ".venv/bin/python -m sandbox pulumi import --generate-code=false --protect=false"
 
 
 @dataclass(frozen=True)
 class Found:
-    """What became of a creation: the resource's id if it is to be recorded, and what people are told."""
+    """The result of a search: what people are told, and the resource's id if it is to be recorded."""
 
     message: str
     resource_id: str | None = None
@@ -88,8 +88,8 @@ class _Search:
                 return Found(f"was created as {candidate}, and its secret is lost: it is deleted and created again.")
             if changes(_as_asked(inputs, live), inputs, kind.inputs):
                 return Found(
-                    f"was not created, since there is another {candidate}: delete that, or take it in with "
-                    f"{_IMPORT} {resource['type']} {resource['urn'].rpartition('::')[2]} {candidate}'."
+                    f"was not created, since there is another {candidate}. Delete that, or let the stack own it: "
+                    f"{_import_command(resource, candidate)}"
                 )
             return Found(f"was created as {candidate} without a record: it is recorded now.", candidate)
         return Found("was not created; it is created now.")
@@ -128,6 +128,14 @@ class _Search:
         return {key: value for key, value in _plain(inputs).items() if not key.startswith(("__", "version"))}
 
 
+def _import_command(resource: Resource, resource_id: str) -> str:
+    options = [f"--parent=parent={resource['parent']}"]
+    provider = resource["provider"].rpartition("::")[0]
+    if not provider.rpartition("::")[2].startswith("default"):
+        options.append(f"--provider=provider={provider}")
+    return f"{_IMPORT} {shlex.join([*options, resource['type'], _name(resource), resource_id])}"
+
+
 def _record(resources: list[Resource], made: Resource) -> None:
     """Add a resource to a state; before the one that it replaces, which is then to be deleted."""
     for index, each in enumerate(resources):
@@ -141,7 +149,7 @@ def _record(resources: list[Resource], made: Resource) -> None:
 
 
 def _as_asked(inputs: Any, live: Any) -> Any:
-    """The live values of just what was asked for; as it was asked for where the cloud does not tell."""
+    """The live values of the requested properties; the requested value where the cloud does not return one."""
     if isinstance(inputs, dict) and isinstance(live, dict):
         return {key: _as_asked(value, live[key]) if key in live else value for key, value in inputs.items()}
     return live
@@ -159,4 +167,8 @@ def _plain(value: Any) -> Any:
 
 
 def _named(resource: Resource) -> str:
-    return f"{resource['type']} {resource['urn'].rpartition('::')[2]}"
+    return f"{resource['type']} {_name(resource)}"
+
+
+def _name(resource: Resource) -> str:
+    return str(resource["urn"].rpartition("::")[2])

@@ -200,10 +200,11 @@ def _cluster(args: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": args["name"],
         "arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{args['name']}",
-        "version": "1.34",
+        "version": {"old": "1.32"}.get(args["name"], "1.34"),
         "endpoint": "https://cluster.example.com",
         "certificateAuthorities": [{"data": "Y2VydGlmaWNhdGU="}],
-        "vpcConfig": {"subnetIds": ["subnet-a", "subnet-b", "subnet-c"]},
+        "vpcConfig": {"subnetIds": ["subnet-a", "subnet-b", "subnet-c"], "vpcId": "vpc-a"},
+        "kubernetesNetworkConfigs": [{"serviceIpv4Cidr": "172.20.0.0/16", "serviceIpv6Cidr": ""}],
         "identities": [{"oidcs": [{"issuer": ISSUER}]}],
     }
 
@@ -226,6 +227,16 @@ _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "getRegion": lambda args: {"region": REGION},
     "getPartition": lambda args: {"partition": "aws", "dnsSuffix": "amazonaws.com"},
     "getCluster": _cluster,
+    "getVpc": lambda args: {
+        "id": args["id"],
+        "cidrBlockAssociations": [{"cidrBlock": "10.0.0.0/16"}, {"cidrBlock": "100.64.0.0/16"}],
+        "ipv6CidrBlockAssociations": [{"ipv6CidrBlock": "2001:db8:1234::/56"}],
+    },
+    "getNetworkInterfaces": lambda args: {"ids": ["eni-b", "eni-a"]},
+    "getNetworkInterface": lambda args: {
+        "eni-a": {"privateIp": "10.0.1.5", "ipv6Addresses": []},
+        "eni-b": {"privateIp": "10.0.2.5", "ipv6Addresses": ["2001:db8:1234::5"]},
+    }[args["id"]],
     "getInstanceType": _instance_type,
     "getOpenIdConnectProvider": lambda args: {
         "arn": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{args['url'].removeprefix('https://')}"

@@ -1,5 +1,8 @@
 """Build nodes: the right architecture, none until needed, and for builds only."""
 
+import base64
+import json
+from email import message_from_bytes
 from typing import Any
 
 import pytest
@@ -34,6 +37,19 @@ def test_only_builds_of_the_stack_run_on_its_nodes() -> None:
     for group in declare().of("eks:NodeGroup").values():
         assert group.inputs["taints"] == [{"key": BUILDS, "value": "true", "effect": "NO_SCHEDULE"}]
         assert group.inputs["labels"] == {BUILDS: STACK}, "builds of another stack would land on these nodes"
+
+
+def test_nodes_know_the_users_of_user_namespaces() -> None:
+    [template, _] = declare(runners={"user-namespaces": True}).of("ec2:LaunchTemplate").values()
+    message = message_from_bytes(base64.b64decode(template.inputs["userData"]))
+    parts: Any = message.get_payload()
+    [part] = parts
+    assert part.get_content_type() == "application/node.eks.aws", "EKS would take it for a script"
+    config = json.loads(part.get_payload())
+    ids = config["spec"]["kubelet"]["config"]["userNamespaces"]["idsPerPod"]
+    assert ids % 65536 == 0, "the kubelet would not start"
+    assert ids > 165535, "rootless BuildKit would find its sub-uids missing"
+    assert not [each for each in declare().of("ec2:LaunchTemplate").values() if "userData" in each.inputs]
 
 
 def test_builds_cannot_get_the_credentials_of_their_node() -> None:

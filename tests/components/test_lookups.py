@@ -81,6 +81,28 @@ def test_all_problems_are_reported_at_once() -> None:
     assert "has 4 problems; nothing was changed" in message, "people would fix one problem per run"
 
 
+def test_a_cluster_too_old_for_user_namespaces() -> None:
+    setting = {"user-namespaces": True}
+    message = refused(cluster={"name": "old"}, runners=setting)
+    assert "buildyard:runners.user-namespaces: Kubernetes 1.32 has no user namespaces for pods" in message
+    assert declare(cluster={"name": "old"}).all
+    assert declare(runners=setting).all
+
+
+@pytest.mark.parametrize("function", ["getVpc", "getNetworkInterfaces", "getNetworkInterface"])
+def test_a_vpc_that_the_credentials_may_not_describe(function: str) -> None:
+    message = refused({function: "UnauthorizedOperation"})
+    assert "buildyard:network.deny: UnauthorizedOperation" in message
+    assert "or name the networks" in message
+
+
+def test_nobody_asks_for_the_vpc_when_the_settings_name_the_networks() -> None:
+    declared = Declared(refusals=dict.fromkeys(("getVpc", "getNetworkInterfaces"), "UnauthorizedOperation"))
+    stack = settings(network={"deny": ["10.0.0.0/8"]})
+    attempt(lambda: deploy(lambda: stack), declared)
+    assert "10.0.0.0/8" in str(declared.only("networking.k8s.io:NetworkPolicy").inputs)
+
+
 def test_subnets_of_the_settings_replace_the_clusters() -> None:
     groups = declare(cluster={"name": "ci", "subnet-ids": ["subnet-x"]}).of("eks:NodeGroup").values()
     assert all(group.inputs["subnetIds"] == ["subnet-x"] for group in groups)

@@ -65,6 +65,20 @@ def test_managers_run_confined() -> None:
     assert context["runAsNonRoot"] is True
     assert context["allowPrivilegeEscalation"] is False
     assert context["capabilities"] == {"drop": ["ALL"]}
+    assert context["readOnlyRootFilesystem"] is True
+
+
+def test_managers_can_write_temporary_files() -> None:
+    values = chart_values(MANAGER)
+    [volume], [mount] = values["volumes"], values["volumeMounts"]
+    assert (volume["name"], mount["mountPath"]) == (mount["name"], "/tmp"), "a read-only root has no other place"
+    assert volume["emptyDir"] == {}, "the logs of many jobs would not fit, and the manager would be evicted with them"
+
+
+def test_managers_have_limits() -> None:
+    resources = chart_values(MANAGER)["resources"]
+    assert resources["limits"] == {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "10Gi"}
+    assert resources["requests"] == {"cpu": "100m", "memory": "256Mi", "ephemeral-storage": "100Mi"}
 
 
 def test_a_new_runner_rolls_its_manager() -> None:

@@ -1,5 +1,6 @@
 """The runner's `config.toml`, read back as the runner reads it."""
 
+import json
 import sys
 from typing import Any
 
@@ -46,7 +47,9 @@ def kubernetes(architecture: Architecture = Architecture.ARM64, /, **runners: An
 def test_gitlab_runner_knows_every_key_and_its_type(architecture: Architecture) -> None:
     bounds = {"request": "1", "limit": "2"}
     everything = {"cpu": bounds, "memory": bounds, "ephemeral-storage": bounds}
-    config = text(architecture, defaults=everything, helper=everything)
+    config = text(
+        architecture, defaults=everything, helper=everything, services=everything, **{"user-namespaces": True}
+    )
     assert not list(problems_in_config(config)), "the runner would silently ignore the key"
 
 
@@ -82,7 +85,7 @@ def test_jobs_that_ask_for_nothing_get_the_defaults() -> None:
     got = {key: config.get(key) for key in ("cpu_request", "cpu_limit", "memory_request", "memory_limit")}
     assert got == {"cpu_request": "2", "cpu_limit": "4", "memory_request": "4Gi", "memory_limit": "8Gi"}
     assert config["ephemeral_storage_request"] == "20Gi"
-    assert "ephemeral_storage_limit" not in config, "what the settings leave open has no limit"
+    assert "ephemeral_storage_limit" not in config, "a job could not request more than this without a limit of its own"
 
 
 def test_the_helper_keeps_its_size() -> None:
@@ -90,6 +93,32 @@ def test_the_helper_keeps_its_size() -> None:
     assert config["helper_memory_limit"] == "512Mi"
     open_to_jobs = [key for key in config if key.startswith(("helper_", "service_", "pod_")) and "overwrite" in key]
     assert not open_to_jobs, "a job could outgrow the node that its size was checked against"
+
+
+def test_services_have_a_size_of_their_own() -> None:
+    config = kubernetes(services={"cpu": {"limit": "3"}, "ephemeral-storage": {"request": "1Gi", "limit": "5Gi"}})
+    assert {key: value for key, value in config.items() if key.startswith("service_") and key != "service_account"} == {
+        "service_cpu_limit": "3",
+        "service_ephemeral_storage_request": "1Gi",
+        "service_ephemeral_storage_limit": "5Gi",
+    }
+    assert {"service_cpu_limit", "service_memory_limit", "service_ephemeral_storage_limit"} <= kubernetes().keys()
+
+
+def test_jobs_wait_while_the_namespace_is_full() -> None:
+    assert kubernetes()["retry_limits"] == {"exceeded quota": 60}, "jobs would fail"
+
+
+def test_pods_have_user_namespaces_only_where_the_settings_say_so() -> None:
+    assert "pod_spec" not in kubernetes()
+    assert "builds_dir" not in runner()
+    setting: dict[str, Any] = {"user-namespaces": True}
+    section = runner(**setting)
+    [patch] = section["kubernetes"]["pod_spec"]
+    assert json.loads(patch["patch"]) == [{"op": "add", "path": "/hostUsers", "value": False}]
+    assert section["feature_flags"]["FF_USE_ADVANCED_POD_SPEC_CONFIGURATION"], "the runner would ignore the patch"
+    folders = (section["builds_dir"], section["kubernetes"]["logs_base_dir"], section["kubernetes"]["scripts_base_dir"])
+    assert folders == ("/tmp/builds", "/tmp", "/tmp"), "nobody may write to the root of such a pod's containers"
 
 
 def test_jobs_cannot_become_somebody_else() -> None:
@@ -120,8 +149,10 @@ def test_the_helper_stays_confined_and_no_container_is_root() -> None:
 
 
 def test_buildkits_state_is_on_a_volume() -> None:
-    [volume] = kubernetes()["volumes"]["empty_dir"]
+    ceilings = {"ephemeral-storage": "70Gi"}
+    [volume] = kubernetes(ceilings=ceilings)["volumes"]["empty_dir"]
     assert volume["mount_path"] == "/home/user/.local/share/buildkit"
+    assert volume["size_limit"] == "70Gi", "a build could fill the disk of its node"
 
 
 def test_jobs_wait_for_a_node_to_start() -> None:

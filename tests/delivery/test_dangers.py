@@ -18,6 +18,8 @@ ROLE = "aws:iam/role:Role"
 ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
 KUBERNETES_ROLE = "kubernetes:rbac.authorization.k8s.io/v1:Role"
+ADMISSION = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"
+NETWORK = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 FILE = "gitlab:index/repositoryFile:RepositoryFile"
 
 
@@ -173,6 +175,56 @@ def test_the_rules_of_a_manager_are_compared_too() -> None:
 def test_rules_that_cannot_be_compared_are_told(rules: object) -> None:
     danger = found(step("update", KUBERNETES_ROLE, "manager", {"rules": []}, {"rules": rules}))[0]
     assert "cannot be compared" in danger.text
+
+
+def admission(*rules: str) -> dict[str, Any]:
+    return {"spec": {"validations": [{"expression": f"{rule} == false", "message": f"no {rule}"} for rule in rules]}}
+
+
+def test_an_admission_policy_that_refuses_less_is_told() -> None:
+    before, after = admission("privileged", "hostPath"), admission("hostPath", "hostPort")
+    danger = only(step("update", ADMISSION, "builds", old=before, new=after))
+    assert danger.concern is Concern.RIGHTS
+    assert "`no privileged`" in danger.text
+    assert "hostPath" not in danger.text
+    assert not found(step("update", ADMISSION, old=admission("hostPath"), new=after))
+    assert not found(step("create", ADMISSION, new=after))
+
+
+@pytest.mark.parametrize("key", ["variables", "matchConstraints", "matchConditions", "failurePolicy"])
+def test_an_admission_policy_that_sees_other_pods_is_told(key: str) -> None:
+    before = admission("hostPath")
+    after = {"spec": {**before["spec"], key: "Ignore"}}
+    assert f"other `{key}` than before" in only(step("update", ADMISSION, "builds", old=before, new=after)).text
+    assert not found(step("create", ADMISSION, new=after))
+
+
+def test_an_admission_policy_that_only_warns_is_told() -> None:
+    deny, warn = ({"spec": {"validationActions": [action]}} for action in ("Deny", "Warn"))
+    binding = f"{ADMISSION}Binding"
+    assert "no longer in effect" in only(step("update", binding, "builds", old=deny, new=warn)).text
+    assert not found(step("create", binding, new=deny))
+
+
+@pytest.mark.parametrize("kind", [ADMISSION, f"{ADMISSION}Binding"])
+def test_a_namespace_that_admits_any_pod_is_told(kind: str) -> None:
+    assert "admits any pod" in only(step("delete", kind, "builds", old=admission("hostPath"))).text
+
+
+def network(*denied: str, allowed: str = "") -> dict[str, Any]:
+    internet = {"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": list(denied)}}]}
+    more = [{"to": [{"ipBlock": {"cidr": allowed}}], "ports": [{"port": 443}]}] if allowed else []
+    return {"spec": {"egress": [internet, {"ports": [{"port": 53}]}, *more]}}
+
+
+def test_a_network_policy_that_opens_something_is_told() -> None:
+    before, after = network("10.0.0.0/16", "10.1.0.0/16"), network("10.0.0.0/16", allowed="10.0.3.4/32")
+    danger = only(step("update", NETWORK, "builds", old=before, new=after))
+    assert danger.concern is Concern.RIGHTS
+    assert "reach more: `10.0.3.4/32 port 443`, `10.1.0.0/16`." in danger.text
+    assert not found(step("update", NETWORK, old=network("10.0.0.0/16"), new=before)), "it closes something"
+    assert not found(step("create", NETWORK, new=after))
+    assert "every pod" in only(step("delete", NETWORK, "builds", old=before)).text
 
 
 def test_a_published_pipeline_comes_with_its_difference() -> None:

@@ -17,7 +17,7 @@ DEPLOYMENTS = "kubernetes {} /apis/apps/v1/namespaces/buildyard-sandbox/deployme
 SECRET = "kubernetes POST /api/v1/namespaces/buildyard-sandbox/secrets"
 
 
-class Company:
+class DeployedStack:
     """A deployed stack whose runners are at work."""
 
     def __init__(self, project: ScratchProject) -> None:
@@ -94,29 +94,29 @@ def deleting_group(name: str) -> str:
 
 
 def test_a_replaced_node_group_goes_when_its_last_build_has_ended(scratch: ScratchProject) -> None:
-    company = Company(scratch)
-    runner, group = company.runners["arm64"], company.groups["arm64"]
-    job = company.take_job(runner)
-    company.edit(lambda config: config["buildyard:nodes"]["arm64"].update({"instance-types": ["m6g.4xlarge"]}))
-    up = company.start("up")
-    company.wait_for(pausing(runner), up)
+    stack = DeployedStack(scratch)
+    runner, group = stack.runners["arm64"], stack.groups["arm64"]
+    job = stack.take_job(runner)
+    stack.edit(lambda config: config["buildyard:nodes"]["arm64"].update({"instance-types": ["m6g.4xlarge"]}))
+    up = stack.start("up")
+    stack.wait_for(pausing(runner), up)
 
-    described = company.cloud.aws("eks").list_nodegroups(clusterName="ci")["nodegroups"]
-    [new] = set(described) - set(company.groups.values())
-    assert company.cloud.aws("eks").describe_nodegroup(clusterName="ci", nodegroupName=new)["nodegroup"]["status"] == (
+    described = stack.cloud.aws("eks").list_nodegroups(clusterName="ci")["nodegroups"]
+    [new] = set(described) - set(stack.groups.values())
+    assert stack.cloud.aws("eks").describe_nodegroup(clusterName="ci", nodegroupName=new)["nodegroup"]["status"] == (
         "ACTIVE"
     )
     [config] = [
         each["data"]["config.template.toml"]
-        for each in company.cloud.kubernetes("/api/v1/namespaces/buildyard-sandbox/configmaps")
+        for each in stack.cloud.kubernetes("/api/v1/namespaces/buildyard-sandbox/configmaps")
         if each["metadata"]["name"] == "buildyard-sandbox-arm64"
     ]
     assert new in config, "the next builds would still start on the old nodes"
     assert group not in config
-    assert company.take_job(runner).status_code == 409, "the old runner would never be without a job"
-    assert deleting_group(group) not in company.calls(), "EKS ends the build with its node after five minutes"
+    assert stack.take_job(runner).status_code == 409, "the old runner would never be without a job"
+    assert deleting_group(group) not in stack.calls(), "EKS ends the build with its node after five minutes"
 
-    company.end_job(job)
+    stack.end_job(job)
     output, _ = up.communicate(timeout=120)
     assert up.returncode == 0, output
     assert job.json()["web_url"] in output, "people are told what the deployment waits for"
@@ -129,58 +129,58 @@ def test_a_replaced_node_group_goes_when_its_last_build_has_ended(scratch: Scrat
         deleting(runner),
         deleting_group(group),
     ]
-    positions = [company.calls().index(call) for call in order]
-    assert positions == sorted(positions), company.calls()
-    assert not [call for call in company.calls() if "amd64" in call], "the other architecture is left alone"
+    positions = [stack.calls().index(call) for call in order]
+    assert positions == sorted(positions), stack.calls()
+    assert not [call for call in stack.calls() if "amd64" in call], "the other architecture is left alone"
 
 
 def test_a_dropped_architecture_keeps_its_manager_until_its_jobs_have_ended(scratch: ScratchProject) -> None:
-    company = Company(scratch)
-    runner, group = company.runners["amd64"], company.groups["amd64"]
-    job = company.take_job(runner)
-    company.edit(lambda config: config["buildyard:nodes"].pop("amd64"))
-    up = company.start("up")
-    company.wait_for(pausing(runner), up)
+    stack = DeployedStack(scratch)
+    runner, group = stack.runners["amd64"], stack.groups["amd64"]
+    job = stack.take_job(runner)
+    stack.edit(lambda config: config["buildyard:nodes"].pop("amd64"))
+    up = stack.start("up")
+    stack.wait_for(pausing(runner), up)
     manager = "buildyard-sandbox-amd64"
-    rights = company.cloud.kubernetes("/apis/rbac.authorization.k8s.io/v1/namespaces/buildyard-sandbox/roles")
+    rights = stack.cloud.kubernetes("/apis/rbac.authorization.k8s.io/v1/namespaces/buildyard-sandbox/roles")
     assert manager in {each["metadata"]["name"] for each in rights}, "without rights the manager loses its jobs' pods"
 
-    company.end_job(job)
+    stack.end_job(job)
     output, _ = up.communicate(timeout=120)
     assert up.returncode == 0, output
     order = [DEPLOYMENTS.format("DELETE", "amd64"), deleting(runner), deleting_group(group)]
-    positions = [company.calls().index(pausing(runner)), *map(company.position, order)]
-    assert positions == sorted(positions), company.calls()
+    positions = [stack.calls().index(pausing(runner)), *map(stack.position, order)]
+    assert positions == sorted(positions), stack.calls()
 
 
 def test_runners_of_another_scope_take_over_before_the_old_ones_are_paused(scratch: ScratchProject) -> None:
-    company = Company(scratch)
-    job = company.take_job(company.runners["arm64"])
+    stack = DeployedStack(scratch)
+    job = stack.take_job(stack.runners["arm64"])
 
     def narrow(config: Config) -> None:
         del config["buildyard:runners"]["group"]
         config["buildyard:runners"]["project"] = "platform/images"
 
-    company.edit(narrow)
-    up = company.start("up")
-    company.wait_for(pausing(company.runners["arm64"]), up)
-    company.end_job(job)
+    stack.edit(narrow)
+    up = stack.start("up")
+    stack.wait_for(pausing(stack.runners["arm64"]), up)
+    stack.end_job(job)
     output, _ = up.communicate(timeout=120)
     assert up.returncode == 0, output
-    calls = company.calls()
-    for architecture, runner in company.runners.items():
-        rolled = company.position(DEPLOYMENTS.format("PUT", architecture))
+    calls = stack.calls()
+    for architecture, runner in stack.runners.items():
+        rolled = stack.position(DEPLOYMENTS.format("PUT", architecture))
         assert calls.index("gitlab POST /api/v4/user/runners") < calls.index(SECRET) < rolled
-        assert rolled < calls.index(pausing(runner)) < company.position(deleting(runner)), calls
+        assert rolled < calls.index(pausing(runner)) < stack.position(deleting(runner)), calls
     assert not [call for call in calls if call.startswith("aws")], "the nodes stay"
 
 
 def test_an_interrupted_wait_changes_nothing_and_the_next_update_ends_the_pause(scratch: ScratchProject) -> None:
-    company = Company(scratch)
-    runner = company.runners["arm64"]
-    job = company.take_job(runner)
-    destroy = company.start("destroy")
-    company.wait_for(pausing(runner), destroy)
+    stack = DeployedStack(scratch)
+    runner = stack.runners["arm64"]
+    job = stack.take_job(runner)
+    destroy = stack.start("destroy")
+    stack.wait_for(pausing(runner), destroy)
     os.killpg(destroy.pid, signal.SIGINT)  # as a terminal does: to the whole group
     time.sleep(2)
     assert destroy.poll() is None, "the first one waits for what is under way: here, for the job"
@@ -188,24 +188,24 @@ def test_an_interrupted_wait_changes_nothing_and_the_next_update_ends_the_pause(
     output, _ = destroy.communicate(timeout=60)
     assert destroy.returncode == 130, output
     assert "Traceback" not in output
-    assert deleting(runner) not in company.calls()
-    assert DEPLOYMENTS.format("DELETE", "arm64") not in company.calls()
+    assert deleting(runner) not in stack.calls()
+    assert DEPLOYMENTS.format("DELETE", "arm64") not in stack.calls()
 
     up = scratch.sandbox("up")
     assert up.returncode == 0, up.stdout + up.stderr
-    assert company.take_job(runner).status_code == 201, "nobody would build any more"
-    company.end_job(job)
+    assert stack.take_job(runner).status_code == 201, "nobody would build any more"
+    stack.end_job(job)
 
 
 def test_an_upgraded_cluster_gets_nodes_of_its_version(scratch: ScratchProject) -> None:
-    company = Company(scratch)
-    eks = company.cloud.aws("eks")
+    stack = DeployedStack(scratch)
+    eks = stack.cloud.aws("eks")
     eks.update_cluster_version(name="ci", version="1.35")
     up = scratch.sandbox("up")
     assert up.returncode == 0, up.stdout + up.stderr
     groups = eks.list_nodegroups(clusterName="ci")["nodegroups"]
     described = [eks.describe_nodegroup(clusterName="ci", nodegroupName=name)["nodegroup"] for name in groups]
     assert {each["version"] for each in described} == {"1.35"}
-    assert len(groups) == len(company.groups)
-    assert not set(groups) & set(company.groups.values()), "EKS would have evicted the builds"
+    assert len(groups) == len(stack.groups)
+    assert not set(groups) & set(stack.groups.values()), "EKS would have evicted the builds"
     assert scratch.sandbox("preview", "--expect-no-changes").returncode == 0

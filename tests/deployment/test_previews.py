@@ -14,7 +14,7 @@ ARM64_RELEASE = ("kubernetes:helm.sh/v3:Release", "buildyard-sandbox-arm64")
 
 
 def previewed(project: ScratchProject, edit: Callable[[Config], object]) -> dict[tuple[str, str], str]:
-    """What a preview of the edited stack would do, by type and name, without what stays as it is."""
+    """The changes that a preview of the edited stack shows, by type and name."""
     with project.edited(edit):
         done = project.sandbox("preview", "--json")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -55,7 +55,14 @@ def get_cluster(connection: AwsConnection, arguments: Properties) -> Properties:
         "endpoint": cluster["endpoint"],
         "id": cluster["name"],
         "identities": [{"oidcs": [{"issuer": cluster["identity"]["oidc"]["issuer"]}]}],
-        "kubernetesNetworkConfigs": [{"serviceIpv4Cidr": network["serviceIpv4Cidr"]}],
+        "kubernetesNetworkConfigs": [
+            {
+                "elasticLoadBalancings": [],
+                "ipFamily": network.get("ipFamily", "ipv4"),
+                "serviceIpv4Cidr": network.get("serviceIpv4Cidr", ""),
+                "serviceIpv6Cidr": network.get("serviceIpv6Cidr", ""),
+            }
+        ],
         "name": cluster["name"],
         "platformVersion": cluster["platformVersion"],
         "region": connection.region_of(arguments),
@@ -72,6 +79,63 @@ def get_cluster(connection: AwsConnection, arguments: Properties) -> Properties:
             "subnetIds": vpc["subnetIds"],
             "vpcId": vpc.get("vpcId", ""),
         },
+    }
+
+
+def get_vpc(connection: AwsConnection, arguments: Properties) -> Properties:
+    found: Any = connection.ec2(arguments).describe_vpcs(VpcIds=[arguments["id"]])["Vpcs"][0]
+    return {
+        "arn": f"arn:aws:ec2:{connection.region_of(arguments)}:{found['OwnerId']}:vpc/{found['VpcId']}",
+        "cidrBlock": found["CidrBlock"],
+        "cidrBlockAssociations": [
+            {
+                "associationId": each["AssociationId"],
+                "cidrBlock": each["CidrBlock"],
+                "state": each["CidrBlockState"]["State"],
+            }
+            for each in found.get("CidrBlockAssociationSet", [])
+        ],
+        "default": found.get("IsDefault", False),
+        "dhcpOptionsId": found["DhcpOptionsId"],
+        "id": found["VpcId"],
+        "instanceTenancy": found["InstanceTenancy"],
+        "ipv6CidrBlockAssociations": [
+            {
+                "associationId": each["AssociationId"],
+                "ipv6CidrBlock": each["Ipv6CidrBlock"],
+                "state": each["Ipv6CidrBlockState"]["State"],
+            }
+            for each in found.get("Ipv6CidrBlockAssociationSet", [])
+        ],
+        "ownerId": found["OwnerId"],
+        "region": connection.region_of(arguments),
+        "state": found["State"],
+        "tags": {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])},
+    }
+
+
+def get_network_interfaces(connection: AwsConnection, arguments: Properties) -> Properties:
+    filters = {each["name"]: each["values"] for each in arguments.get("filters", [])}
+    kinds = filters.pop("interface-type", None)  # which moto does not have
+    wanted: Any = [{"Name": name, "Values": values} for name, values in filters.items()]
+    found = connection.ec2(arguments).describe_network_interfaces(Filters=wanted)["NetworkInterfaces"]
+    region = connection.region_of(arguments)
+    ids = [each["NetworkInterfaceId"] for each in found if kinds is None or each.get("InterfaceType") in kinds]
+    return {"id": region, "ids": ids, "region": region}
+
+
+def get_network_interface(connection: AwsConnection, arguments: Properties) -> Properties:
+    wanted = [arguments["id"]]
+    found: Any = connection.ec2(arguments).describe_network_interfaces(NetworkInterfaceIds=wanted)
+    [interface] = found["NetworkInterfaces"]
+    return {
+        "id": interface["NetworkInterfaceId"],
+        "interfaceType": interface.get("InterfaceType", "interface"),
+        "ipv6Addresses": [each["Ipv6Address"] for each in interface.get("Ipv6Addresses", [])],
+        "privateIp": interface["PrivateIpAddress"],
+        "region": connection.region_of(arguments),
+        "subnetId": interface["SubnetId"],
+        "vpcId": interface["VpcId"],
     }
 
 
@@ -171,6 +235,21 @@ FUNCTIONS = (
         token="aws:eks/getCluster:getCluster",
         arguments={"name": Property(required=True), "tags": Property(), **_REGION},
         call=get_cluster,
+    ),
+    Function(
+        token="aws:ec2/getVpc:getVpc",
+        arguments={"id": Property(required=True), **_REGION},
+        call=get_vpc,
+    ),
+    Function(
+        token="aws:ec2/getNetworkInterfaces:getNetworkInterfaces",
+        arguments={"filters": Property(), "tags": Property(), **_REGION},
+        call=get_network_interfaces,
+    ),
+    Function(
+        token="aws:ec2/getNetworkInterface:getNetworkInterface",
+        arguments={"id": Property(required=True), **_REGION},
+        call=get_network_interface,
     ),
     Function(
         token="aws:ec2/getInstanceType:getInstanceType",

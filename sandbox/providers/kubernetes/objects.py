@@ -194,6 +194,21 @@ class PodDisruptionBudget(ObjectKind):
     computed = frozenset({"status"})
 
 
+class ValidatingAdmissionPolicy(ObjectKind):
+    type = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"
+    plural = "validatingadmissionpolicies"
+    namespaced = False
+    inputs = _inputs("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", spec=Property())
+    computed = frozenset({"status"})
+
+
+class ValidatingAdmissionPolicyBinding(ObjectKind):
+    type = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding"
+    plural = "validatingadmissionpolicybindings"
+    namespaced = False
+    inputs = _inputs("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", spec=Property())
+
+
 OBJECT_KINDS = (
     Namespace,
     ServiceAccount,
@@ -206,6 +221,8 @@ OBJECT_KINDS = (
     NetworkPolicy,
     PriorityClass,
     PodDisruptionBudget,
+    ValidatingAdmissionPolicy,
+    ValidatingAdmissionPolicyBinding,
 )
 
 

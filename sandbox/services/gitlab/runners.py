@@ -131,7 +131,7 @@ def _owner(state: Record, runner_type: str, group_id: int | None, project_id: in
 
 
 def _settings(parameters: Parameters, runner: Record) -> Record:
-    """What the request says of a runner, and for the rest what is so already or GitLab's default."""
+    """A runner as the request asks for it; for the rest its present values or GitLab's defaults."""
     return {
         "description": parameters.text("description", runner.get("description", "")),
         "maintenance_note": parameters.text("maintenance_note", runner.get("maintenance_note", "")),

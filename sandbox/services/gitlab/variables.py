@@ -114,7 +114,7 @@ def _identity(variable: Record) -> tuple[str, str]:
 
 
 def _settings(parameters: Parameters, variable: Record) -> Record:
-    """What the request says of a variable, and for the rest what is so already or GitLab's default."""
+    """A variable as the request asks for it; for the rest its present values or GitLab's defaults."""
     return {
         "value": parameters.text("value", variable.get("value", "")),
         "variable_type": parameters.choice(

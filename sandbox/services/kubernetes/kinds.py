@@ -98,6 +98,20 @@ KINDS = (
         fields=frozenset({"spec"}),
         counts_generations=True,
     ),
+    *(
+        Kind(
+            name=name,
+            plural=plural,
+            group="admissionregistration.k8s.io",
+            namespaced=False,
+            fields=frozenset({"spec"}),
+            counts_generations=True,
+        )
+        for name, plural in (
+            ("ValidatingAdmissionPolicy", "validatingadmissionpolicies"),
+            ("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"),
+        )
+    ),
 )
 
 

@@ -1,14 +1,17 @@
 """The data sources of the AWS provider."""
 
+from typing import Any
+
 import grpc
 import pytest
 
 from sandbox.endpoints import Endpoints
 from sandbox.values import Properties, Secret
+from tests.sandbox.conftest import AwsClient
 from tests.sandbox.provider_client import ProviderClient
 
 
-def ask(client: ProviderClient, token: str, **arguments: str) -> Properties:
+def ask(client: ProviderClient, token: str, **arguments: Any) -> Properties:
     result, failures = client.invoke(token, arguments)
     assert not failures
     return result
@@ -38,6 +41,27 @@ def test_the_cluster_and_its_identity_provider(client: ProviderClient) -> None:
     assert ask(client, "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider", arn=provider["arn"]) == provider
 
 
+def test_the_clusters_networks(client: ProviderClient) -> None:
+    cluster = ask(client, "aws:eks/getCluster:getCluster", name="ci")
+    assert cluster["kubernetesNetworkConfigs"][0]["serviceIpv4Cidr"].endswith("/16")
+    vpc = ask(client, "aws:ec2/getVpc:getVpc", id=cluster["vpcConfig"]["vpcId"])
+    assert [each["cidrBlock"] for each in vpc["cidrBlockAssociations"]] == [vpc["cidrBlock"]]
+    assert vpc["tags"] == {"Name": "ci"}
+
+
+def test_network_interfaces_of_a_vpc(client: ProviderClient, aws: AwsClient) -> None:
+    cluster = ask(client, "aws:eks/getCluster:getCluster", name="ci")
+    subnet = cluster["vpcConfig"]["subnetIds"][0]
+    made = aws("ec2").create_network_interface(SubnetId=subnet)["NetworkInterface"]
+    filters = [{"name": "vpc-id", "values": [cluster["vpcConfig"]["vpcId"]]}]
+    token = "aws:ec2/getNetworkInterfaces:getNetworkInterfaces"
+    assert made["NetworkInterfaceId"] in ask(client, token, filters=filters)["ids"]
+    endpoints = [*filters, {"name": "interface-type", "values": ["vpc_endpoint"]}]
+    assert ask(client, token, filters=endpoints)["ids"] == []
+    found = ask(client, "aws:ec2/getNetworkInterface:getNetworkInterface", id=made["NetworkInterfaceId"])
+    assert found["privateIp"] == made["PrivateIpAddress"]
+
+
 def test_what_a_node_offers(client: ProviderClient) -> None:
     arm = ask(client, "aws:ec2/getInstanceType:getInstanceType", instanceType="m7g.4xlarge")
     assert (arm["defaultVcpus"], arm["memorySize"], arm["supportedArchitectures"]) == (16, 65536, ["arm64"])
@@ -58,6 +82,7 @@ def test_the_registrys_credentials_are_secret(client: ProviderClient) -> None:
     [
         ("aws:eks/getCluster:getCluster", {"name": "nowhere"}, "No cluster found for name: nowhere"),
         ("aws:ec2/getInstanceType:getInstanceType", {"instanceType": "m7g.huge"}, "m7g.huge"),
+        ("aws:ec2/getVpc:getVpc", {"id": "vpc-0a1b2c3d"}, "vpc-0a1b2c3d"),
         (
             "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider",
             {"url": "https://nowhere"},

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from moto.ec2.models import ec2_backends
 from moto.eks.exceptions import ResourceNotFoundException
 from moto.eks.models import Cluster, EKSBackend, eks_backends
 from moto.moto_api._internal import mock_random
@@ -20,6 +21,7 @@ def extend_moto() -> None:
 class EksBackend(Addons, NodeGroups, PodIdentityAssociations, EKSBackend):
     def create_cluster(self, name: str, *args: Any, **kwargs: Any) -> Cluster:
         cluster = super().create_cluster(name, *args, **kwargs)
+        cluster.resources_vpc_config = {**cluster.resources_vpc_config, **self._vpc_of(cluster)}
         cluster.certificate_authority = {"data": certificate_authority()}
         # EKS names the cluster's API and its identity provider after the same random value, and never renames them.
         # The sandbox's kubernetes provider replaces such a host by the address of the sandbox's Kubernetes.
@@ -27,6 +29,11 @@ class EksBackend(Addons, NodeGroups, PodIdentityAssociations, EKSBackend):
         cluster.endpoint = f"https://{unique}.gr7.{self.region_name}.eks.amazonaws.com"
         cluster.identity = {"oidc": {"issuer": f"https://oidc.eks.{self.region_name}.amazonaws.com/id/{unique}"}}
         return cluster
+
+    def _vpc_of(self, cluster: Cluster) -> dict[str, str]:
+        subnets = cluster.resources_vpc_config["subnetIds"]
+        ec2 = ec2_backends[self.account_id][self.region_name]
+        return next(({"vpcId": str(each.vpc_id)} for each in ec2.describe_subnets() if each.id in subnets), {})
 
     def tags_of(self, arn: str) -> dict[str, str]:
         """The tags of the resource with this ARN. Changes of the dictionary change the tags."""

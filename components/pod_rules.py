@@ -1,0 +1,112 @@
+"""The rules for the pods of one build namespace: their limits, their network, and which of them are admitted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.admission_policy import AdmissionRules, admission_binding, admission_policy
+from components.labels import kubernetes_labels
+from components.network_policy import build_network_policy
+from components.pod_limits import limit_range, resource_quota
+from stacks.settings import Destination, Runners
+
+OBJECT = "builds"
+"""The name of each object in the namespace."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PodRulesArgs:
+    stack: str
+    namespace: str
+    service_account: str
+    """The build pods' service account."""
+    managers: Sequence[str]
+    """The service accounts of the runner managers in the namespace."""
+    node_labels: Mapping[str, str]
+    """The labels of the nodes that build pods must select."""
+    runners: Runners
+    deny: Sequence[str]
+    """The networks that build pods cannot reach."""
+    allow: Sequence[Destination]
+    """Parts of these networks that they can reach."""
+    after_namespace: pulumi.Resource
+    """The namespace itself."""
+    after_managers: Sequence[pulumi.Resource]
+    """The managers' releases. Those before them make pods that the new admission policy may not admit."""
+
+
+class PodRules(pulumi.ComponentResource):
+    """The rules for the pods of one build namespace."""
+
+    def __init__(self, name: str, args: PodRulesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("buildyard:components:PodRules", name, {}, opts)
+        self._name = name
+        self._args = args
+        self._limit_containers()
+        self._limit_network()
+        self._limit_objects()
+        self._admit(self._create_policy())
+        self.register_outputs({})
+
+    def _metadata(self) -> Any:
+        return {"name": OBJECT, "namespace": self._args.namespace, "labels": kubernetes_labels(self._args.stack)}
+
+    def _cluster_metadata(self) -> Any:
+        # Such objects are in no namespace, but of a cluster's namespaces no two have one name.
+        return {"name": self._args.namespace, "labels": kubernetes_labels(self._args.stack)}
+
+    def _limit_containers(self) -> None:
+        kubernetes.core.v1.LimitRange(
+            self._name,
+            metadata=self._metadata(),
+            spec=_spec(limit_range(self._args.runners)),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._args.after_namespace]),
+        )
+
+    def _limit_network(self) -> None:
+        kubernetes.networking.v1.NetworkPolicy(
+            self._name,
+            metadata=self._metadata(),
+            spec=_spec(build_network_policy(deny=self._args.deny, allow=self._args.allow)),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._args.after_namespace]),
+        )
+
+    def _limit_objects(self) -> None:
+        kubernetes.core.v1.ResourceQuota(
+            self._name,
+            metadata=self._metadata(),
+            spec=_spec(resource_quota(runners=len(self._args.managers), concurrent=self._args.runners.concurrent)),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._args.after_namespace]),
+        )
+
+    def _create_policy(self) -> kubernetes.admissionregistration.v1.ValidatingAdmissionPolicy:
+        args = self._args
+        rules = AdmissionRules(
+            namespace=args.namespace,
+            service_account=args.service_account,
+            managers=args.managers,
+            node_labels=args.node_labels,
+            user_namespaces=args.runners.user_namespaces,
+        )
+        return kubernetes.admissionregistration.v1.ValidatingAdmissionPolicy(
+            self._name,
+            metadata=self._cluster_metadata(),
+            spec=_spec(admission_policy(rules)),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=args.after_managers),
+        )
+
+    def _admit(self, policy: kubernetes.admissionregistration.v1.ValidatingAdmissionPolicy) -> None:
+        kubernetes.admissionregistration.v1.ValidatingAdmissionPolicyBinding(
+            self._name,
+            metadata=self._cluster_metadata(),
+            spec=_spec(admission_binding(self._args.namespace)),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+        )
+
+
+def _spec(document: dict[str, Any]) -> Any:
+    """A specification as the API server has it. Pulumi has a type for each kind's."""
+    return document
