@@ -261,8 +261,10 @@ class _Builder:
     def _scalar(self, node: yaml.Node, location: Location) -> Any:
         kind = node.tag.rpartition(":")[2]
         if node.tag not in _SCALARS:
-            what = "a date" if kind == "timestamp" else f"tagged {kind}"
-            self._fault(location, f"is {what}, which settings cannot contain", "Write it in quotes, without a tag.")
+            if kind == "timestamp":
+                self._fault(location, "is a date, which settings cannot contain", "Write it in quotes.")
+            else:
+                self._fault(location, f"is tagged {kind}, which settings cannot contain", "Remove the tag.")
             return None
         try:
             return _SCALARS[node.tag](node.value)

@@ -430,7 +430,7 @@ class Settings(Model):
     nodes: Annotated[dict[Architecture, Nodes], Field(min_length=1)] = DEFAULT_NODES
     """The build nodes: one node group per architecture."""
     runners: Runners = Runners()
-    """The GitLab runners: who may use them, and the defaults and ceilings of their jobs' resources."""
+    """The GitLab runners: the group whose projects can all start build jobs, and the defaults and ceilings of jobs."""
     network: Network = Network()
     """The networks that build pods may connect to, if the cluster enforces network policies."""
     registry: Registry = Registry()
