@@ -17,7 +17,10 @@ _FILE = "endpoints.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoints:
-    """A running sandbox: its process, the base URLs of its services, and the ports of its Pulumi providers."""
+    """A running sandbox: its process, the base URLs of its services, and the ports of its Pulumi providers.
+
+    `code` identifies the code that the process runs.
+    """
 
     pid: int
     aws: str
@@ -25,6 +28,7 @@ class Endpoints:
     kubernetes: str
     providers: Mapping[str, int]
     gitlab_token: str = field(repr=False)
+    code: str = ""
 
     def environment(self) -> dict[str, str]:
         """The variables that lead any client here: AWS's and GitLab's tools, and Pulumi's engine to the providers."""

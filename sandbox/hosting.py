@@ -32,9 +32,10 @@ _AWS_IS_SEEDED = "aws/seeded"
 class Hosting:
     """The services and providers of one data directory, from construction until `close`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, code: str) -> None:
         """Start everything. Raises what a service raises that cannot read its data."""
         self._directory = directory
+        self._code = code
         self._last_ports = _read_ports(directory)
         self._http: list[BaseWSGIServer] = []
         self._grpc: list[grpc.Server] = []
@@ -67,7 +68,7 @@ class Hosting:
         os.environ.update(GITLAB_BASE_URL=f"{urls['gitlab']}/api/v4/", GITLAB_TOKEN=token)
         served = providers(aws_url=urls["aws"], kubernetes_url=urls["kubernetes"])
         ports = {provider.name: self._serve_provider(provider) for provider in served}
-        endpoints = Endpoints(pid=os.getpid(), **urls, providers=ports, gitlab_token=token)
+        endpoints = Endpoints(pid=os.getpid(), **urls, providers=ports, gitlab_token=token, code=self._code)
         self._remember_ports(sockets, ports)
         return endpoints
 

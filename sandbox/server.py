@@ -4,6 +4,7 @@ A lock that the process holds as long as it lives says whether it runs: a killed
 """
 
 import fcntl
+import hashlib
 import logging
 import os
 import shutil
@@ -28,6 +29,7 @@ _LOCK = "server.lock"  # held by the process; holds its id
 _START_LOCK = "start.lock"  # held by whoever starts or stops it
 _LOG = "log/server.log"
 _LOG_TAIL_LINES = 20
+_STOP_SECONDS = 20
 
 
 class ServerError(Exception):
@@ -50,9 +52,9 @@ def start(directory: Path, timeout: float = 120) -> Endpoints:
     _refuse_other_directories(directory)
     with _exclusive(directory):
         endpoints = running(directory)
-        if endpoints is not None:
+        if endpoints is not None and endpoints.code == _code():
             return endpoints
-        forget_endpoints(directory)
+        _stop(directory, _STOP_SECONDS)  # a process of another version of the code
         log = directory / _LOG
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
@@ -68,13 +70,13 @@ def start(directory: Path, timeout: float = 120) -> Endpoints:
         return _wait_until_ready(directory, process, timeout)
 
 
-def stop(directory: Path, timeout: float = 20) -> bool:
+def stop(directory: Path, timeout: float = _STOP_SECONDS) -> bool:
     """Stop the process, by force after `timeout` seconds; False if it was not running."""
     with _exclusive(directory):
         return _stop(directory, timeout)
 
 
-def delete(directory: Path, timeout: float = 20) -> None:
+def delete(directory: Path, timeout: float = _STOP_SECONDS) -> None:
     """Stop the process and delete all data. Raises ServerError for a directory of somebody else's."""
     _refuse_other_directories(directory)
     with _exclusive(directory):
@@ -111,6 +113,7 @@ def main() -> None:
 
     directory = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else data_directory()
     directory.mkdir(parents=True, exist_ok=True)
+    code = _code()  # before it is loaded: a change in between is then seen as one
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # no line for each of thousands of requests
     end = Event()
@@ -122,7 +125,7 @@ def main() -> None:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        hosting = Hosting(directory)
+        hosting = Hosting(directory, code)
         write_endpoints(directory, hosting.endpoints)
         end.wait()
         forget_endpoints(directory)
@@ -173,6 +176,13 @@ def _locked(lock: TextIO) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _code() -> str:
+    """A hash of the sandbox's code."""
+    package = Path(__file__).parent
+    sources = sorted(path for path in package.rglob("*") if path.suffix in (".py", ".json", ".yaml"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 def _environment() -> dict[str, str]:

@@ -62,7 +62,8 @@ def test_a_new_ceiling_reaches_the_runners_alone(deployed: ScratchProject) -> No
     def raise_ceiling(config: Config) -> None:
         config["buildyard:runners"]["ceilings"]["cpu"] = "10"
 
-    assert previewed(deployed, raise_ceiling) == {AMD64_RELEASE: "update", ARM64_RELEASE: "update"}
+    limits = ("kubernetes:core/v1:LimitRange", "buildyard-sandbox")
+    assert previewed(deployed, raise_ceiling) == {AMD64_RELEASE: "update", ARM64_RELEASE: "update", limits: "update"}
 
 
 def test_a_dropped_architecture_takes_its_own_resources_with_it(deployed: ScratchProject) -> None:
@@ -71,6 +72,8 @@ def test_a_dropped_architecture_takes_its_own_resources_with_it(deployed: Scratc
 
     changes = previewed(deployed, drop)
     assert changes.pop(PIPELINE) == "update"
+    for rules in ("core/v1:ResourceQuota", "admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"):
+        assert changes.pop((f"kubernetes:{rules}", "buildyard-sandbox")) == "update", "there is a manager less"
     assert set(changes.values()) == {"delete"}
     assert all("amd64" in name for _, name in changes), changes
     assert AMD64_RELEASE in changes

@@ -6,13 +6,14 @@ import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox import server
-from sandbox.endpoints import Endpoints, read_endpoints
+from sandbox.endpoints import Endpoints, read_endpoints, write_endpoints
 from tests.sandbox.conftest import aws_clients
 
 
@@ -161,3 +162,12 @@ def test_clients_are_led_to_the_sandbox() -> None:
     assert environment["GITLAB_BASE_URL"] == "http://127.0.0.1:2/api/v4/"
     assert environment["PULUMI_DEBUG_PROVIDERS"] == "aws:4,gitlab:5"
     assert "glpat-test" not in repr(endpoints), "the token would be in every log that shows the endpoints"
+
+
+def test_a_process_of_older_code_is_replaced(directory: Path) -> None:
+    before = server.start(directory)
+    assert server.start(directory) == before
+    write_endpoints(directory, replace(before, code="what was there before a git pull"))
+    after = server.start(directory)
+    assert after.pid != before.pid, "people would see yesterday's emulation after an update"
+    assert after.aws == before.aws
