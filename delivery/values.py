@@ -19,7 +19,6 @@ MAX_DEPTH = 100
 """Levels of nesting. A Kubernetes object in a preview has about 20."""
 
 _LONGEST = 60
-_LONGEST_PATH = 2_000
 _CONFIDENTIAL_NAME = re.compile(
     r"(?:token|password|passphrase|secret|credentials?|kubeconfig|(?:private|api|access|secret).?key)$", re.IGNORECASE
 )
@@ -109,8 +108,6 @@ def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def _steps(path: str) -> list[str | int]:
-    if len(path) > _LONGEST_PATH:
-        return [path]
     return [
         int(index) if index else plain or re.sub(r"\\(.)", r"\1", quoted)
         for quoted, index, plain in _STEP.findall(path)

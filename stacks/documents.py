@@ -226,18 +226,20 @@ class _Builder:
         return self._scalar(node, location)
 
     def _mapping(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
-        merged: dict[str, Any] = {}
+        merged: dict[str, Any] | None = None
         own: dict[str, Any] = {}
         for key, item in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                merged = {**self._merged(item, location), **merged}
+            if key.tag == "tag:yaml.org,2002:merge" and merged is None:
+                merged = self._merged(item, location)
+            elif key.tag == "tag:yaml.org,2002:merge":
+                self._fault((*location, "<<"), f"is there twice{_at(key.start_mark)}", "Merge a list: <<: [*a, *b].")
             elif key.tag != "tag:yaml.org,2002:str":
                 self._refuse_key(key, location)
             elif key.value in own:
                 self._fault((*location, key.value), f"is there twice{_at(key.start_mark)}", "Remove one of them.")
             else:
                 own[key.value] = self.value(item, (*location, key.value))
-        return {**merged, **own}
+        return {**(merged or {}), **own}
 
     def _merged(self, node: yaml.Node, location: Location) -> dict[str, Any]:
         merged: dict[str, Any] = {}

@@ -398,8 +398,8 @@ class Image(Model):
     target: Name | None = None
     """The Dockerfile stage to build. Default: the last."""
     secrets: dict[Name, VariableName] = {}
-    """Secrets for `RUN --mount=type=secret,id=ID`: each id, and the CI/CD variable that contains the secret, as a value or
-    as a file. A build without it fails."""
+    """Secrets for `RUN --mount=type=secret,id=ID`: each id, and the CI/CD variable that contains the secret, as a value
+    or as a file. A build without it fails."""
     resources: Resources = Resources()
     """The resources of this image's build jobs, where they differ from the runners' defaults."""
     timeout_minutes: Minutes = 60

@@ -68,6 +68,7 @@ def test_a_scalar_is_what_the_pulumi_cli_takes_it_for(text: str, value: object) 
         (f"a: 0x{'f' * 5000}", "a", "cannot be read as int, line 1, column 4"),
         ('a: "x\\0"', "a", "contains NUL or half a character"),
         ("a: {<<: 3}", "a.<<", "does not merge a mapping"),
+        ("a: {<<: {b: 1}, <<: {c: 1}}", "a.<<", "is there twice, line 1, column 17"),
         ("a: &a [*a]", "", "contains the alias *a within its own anchor, line 1, column 8"),
         ("a: *b", "", "is not YAML: found undefined alias, line 1, column 4"),
         ("a: [", "", "is not YAML: did not find expected node content, line 2, column 1"),
