@@ -15,13 +15,18 @@ from stacks.quantities import GIBIBYTE
 from stacks.settings import Capacity, Nodes
 
 MANAGED_POLICIES = (
+    # The node reads its own name and its cluster; the Pod Identity agent on it gets the credentials of pods.
     "AmazonEKSWorkerNodePolicy",
     # Pull only, so that a build that breaks out to its node cannot push from there.
     "AmazonEC2ContainerRegistryPullOnly",
-    # In most clusters, the VPC CNI uses the node's role, and without this policy a node never becomes ready. If the
-    # CNI has a role of its own, nothing uses the policy. Pods cannot use it in any case: see the hop limit below.
-    "AmazonEKS_CNI_Policy",
 )
+CNI_POLICY = "AmazonEKS_CNI_Policy"
+"""The rights of the VPC CNI, which can detach and delete every network interface of the account.
+
+In most clusters, the CNI uses the node's role: without them, a node never becomes ready. Pods cannot use them in any
+case: see the hop limit below.
+Source: https://docs.aws.amazon.com/eks/latest/userguide/cni-iam-role.html
+"""
 
 ROOT_DEVICE = "/dev/xvda"
 IOPS = 6000
@@ -47,6 +52,8 @@ class BuildNodesArgs:
     kubernetes_version: pulumi.Input[str]
     """The cluster's version, such as `1.34`."""
     subnet_ids: Sequence[pulumi.Input[str]]
+    cni_role: bool
+    """Whether the VPC CNI has a role of its own."""
     partition: str
     """AWS's name of the set of regions, as in ARNs: `aws`, `aws-cn`, `aws-us-gov`."""
     user_namespaces: bool
@@ -89,7 +96,7 @@ class BuildNodes(pulumi.ComponentResource):
                 policy_arn=f"arn:{self._args.partition}:iam::aws:policy/{policy}",
                 opts=pulumi.ResourceOptions(parent=self),
             )
-            for policy in MANAGED_POLICIES
+            for policy in managed_policies(cni_role=self._args.cni_role)
         ]
 
     def _create_launch_template(self) -> aws.ec2.LaunchTemplate:
@@ -177,6 +184,11 @@ class BuildNodes(pulumi.ComponentResource):
                 # It is deleted with its scaling group. Until then, accepted jobs may still need a node there.
                 opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
             )
+
+
+def managed_policies(*, cni_role: bool) -> tuple[str, ...]:
+    """The names of AWS's policies that nodes need."""
+    return MANAGED_POLICIES if cni_role else (*MANAGED_POLICIES, CNI_POLICY)
 
 
 def user_data() -> str:

@@ -140,6 +140,7 @@ class Platform(pulumi.ComponentResource):
             cluster_name=self._args.lookups.cluster.name,
             kubernetes_version=self._args.lookups.cluster.version,
             subnet_ids=self._args.lookups.cluster.subnet_ids,
+            cni_role=self._settings.cluster.cni_role,
             partition=self._args.lookups.account.partition,
             user_namespaces=self._settings.runners.user_namespaces,
             tags=self._tags,

@@ -6,6 +6,7 @@ Every check yields the problems that it finds, and does not stop the other check
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
@@ -28,8 +29,14 @@ T = TypeVar("T")
 RESOURCES = {"cpu": "CPU", "memory": "memory", "ephemeral_storage": "ephemeral storage"}
 """The fields of `Resources` and `Ceilings`, each with its name for messages."""
 
-CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
-"""Variables that AWS's clients prefer to a pod's role. The published jobs unset them."""
+CREDENTIALS = (
+    *("AWS_ACCESS_KEY*", "AWS_SECRET_*", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_BEARER_TOKEN*"),
+    *("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"),
+    *("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_*", "AWS_CONTAINER_*", "AWS_ENDPOINT_URL*", "AWS_EC2_METADATA_SERVICE_*"),
+    "DOCKER_AUTH_CONFIG",
+)
+"""Patterns of variables that clients of AWS and of its registry prefer to a pod's role. The published jobs unset them.
+"""
 
 MOST_NAMES = 20
 """The most names in a message. Nobody reads a cycle of 1,000 images."""
@@ -188,10 +195,10 @@ def _image(settings: Settings, path: str, image: Image) -> Iterator[Problem]:
             hint="Use the path of a Dockerfile, relative to the context.",
         )
     for identifier, variable in image.secrets.items():
-        if variable in CREDENTIALS:
+        if any(fnmatchcase(variable, pattern) for pattern in CREDENTIALS):
             yield Problem(
                 path=f"{path}.secrets.{identifier}",
-                message=f"every job unsets {variable}, so that AWS's clients use the pod's role",
+                message=f"every job unsets {variable}, so that it logs in with the pod's role",
                 hint="Use another name for the variable with these credentials.",
             )
     if image.timeout_minutes > settings.runners.maximum_timeout_minutes:

@@ -274,6 +274,8 @@ class Cluster(Model):
     ]
     subnet_ids: Annotated[tuple[Subnet, ...], Field(min_length=1)] | None = None
     """The subnets of the build nodes. Default: the cluster's own subnets."""
+    cni_role: bool = False
+    """Whether the VPC CNI has an IAM role of its own, by Pod Identity or IRSA. Then nodes need no rights for it."""
 
 
 class Nodes(Model):

@@ -45,6 +45,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
     """All templates, each before those that extend it."""
     runners = inputs.settings.runners
     architectures = inputs.settings.architectures
+    login = scripts.shell("login.sh", identity=str(inputs.settings.identity))
     yield Job(
         name=JOB,
         origin=inputs.origin,
@@ -69,7 +70,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         extends=(BRIEF,),
         variables={"BUILDYARD_REGISTRY": inputs.registry_host},
         rules=(rules.IN_EVERY_PIPELINE,),
-        before_script=(scripts.shell("login.sh"), scripts.function("publish_image", "publish.py", tags.LATEST)),
+        before_script=(login, scripts.function("publish_image", "publish.py", tags.LATEST)),
         artifacts=Artifacts(paths=(".buildyard/*.digest",), dotenv="build.env"),
     )
     yield Job(
@@ -89,7 +90,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         needs=(),
         rules=(*rules.always(), rules.MANUAL),
         before_script=(
-            scripts.shell("login.sh"),
+            login,
             scripts.shell("build.sh", latest_tag=tags.LATEST, cache_prefix=tags.CACHE_PREFIX),
         ),
         artifacts=Artifacts(paths=(".buildyard/*.json",)),

@@ -1,38 +1,82 @@
-"""Whether IAM policies allow something, for the policies that the sandbox's roles have.
+"""Whether IAM policies allow something, for the policies that the platform's roles have.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 Policy = Mapping[str, Any]
-_JUDGED = {"Sid", "Effect", "Action", "Resource"}
+Context = Mapping[str, str]
+"""What IAM knows about a request, by condition key."""
 
 
-def allows(policies: Iterable[Policy], action: str, resource: str) -> bool:
+def allows(policies: Iterable[Policy], action: str, resource: str, context: Context | None = None) -> bool:
     """Whether these policies allow `action` on the resource with this ARN. A denial overrides the rest.
 
-    Raises ValueError for a statement with elements, such as conditions, that only AWS can judge.
+    Raises ValueError for what only AWS can judge: unknown elements and operators, and conditions without a `context`.
     """
-    effects = {
-        statement["Effect"]
-        for policy in policies
-        for statement in _listed(policy["Statement"])
-        if _concerns(statement, action, resource)
-    }
-    return effects == {"Allow"}
+    judged = {"Sid", "Effect", "Action", "Resource"} | ({"Condition"} if context is not None else set())
+    return _effects(policies, judged, lambda each: _matches(each["Resource"], resource), action, context) == {"Allow"}
 
 
-def _concerns(statement: Mapping[str, Any], action: str, resource: str) -> bool:
-    if unknown := statement.keys() - _JUDGED:
-        raise ValueError(f"The sandbox cannot judge {', '.join(sorted(unknown))} of a policy's statement: {statement}")
-    return _matches(statement["Action"], action, re.IGNORECASE) and _matches(statement["Resource"], resource)
+def trusts(policy: Policy, principal: str, action: str, context: Context) -> bool:
+    """Whether a role's trust policy lets a service or an identity provider call `action`. Raises as `allows` does."""
+    judged = {"Sid", "Effect", "Action", "Principal", "Condition"}
+
+    def is_named(statement: Mapping[str, Any]) -> bool:
+        return any(principal in _listed(named) for named in statement["Principal"].values())
+
+    return _effects([policy], judged, is_named, action, context) == {"Allow"}
+
+
+def _effects(
+    policies: Iterable[Policy],
+    judged: Collection[str],
+    concerns: Callable[[Mapping[str, Any]], bool],
+    action: str,
+    context: Context | None,
+) -> set[str]:
+    effects = set()
+    for policy in policies:
+        for statement in _listed(policy["Statement"]):
+            if unknown := statement.keys() - judged:
+                names = ", ".join(sorted(unknown))
+                raise ValueError(f"The sandbox cannot judge {names} of a policy's statement: {statement}")
+            if (
+                concerns(statement)
+                and _matches(statement["Action"], action, re.IGNORECASE)
+                and _holds(statement.get("Condition", {}), context or {})
+            ):
+                effects.add(statement["Effect"])
+    return effects
+
+
+def _holds(conditions: Mapping[str, Mapping[str, str | list[str]]], context: Context) -> bool:
+    """Whether all conditions hold. A request without a condition's key does not meet it."""
+    if unknown := conditions.keys() - _OPERATORS.keys():
+        raise ValueError(f"The sandbox cannot judge {', '.join(sorted(unknown))} of a policy's condition")
+    return all(
+        key in context and _OPERATORS[operator](values, context[key])
+        for operator, keys in conditions.items()
+        for key, values in keys.items()
+    )
 
 
 def _matches(patterns: str | list[str], value: str, flags: int = 0) -> bool:
     return any(re.fullmatch(_expression(pattern), value, flags) for pattern in _listed(patterns))
+
+
+def _equals(values: str | list[str], value: str) -> bool:
+    return value in _listed(values)
+
+
+_OPERATORS: dict[str, Callable[[str | list[str], str], bool]] = {
+    "StringEquals": _equals,
+    "StringLike": _matches,
+    "ArnLike": _matches,
+}
 
 
 def _expression(pattern: str) -> str:

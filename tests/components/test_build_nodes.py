@@ -69,6 +69,15 @@ def test_node_roles_may_join_the_cluster_and_pull() -> None:
         if each.name.startswith(f"{NAME}-arm64")
     }
     assert policies == {"AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly", "AmazonEKS_CNI_Policy"}
+
+
+def test_nodes_have_no_rights_for_a_cni_with_a_role_of_its_own() -> None:
+    declared = declare(cluster={"name": "ci", "cni-role": True})
+    policies = {
+        each.inputs["policyArn"].rpartition("/")[2] for each in declared.of("iam:RolePolicyAttachment").values()
+    }
+    assert "AmazonEKSWorkerNodePolicy" in policies
+    assert "AmazonEKS_CNI_Policy" not in policies, "a build that breaks out to its node can delete network interfaces"
     [statement] = declared.of("iam:Role")[f"{NAME}-arm64-node"].document("assumeRolePolicy")["Statement"]
     assert statement["Principal"] == {"Service": "ec2.amazonaws.com"}
 

@@ -4,6 +4,7 @@ The scripts run in gitlab-ci-local, with a `pulumi` that prints recorded output 
 """
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ from tests.pipeline.published import jobs
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / ".gitlab-ci.yml"
 PULUMI = """#!/bin/sh
-echo "$* as $AWS_ROLE_ARN with $(cat "$AWS_WEB_IDENTITY_TOKEN_FILE")" >> "$CALLS"
+echo "$* as $AWS_ROLE_ARN with $(cat "$AWS_WEB_IDENTITY_TOKEN_FILE"), in GitLab with $GITLAB_TOKEN" >> "$CALLS"
 case "$*" in *--save-plan*) echo "the plan" > plan.json ;; esac
 case "$*" in
   "stack output"*) echo "$OUTPUTS" ;;
@@ -115,6 +116,48 @@ def test_no_key_is_stored() -> None:
             assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} & set(job["variables"])
 
 
+def test_only_updates_have_the_rights_to_change_anything() -> None:
+    for name, job in resolved().items():
+        used = {
+            key: value for key, value in job.get("variables", {}).items() if key in ("AWS_ROLE_ARN", "GITLAB_TOKEN")
+        }
+        if name.startswith("up:"):
+            assert used == {"AWS_ROLE_ARN": "$DEPLOY_ROLE_ARN", "GITLAB_TOKEN": "$DEPLOY_GITLAB_TOKEN"}
+            assert [rule["if"].partition(" &&")[0] for rule in job["rules"]] == [
+                "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"
+            ]
+        elif name not in ("check", "test"):
+            assert used == {"AWS_ROLE_ARN": "$PREVIEW_ROLE_ARN", "GITLAB_TOKEN": "$PREVIEW_GITLAB_TOKEN"}, (
+                "a merge request could change what is deployed"
+            )
+        else:
+            assert not used
+            assert "id_tokens" not in job
+
+
+def test_an_update_runs_nothing_from_a_cache() -> None:
+    for stack in ("dev", "prod"):
+        assert resolved()[f"up:{stack}"]["cache"] == [], (
+            "a branch could leave a plugin there that runs as the deploy role"
+        )
+
+
+def test_no_stacks_file_holds_the_gitlab_token() -> None:
+    for file in (ROOT / "stacks").glob("Pulumi.*.yaml"):
+        assert "gitlab:token" not in file.read_text(), "previews would use it, and it takes precedence over theirs"
+
+
+def test_every_requirement_has_a_hash() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        pinned = (ROOT / name).read_text().replace("\\\n", "").splitlines()
+        found = [line for line in pinned if line and not line.lstrip().startswith("#")]
+        assert found
+        for line in found:
+            assert re.match(r"[a-z0-9._-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line), (
+                "anybody who serves it could change it"
+            )
+
+
 @pytest.fixture
 def checkout(tmp_path: Path, gitlab_ci_local: GitLabCiLocal, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     """A checkout of this repository, with a `pulumi` that prints what `run` chooses."""
@@ -125,7 +168,15 @@ def checkout(tmp_path: Path, gitlab_ci_local: GitLabCiLocal, monkeypatch: pytest
 
 def run(checkout: Checkout, job: str, preview: str = "empty", exit_code: int = 0, outputs: str = "{}") -> str:
     checkout.set(PREVIEW=str(DATA / f"{preview}.json"), PREVIEW_EXIT=str(exit_code), OUTPUTS=outputs)
-    return checkout.job(job)
+    tokens = {"PREVIEW_GITLAB_TOKEN": "token-that-reads", "DEPLOY_GITLAB_TOKEN": "token-that-writes"}
+    return checkout.job(job, **tokens)
+
+
+def test_a_job_without_its_gitlab_token_says_where_to_read(checkout: Checkout) -> None:
+    checkout.set(PREVIEW=str(DATA / "empty.json"), PREVIEW_EXIT="0", OUTPUTS="{}")
+    with pytest.raises(AssertionError):
+        checkout.job("preview:dev", DEPLOY_GITLAB_TOKEN="token-that-writes")
+    assert not checkout.calls
 
 
 def test_a_preview_leaves_note_counts_and_plan(checkout: Checkout) -> None:
@@ -135,7 +186,7 @@ def test_a_preview_leaves_note_counts_and_plan(checkout: Checkout) -> None:
     assert checkout.text("plan.json") == "the plan\n"
     assert checkout.calls == [
         "preview --stack dev --save-plan plan.json --json "
-        "as arn:aws:iam::111111111111:role/buildyard-preview with a-token"
+        "as arn:aws:iam::111111111111:role/buildyard-preview with a-token, in GitLab with token-that-reads"
     ]
 
 
@@ -157,6 +208,7 @@ def test_an_update_does_what_was_planned_and_passes_its_outputs_on(checkout: Che
     run(checkout, "up:prod", outputs=json.dumps(outputs))
     assert checkout.calls[1].startswith("up --stack prod --plan plan.json --skip-preview --yes")
     assert "role/buildyard-deploy" in checkout.calls[1]
+    assert checkout.calls[1].endswith("in GitLab with token-that-writes")
     assert checkout.text("outputs.env").splitlines() == [
         "BUILDYARD_BUILDER_IMAGE=h/b:1",
         "BUILDYARD_PUSH_ROLE_ARN=arn",

@@ -192,16 +192,6 @@ def test_a_failed_build_fails_with_buildkits_own_error_and_hands_over_nothing(tm
         assert not (done.project / ".buildyard").exists()
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-def test_left_over_keys_are_not_used_and_the_log_says_so(tmp_path: Path, shell: list[str]) -> None:
-    done = run(
-        JOBS["build-base:arm64"], tmp_path, shell=shell, AWS_ACCESS_KEY_ID="AKIA", AWS_SECRET_ACCESS_KEY="hidden"
-    )
-    assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} & done.environment.keys()
-    assert "Ignored AWS_ACCESS_KEY_ID: this job uses its pod's role." in done.output
-    assert "hidden" not in done.output
-
-
 def test_the_registry_alone_is_logged_in_to_by_ecrs_helper(tmp_path: Path) -> None:
     for name in ("build-base:arm64", "build-base:manifest"):
         job = {**JOBS[name], "script": ['cp "$DOCKER_CONFIG/config.json" "$STUB_RECORD"']}

@@ -49,6 +49,28 @@ def test_a_condition_is_refused_rather_than_overlooked() -> None:
 
 
 @pytest.mark.parametrize(
+    ("condition", "allowed"),
+    [
+        ({"StringEquals": {"aws:RequestedRegion": "eu-west-1"}}, True),
+        ({"StringEquals": {"aws:RequestedRegion": ["us-east-1", "eu-west-1"]}}, True),
+        ({"StringEquals": {"aws:RequestedRegion": "eu-*"}}, False),
+        ({"StringLike": {"aws:RequestedRegion": "eu-*"}}, True),
+        ({"StringEquals": {"aws:RequestedRegion": "eu-west-1", "aws:PrincipalAccount": "1"}}, False),
+        ({"StringEquals": {"aws:RequestedRegion": "eu-west-1"}, "ArnLike": {"aws:SourceArn": "arn:*"}}, False),
+    ],
+)
+def test_conditions_are_judged_by_what_is_known_of_the_request(condition: dict[str, Any], allowed: bool) -> None:
+    policy = {"Statement": {**_statement(), "Condition": condition}}
+    assert allows([policy], "ecr:PutImage", REPOSITORY, {"aws:RequestedRegion": "eu-west-1"}) is allowed
+
+
+def test_an_unknown_operator_is_refused() -> None:
+    policy = {"Statement": {**_statement(), "Condition": {"NumericLessThan": {"aws:MultiFactorAuthAge": "60"}}}}
+    with pytest.raises(ValueError, match="cannot judge NumericLessThan"):
+        allows([policy], "ecr:PutImage", REPOSITORY, {})
+
+
+@pytest.mark.parametrize(
     ("mutability", "tag", "stays"),
     [
         ("MUTABLE", "v1", False),
