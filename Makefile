@@ -63,10 +63,10 @@ bench: $(VENV)/installed ## Measure rendering, previews and builds, print the ta
 
 lock: $(VENV)/installed ## Resolve pyproject.toml into the two requirements files anew.
 	@$(BIN)/pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --custom-compile-command "make lock" \
-	  pyproject.toml -o requirements.txt
-	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 --custom-compile-command "make lock" \
-	  pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version=3.10 --generate-hashes \
+	  --output-file=requirements.txt pyproject.toml
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version=3.10 --generate-hashes --group=dev \
+	  --constraint=requirements.txt --output-file=requirements-dev.txt pyproject.toml
 
 clean: ## Delete the virtual environment and the caches; the sandbox's data stays.
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -8,6 +8,7 @@ from benchmarks import machine, tables
 
 _SECTIONS = {
     "rendering": tables.renderings,
+    "refusals": tables.refusals,
     "previews": tables.previews,
     "startup": tables.startup,
     "first-builds": tables.first_builds,

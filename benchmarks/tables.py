@@ -8,6 +8,7 @@ from rich.table import Table
 
 from benchmarks import machine, rendering
 from benchmarks import previews as preview_sizes
+from benchmarks import refusals as refused
 from benchmarks.builds import chart, comparison
 from benchmarks.builds import startup as pod_startup
 from benchmarks.builds.comparison import Change, Contender, Measurement
@@ -29,6 +30,14 @@ def renderings(console: Console) -> None:
     for each in measured:
         ratio = (each.seconds / each.images) / (measured[0].seconds / measured[0].images)
         table.add_row(str(each.images), f"{each.seconds:.2f}", str(each.files), str(each.size // 1024), f"{ratio:.2f}")
+    console.print(table)
+
+
+def refusals(console: Console) -> None:
+    """Measure the refusal of settings with many mistakes."""
+    table = Table("settings", "images", "problems", "seconds", title="Refusing wrong settings")
+    for each in refused.measure():
+        table.add_row(each.name, str(each.images), str(each.problems), f"{each.seconds:.2f}")
     console.print(table)
 
 

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 
 def _preview_report(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    preview = parse(options.preview.read_text(encoding="utf-8"))
+    preview = parse(options.preview.read_text(encoding="utf-8", errors="replace"))
     text = note(options.stack, preview, _origin(environment))
     if options.note:
         options.note.write_text(text, encoding="utf-8")

@@ -52,8 +52,12 @@ class _Tree:
         """The type and name of the change's component, or of the stack if the change is in no component."""
         urn: str | None = change.urn
         last = change.urn
-        while urn and not self._is_component(urn):
+        passed: set[str] = set()
+        while urn and urn not in passed and not self._is_component(urn):
+            passed.add(urn)
             last, urn = urn, self._parents.get(urn)
+        if urn in passed:  # a resource that is its own parent is in no component
+            urn = None
         if urn:
             return type_of(urn), name_of(urn)
         types = qualified_type_of(last).split("$")[:-1]

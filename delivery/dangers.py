@@ -12,7 +12,7 @@ from delivery.file_diff import file_diff, text_diff
 from delivery.markdown import code, count, some
 from delivery.preview import Change, Operation
 from delivery.rights import Grant, UnreadableError, gained, iam_denials, iam_grants, kubernetes_grants
-from delivery.values import find, is_secret, is_unknown
+from delivery.values import find, is_secret, is_unknown, shown
 from stacks.trust import TIER_TAG, Tier
 
 _MOST_NAMES = 8
@@ -105,6 +105,12 @@ def _node_group(change: Change) -> Iterator[Danger]:
 
 
 def _runner(change: Change) -> Iterator[Danger]:
+    group = change.new.get("groupId")
+    if change.operation in (Operation.CREATE, Operation.REPLACE) and group is not None:
+        which = "a GitLab group" if is_unknown(group) else f"the GitLab group with the ID {code(shown(group) or '')}"
+        yield _rights(
+            f"Every project of {which}, subgroups included, can start build jobs on the runner {code(change.name)}."
+        )
     if _goes(change):
         yield Danger(
             concern=Concern.INTERRUPTION,

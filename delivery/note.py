@@ -141,9 +141,9 @@ def _danger(danger: Danger) -> str:
 
 def _rows(component: Component) -> Iterator[str]:
     """The table's rows for a component. Only the first names it."""
-    title = f"{short_type(component.type)} {code(component.name)}" if component.name else short_type(component.type)
+    title = code(short_type(component.type)) + (f" {code(component.name)}" if component.name else "")
     for change in component.changes:
-        what = "the component" if change.is_component else f"{short_type(change.type)} {code(change.name)}"
+        what = "the component" if change.is_component else f"{code(short_type(change.type))} {code(change.name)}"
         properties = [_property(found) for found in change.properties]
         yield row([title, _strong(change.operation), what, some(properties, _MOST_PROPERTIES)])
         title = ""

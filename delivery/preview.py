@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from delivery.values import differing, find, is_confidential, is_secret, redacted, shown
+from delivery.values import MAX_DEPTH, differing, find, is_confidential, is_deep, is_secret, redacted, shown
 
 
 class PreviewError(Exception):
@@ -47,6 +47,7 @@ _NO_CHANGE = frozenset(
         "delete-replaced",
     }
 )
+_LONGEST_ERROR = 300
 _OPERATIONS = {**{str(operation): operation for operation in Operation}, "import-replacement": Operation.REPLACE}
 
 
@@ -132,12 +133,14 @@ def parse(text: str) -> Preview:
         )
     try:
         digest = json.loads(text)
+        if is_deep(digest):
+            raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
         steps = list(digest.get("steps") or ())
         # A refresh within a preview is a step of its own. The resource's later step counts, which says what is done.
         changes = {step["urn"]: change for step in steps if (change := _change(step)) is not None}
         said = [(entry["severity"], _gist(entry)) for entry in digest.get("diagnostics") or ()]
-    except (ValueError, AttributeError, KeyError, IndexError, TypeError) as error:
-        raise PreviewError(f"This is not the output of `pulumi preview --json`: {error!r}") from error
+    except (ValueError, AttributeError, KeyError, IndexError, TypeError, RecursionError) as error:
+        raise PreviewError(f"This is not the output of `pulumi preview --json`: {_brief(repr(error))}") from error
     return Preview(
         # The engine works on several resources at once, in an order that differs from run to run.
         changes=tuple(changes[urn] for urn in sorted(changes)),
@@ -150,34 +153,57 @@ def _change(step: Mapping[str, Any]) -> Change | None:
     if step["op"] in _NO_CHANGE:
         return None
     if step["op"] not in _OPERATIONS:
-        raise PreviewError(f"Unknown operation {step['op']!r} on {step['urn']}. Add it to delivery/preview.py.")
-    if step["urn"].count("::") < 3:
-        raise ValueError(f"{step['urn']} is not the name of a resource")
-    old, new = step.get("oldState") or {}, step.get("newState") or {}
+        operation, resource = _brief(repr(step["op"])), _brief(str(step["urn"]))
+        raise PreviewError(f"Unknown operation {operation} on {resource}. Add it to delivery/preview.py.")
+    old, new = _mapping(step, "oldState"), _mapping(step, "newState")
     state = new or old
     return Change(
         operation=_OPERATIONS[step["op"]],
-        urn=step["urn"],
-        parent=state.get("parent"),
-        old=old.get("inputs") or {},
-        new=new.get("inputs") or {},
-        old_values={**(old.get("inputs") or {}), **(old.get("outputs") or {})},
+        urn=_urn(step["urn"]),
+        parent=_urn(state["parent"]) if state.get("parent") else None,
+        old=_mapping(old, "inputs"),
+        new=_mapping(new, "inputs"),
+        old_values={**_mapping(old, "inputs"), **_mapping(old, "outputs")},
         properties=tuple(_properties(step, old, new)) if old and new else (),
-        dependencies=frozenset(state.get("dependencies") or ()),
+        dependencies=frozenset(_texts(state, "dependencies")),
         is_component=not state.get("custom", True),
     )
 
 
+def _mapping(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = value.get(key) or {}
+    if not isinstance(found, Mapping):
+        raise TypeError(f"{key} is not a mapping")
+    return found
+
+
+def _texts(value: Mapping[str, Any], key: str) -> list[str]:
+    found = value.get(key) or []
+    if not (isinstance(found, list) and all(isinstance(item, str) for item in found)):
+        raise TypeError(f"{key} is not a list of strings")
+    return found
+
+
+def _urn(value: Any) -> str:
+    if not isinstance(value, str) or value.count("::") < 3:
+        raise ValueError(f"{value!r} is not the name of a resource")
+    return value
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}…"
+
+
 def _properties(step: Mapping[str, Any], old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[PropertyChange]:
-    before, after = old.get("inputs") or {}, new.get("inputs") or {}
-    confidential = frozenset(new.get("additionalSecretOutputs") or ())
-    replacing = frozenset(step.get("replaceReasons") or ())
+    before, after = _mapping(old, "inputs"), _mapping(new, "inputs")
+    confidential = frozenset(_texts(new, "additionalSecretOutputs"))
+    replacing = frozenset(_texts(step, "replaceReasons"))
     # Some providers report differences in detail, some only which properties differ, some nothing.
-    detail = step.get("detailedDiff") or {}
-    for path in sorted(detail or step.get("diffReasons") or differing(before, after)):
+    detail = _mapping(step, "detailedDiff")
+    for path in sorted(detail or _texts(step, "diffReasons") or differing(before, after)):
         hidden = is_confidential(step["urn"], path, confidential)
         then, now = find(before, path), find(after, path)
-        kind = detail.get(path, {}).get("kind", "")
+        kind = str(_mapping(detail, path).get("kind", ""))
         yield PropertyChange(
             path=path,
             before=None if hidden else shown(then),
@@ -195,7 +221,8 @@ def _gist(entry: Mapping[str, Any]) -> str:
         exceptions = [number for number in range(frames[-1], len(lines)) if not lines[number].startswith(" ")]
         lines = lines[exceptions[0] :] if exceptions else lines
     text = redacted("\n".join(lines).strip())
-    return f"{name_of(entry['urn'])} ({type_of(entry['urn'])}): {text}" if entry.get("urn") else text
+    urn = _urn(entry["urn"]) if entry.get("urn") else None
+    return f"{name_of(urn)} ({type_of(urn)}): {text}" if urn else text
 
 
 def _unique(messages: Iterator[str]) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
 """The rights that an identity gains when its policy changes: IAM documents and Kubernetes rules, compared as sets."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from delivery.values import MAX_DEPTH, is_deep
 
 
 class UnreadableError(Exception):
@@ -63,7 +64,7 @@ def kubernetes_grants(rules: Sequence[Mapping[str, Any]]) -> list[Grant]:
     """The grants of a Kubernetes Role's rules. Raises `UnreadableError`."""
     try:
         return [
-            Grant(action=verb, target="/".join(part for part in (group, resource, name) if part))
+            Grant(action=str(verb), target="/".join(part for part in (group, resource, name) if part))
             for rule in rules
             for verb in rule.get("verbs") or ()
             for group in rule.get("apiGroups") or ("",)
@@ -76,11 +77,14 @@ def kubernetes_grants(rules: Sequence[Mapping[str, Any]]) -> list[Grant]:
 
 def _statements(document: str, effect: str) -> Iterator[Mapping[str, Any]]:
     try:
-        statements = json.loads(document)["Statement"] if document else []
+        policy = json.loads(document) if document else {"Statement": []}
+        if is_deep(policy):
+            raise UnreadableError(f"it is nested deeper than {MAX_DEPTH} levels")
+        statements = policy["Statement"]
         for statement in [statements] if isinstance(statements, dict) else statements:
             if statement["Effect"] == effect:
                 yield statement
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnreadableError(str(error)) from error
 
 
@@ -117,4 +121,22 @@ def _matches(pattern: str, text: str) -> bool:
     """Whether the pattern covers the text. Only a wildcard covers a wildcard in the text."""
     if pattern == text or not set("*?") & set(pattern):
         return pattern == text
-    return re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), text) is not None
+    first, *others = pattern.split("*")
+    if not others:
+        return len(pattern) == len(text) and _begins(text, 0, pattern)
+    last = others.pop()
+    position, end = len(first), len(text) - len(last)
+    if position > end or not _begins(text, 0, first) or not _begins(text, end, last):
+        return False
+    for part in others:  # the first place that fits leaves the most for the parts after it
+        place = next((at for at in range(position, end - len(part) + 1) if _begins(text, at, part)), None)
+        if place is None:
+            return False
+        position = place + len(part)
+    return True
+
+
+def _begins(text: str, position: int, part: str) -> bool:
+    """Whether the text continues with the part at the position. `?` in the part stands for any character."""
+    found = text[position : position + len(part)]
+    return len(found) == len(part) and all(sign in ("?", other) for sign, other in zip(part, found, strict=True))

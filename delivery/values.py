@@ -15,6 +15,9 @@ UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 Source: https://github.com/pulumi/pulumi/blob/master/pkg/resource/stack/deployment.go (computedValuePlaceholder)
 """
 
+MAX_DEPTH = 100
+"""Levels of nesting. A Kubernetes object in a preview has about 20."""
+
 _LONGEST = 60
 _CONFIDENTIAL_NAME = re.compile(
     r"(?:token|password|passphrase|secret|credentials?|kubeconfig|(?:private|api|access|secret).?key)$", re.IGNORECASE
@@ -23,13 +26,22 @@ _CONFIDENTIAL_TYPES = ("kubernetes:core/v1:Secret", "Variable:ProjectVariable", 
 _CREDENTIAL = re.compile(
     r"""\bgl[a-z]{2,5}-[\w.-]{15,}           # GitLab's tokens
       | \b(?:AKIA|ASIA)[0-9A-Z]{16}\b        # AWS access keys
-      | \beyJ[\w-]+\.eyJ[\w-]+\.[\w-]+       # JSON web tokens
+      | \beyJ[\w-]{1,500}\.eyJ[\w-]+\.[\w-]+ # JSON web tokens; their headers are short
       | (?<=://)[^/\s:@]+:[^/\s@]+(?=@)      # user and password in a URL
       | -----BEGIN[ A-Z]*PRIVATE[ ]KEY-----  # the key follows on lines of its own, and is never short
     """,
     re.VERBOSE,
 )
 _STEP = re.compile(r'\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.\[\]]+)')
+
+
+def is_deep(value: Any) -> bool:
+    """Whether the value is nested deeper than `MAX_DEPTH` levels, so that no recursion over it ends."""
+    items = [value]
+    for _ in range(MAX_DEPTH):
+        inner = [item.values() if isinstance(item, dict) else item for item in items if isinstance(item, (dict, list))]
+        items = [item for group in inner for item in group]
+    return bool(items)
 
 
 def redacted(text: str) -> str:

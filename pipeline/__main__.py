@@ -37,7 +37,7 @@ def _files(stack: str, wanted: str | None) -> Iterator[PipelineFile]:
         problem = Problem(path="buildyard:projects", message=f"the stack has no {wanted}", hint=nearest(wanted, paths))
         raise SettingsError([problem], source=source)
     account = settings.registry.account or "AWS_ACCOUNT_ID"
-    region = config.read_values(stack).get("aws:region", "AWS_REGION")
+    region = config.region(stack) or "AWS_REGION"
     for project in settings.projects:
         if wanted in (None, project.path):
             host = registry_host(account, region)

@@ -1,5 +1,6 @@
 """The inputs from which a pipeline is generated."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,6 +36,26 @@ class PipelineInputs:
     def image(self, name: str) -> Image:
         """The project's image with this name."""
         return self._images[name]
+
+    def with_dependencies(self, image: Image) -> Sequence[Image]:
+        """The image and all that it is built on, directly or not, each once."""
+        if image.name not in self._with_dependencies:
+            self._with_dependencies[image.name] = self._reachable(image)
+        return self._with_dependencies[image.name]
+
+    @cached_property
+    def _with_dependencies(self) -> dict[str, Sequence[Image]]:
+        return {}
+
+    def _reachable(self, image: Image) -> Sequence[Image]:
+        found: dict[str, Image] = {}
+        waiting = [image]
+        while waiting:
+            each = waiting.pop()
+            if each.name not in found:
+                found[each.name] = each
+                waiting += [self.image(name) for name in reversed(each.depends_on)]
+        return tuple(found.values())
 
     def is_depended_on(self, image: Image) -> bool:
         """Whether another image of the project depends on it."""

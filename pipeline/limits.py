@@ -5,6 +5,7 @@ Source of the defaults: https://docs.gitlab.com/administration/instance_limits/
 
 from collections.abc import Iterator
 
+from pipeline import rules
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names
 from pipeline.model import Pipeline
@@ -14,6 +15,9 @@ MAX_FILE_BYTES = 2 * 1024 * 1024
 """`max_yaml_size_bytes`, per file. GitLab counts the memory that the parsed file takes: see `size`."""
 
 MAX_INCLUDES = 150
+
+MAX_CHANGES = 50
+"""Patterns in one rule. Source: https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/gitlab/ci/config/entry/rules/rule/changes.rb"""
 
 
 def check(pipeline: Pipeline, inputs: PipelineInputs) -> Iterator[Problem]:
@@ -30,3 +34,12 @@ def check(pipeline: Pipeline, inputs: PipelineInputs) -> Iterator[Problem]:
             f"and GitLab takes {inputs.project.max_jobs}",
             hint="Raise the limit in GitLab and here, or move images to another project.",
         )
+    for image in inputs.project.images:
+        patterns = rules.changed_paths(inputs, image)
+        if len(patterns) > MAX_CHANGES:
+            yield Problem(
+                path=f"{inputs.origin_of(image)}.depends-on",
+                message=f"{image.name} is made from {len(patterns)} folders and files, those of the images under it "
+                f"included, and GitLab takes {MAX_CHANGES} in a rule",
+                hint="Depend on fewer images, or move several contexts into one folder.",
+            )

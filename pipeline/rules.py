@@ -10,7 +10,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterator
+from functools import lru_cache
 
 from pipeline.inputs import PipelineInputs
 from pipeline.model import AutoCancel, Changes, Rule, When, Workflow, WorkflowRule
@@ -49,7 +49,7 @@ def when_changed(inputs: PipelineInputs, image: Image) -> tuple[Rule, ...]:
     Source: https://docs.gitlab.com/ci/yaml/#ruleschanges
     """
     branch = inputs.project.default_branch
-    paths = tuple(dict.fromkeys(_paths(inputs, image)))
+    paths = changed_paths(inputs, image)
     return (
         Rule(
             condition=f'{_MERGE_REQUEST} && $CI_MERGE_REQUEST_TARGET_BRANCH_NAME == "{branch}"',
@@ -69,6 +69,12 @@ def by_trust(inputs: PipelineInputs) -> tuple[Rule, ...]:
     return (Rule(condition=f'${TIER_VARIABLE} != "{Tier.PROTECTED}"', when=When.NEVER),)
 
 
+def changed_paths(inputs: PipelineInputs, image: Image) -> tuple[str, ...]:
+    """The patterns of the files that the image is made from, with those of the images that it is built on."""
+    images = inputs.with_dependencies(image)
+    return tuple(dict.fromkeys(path for each in images for path in _paths(each.context, each.dockerfile)))
+
+
 def always() -> tuple[Rule, ...]:
     """The rules that build every image: for releases, and for schedules, which pick up new base images."""
     return (Rule(condition="$CI_COMMIT_TAG"), Rule(condition='$CI_PIPELINE_SOURCE == "schedule"'))
@@ -81,14 +87,14 @@ IN_EVERY_PIPELINE = Rule()
 """For jobs that follow others. A job without rules would be missing from merge request pipelines."""
 
 
-def _paths(inputs: PipelineInputs, image: Image) -> Iterator[str]:
-    dockerfile = posixpath.normpath(posixpath.join(image.context, image.dockerfile))
-    context = posixpath.normpath(image.context)
-    yield "**/*" if context == "." else f"{_literal(context)}/**/*"
-    if context != "." and not dockerfile.startswith(f"{context}/"):
-        yield _literal(dockerfile)
-    for name in image.depends_on:
-        yield from _paths(inputs, inputs.image(name))
+@lru_cache(maxsize=4096)
+def _paths(context: str, dockerfile: str) -> tuple[str, ...]:
+    """The patterns of an image's own files."""
+    if context == ".":
+        return ("**/*",)
+    own = f"{_literal(context)}/**/*"
+    file = posixpath.normpath(posixpath.join(context, dockerfile))
+    return (own,) if file.startswith(f"{context}/") else (own, _literal(file))
 
 
 def _literal(path: str) -> str:

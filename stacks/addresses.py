@@ -24,5 +24,7 @@ def _whole_network(text: str) -> str | None:
         return None
 
 
-Cidr = Annotated[str, AfterValidator(_network), Field(json_schema_extra={"examples": ["10.0.12.0/24"]})]
+Cidr = Annotated[
+    str, Field(max_length=64), AfterValidator(_network), Field(json_schema_extra={"examples": ["10.0.12.0/24"]})
+]
 """A network of IPv4 or IPv6. An address alone is a network of one."""

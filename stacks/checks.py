@@ -4,14 +4,25 @@ Every check yields the problems that it finds, and does not stop the other check
 """
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
-from stacks.problems import Problem, nearest
+from stacks.problems import Problem, echo, nearest
 from stacks.quantities import Quantity
-from stacks.settings import Bounds, Image, Project, Resources, Settings
+from stacks.settings import (
+    MAX_REPOSITORY_NAME,
+    REPOSITORY_NAME,
+    Bounds,
+    Image,
+    Project,
+    Resources,
+    Settings,
+    common_group,
+    is_git_data,
+)
 from stacks.trust import Tier
 
 T = TypeVar("T")
@@ -28,11 +39,11 @@ CREDENTIALS = (
 """Patterns of variables that clients of AWS and of its registry prefer to a pod's role. The published jobs unset them.
 """
 
+MOST_NAMES = 20
+"""The most names in a message. Nobody reads a cycle of 1,000 images."""
+
 MAX_NAMESPACE = 63
 """Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names"""
-
-MAX_REPOSITORY = 256
-"""Source: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html"""
 
 _RUNNERS = "buildyard:runners"
 _PROJECTS = "buildyard:projects"
@@ -44,7 +55,8 @@ def check(settings: Settings) -> Iterator[Problem]:
     yield from _runner_resources(settings)
     yield from _duplicates("project", ((project.path, f"{path}.path") for path, project in _projects(settings)))
     yield from _duplicates("repository", _repositories(settings))
-    yield from _names_of_tiers(settings)
+    yield from _repository_names(settings)
+    yield from _namespaces(settings)
     for path, project in _projects(settings):
         names = ((image.name, f"{image_path}.name") for image_path, image in _images(path, project))
         yield from _duplicates("image", names)
@@ -69,42 +81,47 @@ def _repositories(settings: Settings) -> Iterator[tuple[str, str]]:
     if settings.builder_repository:
         yield settings.builder_repository, f"{_RUNNERS}.builder-image"
     for path, project in _projects(settings):
+        names: set[str] = set()
         for image_path, image in _images(path, project):
             if image.repository:
                 yield settings.repository_of(project, image), f"{image_path}.repository"
-            elif image is _named(project, image.name):  # a second image of this name is reported elsewhere
+            elif image.name not in names:  # a second image of this name is reported elsewhere
                 yield settings.repository_of(project, image), f"{image_path}.name"
             else:
                 continue
+            names.add(image.name)
             if review := settings.review_repository_of(project, image):
                 yield review, f"{image_path}.{'repository' if image.repository else 'name'}"
 
 
-def _names_of_tiers(settings: Settings) -> Iterator[Problem]:
-    """Find names that are too long with the suffix of the unprotected tier."""
-    if Tier.UNPROTECTED not in settings.trust.tiers:
-        return
-    namespace = settings.runners.namespace
-    longest = Tier.UNPROTECTED.of(namespace or "")
-    if len(longest) > MAX_NAMESPACE:
+def _namespaces(settings: Settings) -> Iterator[Problem]:
+    """Find a namespace that is too long with the suffix of the unprotected tier."""
+    namespace = settings.runners.namespace or ""
+    longest = Tier.UNPROTECTED.of(namespace)
+    if Tier.UNPROTECTED in settings.trust.tiers and len(longest) > MAX_NAMESPACE:
         yield Problem(
             path=f"{_RUNNERS}.namespace",
             message=f"the namespace for merge requests, {longest}, has more than {MAX_NAMESPACE} characters",
-            hint=f"Use at most {MAX_NAMESPACE - len(longest) + len(namespace or '')} characters.",
+            hint=f"Use at most {MAX_NAMESPACE - len(longest) + len(namespace)} characters.",
         )
-    for path, project in _projects(settings):
-        for image_path, image in _images(path, project):
-            review = settings.review_repository_of(project, image) or ""
-            if len(review) > MAX_REPOSITORY:
-                yield Problem(
-                    path=f"{image_path}.{'repository' if image.repository else 'name'}",
-                    message=f"the repository for merge requests, {review}, has more than {MAX_REPOSITORY} characters",
-                    hint="Use a shorter name in `repository`.",
-                )
 
 
-def _named(project: Project, name: str) -> Image:
-    return next(image for image in project.images if image.name == name)
+def _repository_names(settings: Settings) -> Iterator[Problem]:
+    """Find names that ECR refuses, though each of their parts is valid."""
+    for repository, path in _repositories(settings):
+        if len(repository) > MAX_REPOSITORY_NAME:
+            message = f"the repository's name, {echo(repository)}, has {len(repository)} characters"
+            yield Problem(
+                path=path,
+                message=f"{message}, and ECR takes {MAX_REPOSITORY_NAME} at most",
+                hint="Shorten it, buildyard:registry.prefix, or set a shorter repository.",
+            )
+        elif not re.fullmatch(REPOSITORY_NAME, repository):
+            yield Problem(
+                path=path,
+                message=f"the repository's name would be {echo(repository)}, which ECR refuses",
+                hint="Set repository: lower-case words joined by '/', '.', '_' or '-'.",
+            )
 
 
 def _runner_scope(settings: Settings) -> Iterator[Problem]:
@@ -117,11 +134,16 @@ def _runner_scope(settings: Settings) -> Iterator[Problem]:
             hint="Remove group or project.",
         )
         return
-    if not (settings.runner_group or runners.project):
+    group = settings.runner_group
+    if not (group or runners.project):
+        common = common_group(project.path for project in settings.projects)
+        advice = (
+            f"Name the group, such as {common}" if common else "Use one stack per top-level group, and name the group"
+        )
         yield Problem(
             path=f"{_RUNNERS}.group",
-            message="is missing, and the projects have no group in common",
-            hint="Name a group that contains all of them, or use one stack per group.",
+            message="is missing, and the projects do not all lie directly in one group",
+            hint=f"{advice}. Every project of that group and its subgroups can then start build jobs.",
         )
         return
     for path, project in _projects(settings):
@@ -131,10 +153,10 @@ def _runner_scope(settings: Settings) -> Iterator[Problem]:
                 message=f"{project.path} cannot use the runners, which belong to the project {runners.project}",
                 hint=f"Give them to a group that contains both, with {_RUNNERS}.group.",
             )
-        elif settings.runner_group and not project.path.startswith(f"{settings.runner_group}/"):
+        elif group and not project.path.startswith(f"{group}/"):
             yield Problem(
                 path=f"{path}.path",
-                message=f"{project.path} cannot use the runners, which belong to the group {settings.runner_group}",
+                message=f"{project.path} cannot use the runners, which belong to the group {group}",
                 hint=f"Give them to a group that contains all projects, with {_RUNNERS}.group.",
             )
 
@@ -180,11 +202,18 @@ def _image(settings: Settings, path: str, image: Image) -> Iterator[Problem]:
                 message=f"the stack has no {architecture} nodes",
                 hint=f"Add buildyard:nodes.{architecture}, or remove {architecture} here.",
             )
-    if posixpath.normpath(posixpath.join(image.context, image.dockerfile)).split("/")[0] in ("..", ""):
+    dockerfile = posixpath.normpath(posixpath.join(image.context, image.dockerfile))
+    if dockerfile.split("/")[0] in ("..", ""):
         yield Problem(
             path=f"{path}.dockerfile",
-            message=f"{image.dockerfile!r}, seen from {image.context}, is outside the repository",
+            message=f"{echo(image.dockerfile)}, seen from {image.context}, is outside the repository",
             hint="Use a path relative to the context that stays inside the repository.",
+        )
+    elif is_git_data(dockerfile) or f"{image.context}/".startswith(f"{dockerfile}/"):
+        yield Problem(
+            path=f"{path}.dockerfile",
+            message=f"{echo(image.dockerfile)}, seen from {image.context}, is not a file of the repository",
+            hint="Use the path of a Dockerfile, relative to the context.",
         )
     for identifier, variable in image.secrets.items():
         if any(fnmatchcase(variable, pattern) for pattern in CREDENTIALS):
@@ -223,6 +252,7 @@ def _bounds(path: str, resources: Resources, defaults: Resources, field: str) ->
 
 def _dependencies(settings: Settings, path: str, project: Project) -> Iterator[Problem]:
     images = {image.name: image for image in project.images}
+    known = tuple(images)
     graph: dict[str, tuple[str, ...]] = {}
     for image_path, image in _images(path, project):
         graph[image.name] = tuple(name for name in image.depends_on if name in images)
@@ -232,7 +262,7 @@ def _dependencies(settings: Settings, path: str, project: Project) -> Iterator[P
                 yield Problem(
                     path=where,
                     message=f"the project {project.path} has no image {name}",
-                    hint=nearest(name, list(images)),
+                    hint=nearest(name, known),
                 )
                 continue
             available = settings.architectures_of(images[name])
@@ -246,10 +276,12 @@ def _dependencies(settings: Settings, path: str, project: Project) -> Iterator[P
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
-        cycle: list[str] = error.args[1]
+        cycle: list[str] = error.args[1][::-1]
+        if len(cycle) > MOST_NAMES:
+            cycle = [*cycle[: MOST_NAMES - 2], "...", cycle[-1]]
         yield Problem(
             path=f"{path}.images",
-            message=f"images depend on each other in a cycle: {' -> '.join(reversed(cycle))}",
+            message=f"images depend on each other in a cycle: {' -> '.join(cycle)}",
             hint="Remove one of these from the other's depends-on.",
         )
 

@@ -1,18 +1,23 @@
 """The sources of a stack's settings: Pulumi's configuration while the program runs, otherwise the stack's own file."""
 
-import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from stacks.documents import DocumentError, Fault, encrypted, read_json, read_yaml
 from stacks.parsing import parse
-from stacks.problems import Problem, SettingsError, nearest
+from stacks.problems import Problem, SettingsError, echo, key_path, nearest
 from stacks.settings import NAMESPACE, Settings
 
 DIRECTORY = Path(__file__).parent
 """Pulumi.yaml's `stackConfigDir`."""
+
+_ENCRYPTED = "is encrypted, but would be published in clear text"
+_DECRYPT = (
+    "Write the value in clear text, or leave it out. A build gets a secret from a CI/CD variable of GitLab, by the "
+    "image's key secrets."
+)
 
 
 def load() -> Settings:
@@ -21,37 +26,87 @@ def load() -> Settings:
     An empty text means that the key is not set: Pulumi.yaml makes keys optional with this default.
     """
     import pulumi  # here, so that reading a file does not need Pulumi's SDK
-    from pulumi.runtime.config import CONFIG
+    from pulumi.runtime.config import CONFIG, is_config_secret
 
+    stack = pulumi.get_stack()
+    if _file(stack).exists():
+        read_values(stack)  # Pulumi accepts more than has one meaning: it drops a null key, and rewrites a date
     config = pulumi.Config(NAMESPACE)
-    texts = {key: config.require(key) for key in _own(CONFIG.get())}
-    return parse({key: _value(text) for key, text in texts.items() if text}, source=file_name(pulumi.get_stack()))
+    keys = _own(CONFIG.get())
+    secret = [key for key in keys if is_config_secret(f"{NAMESPACE}:{key}")]
+    if secret:
+        problems = [Problem(path=key_path(f"{NAMESPACE}:{key}"), message=_ENCRYPTED, hint=_DECRYPT) for key in secret]
+        raise SettingsError(problems, source=file_name(stack))
+    return _parse({key: config.require(key) for key in keys}, source=file_name(stack))
 
 
 def read_file(stack: str) -> Settings:
     """The settings in a stack's file, read without Pulumi. Raises `SettingsError`."""
     values = read_values(stack)
-    return parse({key: values[f"{NAMESPACE}:{key}"] for key in _own(values)}, source=file_name(stack))
+    return _parse({key: values[f"{NAMESPACE}:{key}"] for key in _own(values)}, source=file_name(stack))
 
 
 def read_values(stack: str) -> Mapping[str, Any]:
-    """Everything under `config` in a stack's file, of all namespaces. Raises `SettingsError`."""
-    file = DIRECTORY / f"Pulumi.{stack}.yaml"
-    if not file.exists():
-        known = [path.name.split(".")[1] for path in DIRECTORY.glob("Pulumi.*.yaml")]
-        raise _error(stack, "the file does not exist", nearest(stack, known))
+    """Everything under `config` in a stack's file, of all namespaces. Raises `SettingsError`.
+
+    Encrypted values of our namespace are refused.
+    """
+    source = file_name(stack)
     try:
-        content = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as error:
-        raise _error(stack, f"is not YAML: {error}", "Fix the file's syntax.") from None
+        content = read_yaml(_file(stack).read_bytes())
+    except FileNotFoundError:
+        known = [path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in DIRECTORY.glob("Pulumi.*.yaml")]
+        raise _error(source, "the file does not exist", nearest(stack, known)) from None
+    except OSError as error:
+        raise _error(source, f"cannot be read: {error.strerror}", "Make it a file that you may read.") from None
+    except DocumentError as error:
+        raise SettingsError([_located(fault, source) for fault in error.faults], source=source) from None
     values = content.get("config") if isinstance(content, Mapping) else content
     if not isinstance(values, Mapping | None):
-        raise _error(stack, "is not a mapping, or its `config` is not", "Use `config:`, with the settings as its keys.")
+        raise _error(
+            source, "is not a mapping, or its `config` is not", "Use `config:`, with the settings as its keys."
+        )
+    problems = list(_wrong_keys(values or {}))
+    if problems:
+        raise SettingsError(problems, source=source)
     return values or {}
 
 
-def _error(stack: str, message: str, hint: str) -> SettingsError:
-    source = file_name(stack)
+def region(stack: str) -> str | None:
+    """The AWS region in a stack's file. Raises `SettingsError`."""
+    found = read_values(stack).get("aws:region")
+    if found is None or (isinstance(found, str) and re.fullmatch("[a-z]{2,}(-[a-z0-9]+)+", found)):
+        return found
+    problem = Problem(path="aws:region", message="is not an AWS region", hint="Use, for example, eu-central-1.")
+    raise SettingsError([problem], source=file_name(stack))
+
+
+def _file(stack: str) -> Path:
+    if not re.fullmatch("[A-Za-z0-9_.-]{1,100}", stack):
+        raise _error("--stack", f"{echo(stack)} is not the name of a stack", "Use letters, digits, '_', '.' and '-'.")
+    return DIRECTORY / f"Pulumi.{stack}.yaml"
+
+
+def _wrong_keys(values: Mapping[str, Any]) -> Iterable[Problem]:
+    for key in values:
+        if ":" not in key:
+            yield Problem(
+                path=key_path("config", [key]), message="has no namespace", hint=f"Write {NAMESPACE}:{key_path(key)}."
+            )
+    for head, *rest in encrypted(values):
+        if str(head).startswith(f"{NAMESPACE}:"):
+            yield Problem(path=key_path(str(head), rest), message=_ENCRYPTED, hint=_DECRYPT)
+
+
+def _located(fault: Fault, source: str) -> Problem:
+    location = fault.location
+    if location[:1] == ("config",) and len(location) > 1:
+        location = location[1:]
+    head, *rest = location or (source,)
+    return Problem(path=key_path(str(head), rest), message=fault.message, hint=fault.hint)
+
+
+def _error(source: str, message: str, hint: str) -> SettingsError:
     return SettingsError([Problem(path=source, message=message, hint=hint)], source=source)
 
 
@@ -60,9 +115,31 @@ def _own(keys: Iterable[str]) -> list[str]:
     return [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
 
 
-def _value(text: str) -> Any:
-    """A value from Pulumi, which passes objects and lists as JSON and everything else unchanged."""
-    return json.loads(text) if text[:1] in ("{", "[") else text
+def _parse(values: Mapping[str, Any], *, source: str) -> Settings:
+    """Parse values of our namespace. Those that Pulumi takes for unset are unset here, too."""
+    raw: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for key, value in values.items():
+        try:
+            if value is not None and value != "":
+                raw[key] = _value(value)
+        except DocumentError as error:
+            head = f"{NAMESPACE}:{key}"
+            problems += [
+                Problem(path=key_path(head, fault.location), message=fault.message, hint=fault.hint)
+                for fault in error.faults
+            ]
+    if problems:
+        raise SettingsError(problems, source=source)
+    return parse(raw, source=source)
+
+
+def _value(value: Any) -> Any:
+    """A value from Pulumi, which passes objects and lists as JSON and everything else unchanged.
+
+    `pulumi config set KEY '{...}'` writes such a text to the stack's file.
+    """
+    return read_json(value) if isinstance(value, str) and value[:1] in ("{", "[") else value
 
 
 def file_name(stack: str) -> str:

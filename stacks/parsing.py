@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from functools import cache
 from itertools import count
 from typing import Any
 
@@ -10,10 +11,9 @@ from pydantic_core import ErrorDetails
 
 from stacks import checks
 from stacks.architecture import Architecture
-from stacks.problems import Problem, SettingsError, nearest
+from stacks.documents import Location
+from stacks.problems import Problem, SettingsError, echo, key_path, nearest
 from stacks.settings import NAMESPACE, Settings
-
-Location = tuple[str | int, ...]
 
 _ROUNDS = 10
 """The repair of one problem may reveal another: an image that was not a mapping has no name either."""
@@ -42,12 +42,13 @@ def parse(raw: Mapping[str, Any], *, source: str) -> Settings:
 def path(location: Location) -> str:
     """A location in the settings as a key of the stack's file: `buildyard:projects[0].images[1].context`."""
     head, *rest = location
-    return f"{NAMESPACE}:{head}" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in rest)
+    return key_path(f"{NAMESPACE}:{head}", rest)
 
 
 def _errors(error: ValidationError) -> list[ErrorDetails]:
     """Pydantic's errors without duplicates: it also reports a list as too short when its items are wrong."""
-    return [details for details in error.errors() if details["type"] != "too_short" or not details["input"]]
+    found = error.errors(include_url=False)
+    return [details for details in found if details["type"] != "too_short" or not details["input"]]
 
 
 def _problem(details: ErrorDetails) -> Problem:
@@ -60,7 +61,7 @@ def _problem(details: ErrorDetails) -> Problem:
 
 def _explanation(details: ErrorDetails, location: Location) -> tuple[str, str]:
     context = details.get("ctx", {})
-    given = details["input"]
+    given = echo(details["input"])
     match details["type"]:
         case "refused":
             return context["message"], context["hint"]
@@ -70,38 +71,48 @@ def _explanation(details: ErrorDetails, location: Location) -> tuple[str, str]:
             known = _known_keys(location[:-1])
             return "is missing", f"The key has no default. Known keys here: {', '.join(sorted(known))}."
         case "enum":
-            return f"{given!r} is not a known value", f"Use {context['expected']}."
+            return f"{given} is not a known value", f"Use {context['expected']}."
         case "string_pattern_mismatch":
-            return f"{given!r} has the wrong format", _pattern_advice()[context["pattern"]]
+            return f"{given} has the wrong format", _pattern_advice()[context["pattern"]]
         case "model_type" | "dict_type":
-            return f"{given!r} is not a mapping", f"Use a mapping with these keys: {', '.join(_known_keys(location))}."
+            keys = ", ".join(_known_keys(location))
+            return f"{given} is not a mapping", f"Use a mapping with these keys: {keys}." if keys else "Use a mapping."
         case "tuple_type":
-            return f"{given!r} is not a list", "Use a list, even for a single item: [...]."
+            return f"{given} is not a list", "Use a list, even for a single item: [...]."
         case "string_type":
-            return f"{given!r} is not a string", f'Write it in quotes: "{given}".'
+            return f"{given} is not a string", _quotes(details["input"])
         case "greater_than_equal":
-            return f"{given!r} is too small", f"It must be at least {context['ge']}."
+            return f"{given} is too small", f"It must be at least {context['ge']}."
         case "less_than_equal":
-            return f"{given!r} is too large", f"It must be at most {context['le']}."
-        case "int_type" | "int_parsing" | "int_from_float":
-            return f"{given!r} is not a whole number", "Use a whole number without quotes."
+            return f"{given} is too large", f"It must be at most {context['le']}."
+        case "int_type" | "int_parsing" | "int_parsing_size" | "int_from_float" | "finite_number":
+            return f"{given} is not a whole number", "Use a whole number without quotes."
         case "bool_type" | "bool_parsing":
-            return f"{given!r} is not a boolean", "Use true or false, without quotes."
+            return f"{given} is not a boolean", "Use true or false, without quotes."
         case "string_too_short":
-            return f"{given!r} is too short", f"It must have at least {context['min_length']} characters."
+            return f"{given} is too short", f"It must have at least {context['min_length']} characters."
         case "string_too_long":
-            return f"{given!r} is too long", f"It must have at most {context['max_length']} characters."
+            return f"{given} is too long", f"It must have at most {context['max_length']} characters."
         case "too_long":
             return "has too many items", f"It must have at most {context['max_length']}."
         case "too_short":
             return "is empty", "Add at least one item, or remove the key if it has a default."
         case _:
-            return f"{given!r} is not valid", f"{details['msg']}."
+            return f"{given} is not valid", f"{details['msg']}."
+
+
+def _quotes(given: Any) -> str:
+    return f'Write it in quotes: "{given}".' if isinstance(given, bool | int | float) else "Use a string."
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return TypeAdapter(Settings).json_schema()
 
 
 def _known_keys(location: Location) -> list[str]:
     """The known keys at a location. They come from the schema, so that nothing is declared twice."""
-    root = TypeAdapter(Settings).json_schema()
+    root = _schema()
 
     def resolved(schema: dict[str, Any]) -> dict[str, Any]:
         for option in [schema, *schema.get("anyOf", []), *schema.get("allOf", [])]:
@@ -120,6 +131,7 @@ def _known_keys(location: Location) -> list[str]:
     return list(schema.get("properties", {}))
 
 
+@cache
 def _pattern_advice() -> dict[str, str]:
     """The hint in `settings` for each string pattern."""
 
@@ -133,7 +145,7 @@ def _pattern_advice() -> dict[str, str]:
             for value in schema:
                 yield from found(value)
 
-    return dict(found(TypeAdapter(Settings).json_schema()))
+    return dict(found(_schema()))
 
 
 _STAND_IN = "stand-in-for-a-problem"
@@ -174,5 +186,7 @@ def _fix(draft: Any, details: ErrorDetails, stand_in: str) -> None:
         parent[last] = deepcopy(_STAND_INS.get(str(last), stand_in))
     elif isinstance(parent, list) and above[-1] in ("projects", "images"):
         parent[int(last)] = {}
-    elif isinstance(parent, list | dict):
-        del parent[last]  # type: ignore[arg-type]
+    elif isinstance(parent, list):
+        del parent[int(last)]
+    elif isinstance(parent, dict):
+        parent.pop(last, None)

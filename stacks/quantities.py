@@ -10,7 +10,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
-from stacks.problems import refusal
+from stacks.problems import echo, refusal
 
 _SUFFIXES = {
     "n": Decimal(10) ** -9,
@@ -20,10 +20,18 @@ _SUFFIXES = {
     **{suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", start=1)},
     **{f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
 }
-PATTERN = r"^\d+(\.\d+)?(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
-"""Kubernetes' grammar without signs and exponents, which make no sense in a size."""
+PATTERN = r"^[0-9]{1,18}(\.[0-9]{1,9})?(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?$"
+"""Kubernetes' grammar without signs and exponents, which make no sense in a size, and with as many digits as it keeps.
+"""
+
+LARGEST = Decimal(2) ** 63 - 1
+"""Kubernetes reads a larger quantity as this one."""
 
 GIBIBYTE = Decimal(1024) ** 3
+
+
+def _is_quantity(text: str) -> bool:
+    return re.fullmatch(PATTERN, text) is not None
 
 
 @total_ordering
@@ -40,7 +48,7 @@ class Quantity:
     text: str
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(PATTERN, self.text):
+        if not _is_quantity(self.text):
             raise ValueError(f"{self.text!r} is not a Kubernetes quantity")
 
     @property
@@ -51,8 +59,8 @@ class Quantity:
 
     @classmethod
     def gibibytes(cls, amount: Decimal) -> "Quantity":
-        """`amount` GiB, rounded down to two decimal places, for messages."""
-        return cls(f"{amount.quantize(Decimal('0.01'), rounding='ROUND_DOWN').normalize():f}Gi")
+        """`amount` GiB, rounded down to two decimal places, for messages. A negative amount is nothing."""
+        return cls(f"{max(amount, Decimal(0)).quantize(Decimal('0.01'), rounding='ROUND_DOWN').normalize():f}Gi")
 
     def __str__(self) -> str:
         return self.text
@@ -70,9 +78,12 @@ class Quantity:
     def _parse(cls, raw: Any) -> "Quantity":
         if isinstance(raw, Quantity):
             return raw
-        if isinstance(raw, bool) or not re.fullmatch(PATTERN, str(raw)):
-            raise refusal(f"{raw!r} is not a Kubernetes quantity", 'Write it as "2", "500m" or 8Gi.')
-        return cls(str(raw))
+        if isinstance(raw, bool) or not isinstance(raw, str | int | float) or not _is_quantity(str(raw)):
+            raise refusal(f"{echo(raw)} is not a Kubernetes quantity", 'Write it as "2", "500m" or 8Gi.')
+        quantity = cls(str(raw))
+        if quantity.value > LARGEST:
+            raise refusal(f"{quantity} is more than Kubernetes can count", "Use a smaller quantity.")
+        return quantity
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:

@@ -7,16 +7,17 @@ whether jobs fit the nodes. Use `parsing` to read settings.
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
+from functools import cache
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from stacks.addresses import Cidr
 from stacks.architecture import Architecture
 from stacks.names import default_namespace
-from stacks.problems import nearest, refusal
+from stacks.problems import echo, nearest, refusal
 from stacks.quantities import GIBIBYTE, Quantity
 from stacks.trust import Tier, Trust, review_repository
 
@@ -47,21 +48,84 @@ class Identity(str, Enum):
 
 
 def _known_time_zone(name: str) -> str:
-    try:
-        return ZoneInfo(name).key
-    except (ValueError, OSError, LookupError):
-        zones = sorted(zone for zone in available_timezones() if "/" in zone or zone == "UTC")
-        close = nearest(name, zones)
-        advice = (
-            close if close.startswith("Did") else "Use a name from the IANA database, such as Asia/Hong_Kong or UTC."
-        )
-        raise refusal(f"there is no time zone {name!r}", advice) from None
+    if name in _time_zones():
+        return name
+    close = nearest(name, [zone for zone in _time_zones() if "/" in zone or zone == "UTC"])
+    advice = close if close.startswith("Did") else "Use a name from the IANA database, such as Asia/Hong_Kong or UTC."
+    raise refusal(f"there is no time zone {echo(name)}", advice)
+
+
+@cache
+def _time_zones() -> dict[str, None]:
+    return dict.fromkeys(sorted(available_timezones()))
 
 
 def _inside_repository(path: str) -> str:
-    if path.startswith("/") or posixpath.normpath(path).split("/")[0] == "..":
-        raise refusal(f"{path!r} is outside the repository", "Use a path relative to the repository's root.")
-    return posixpath.normpath(path)
+    normal = posixpath.normpath(path)
+    if path.startswith("/") or normal.split("/")[0] == "..":
+        raise refusal(f"{echo(path)} is outside the repository", "Use a path relative to the repository's root.")
+    if not path.isprintable() or not path.strip():
+        raise refusal(f"{echo(path)} is not a path", "Use a path without control characters, '.' for the root.")
+    if is_git_data(normal):
+        raise refusal(f"{echo(path)} is in Git's own folder, which no commit contains", "Use another path.")
+    return normal
+
+
+def is_git_data(path: str) -> bool:
+    """Whether the path is in a `.git` folder. Git takes the name in any case, for file systems that ignore case."""
+    return ".git" in path.lower().split("/")
+
+
+def _file(path: str) -> str:
+    if not path.isprintable() or posixpath.basename(path).strip() in ("", ".", ".."):
+        raise refusal(f"{echo(path)} is not the path of a file", "Use a file's path, such as docker/Dockerfile.")
+    return path
+
+
+def _branch(name: str) -> str:
+    """Refuse what the pattern of `default-branch` allows, and `git check-ref-format --branch` or GitLab do not."""
+    if name == "HEAD" or any(part.endswith(".lock") for part in name.split("/")):
+        raise refusal(f"{name!r} cannot be a branch in Git", "Use the name of a branch.")
+    return name
+
+
+def _unowned_namespace(name: str) -> str:
+    if name in _OWNED_NAMESPACES or name.startswith(_OWNED_PREFIXES):
+        raise refusal(f"the namespace {name} is not Buildyard's", "Use a namespace that nothing else uses.")
+    return name
+
+
+_OWNED_NAMESPACES = (
+    "default",
+    "cert-manager",
+    "karpenter",
+    "external-secrets",
+    "argocd",
+    "flux-system",
+    "istio-system",
+)
+_OWNED_PREFIXES = ("kube-", "eks-", "aws-", "amazon-")
+"""Kubernetes', EKS's and their add-ons' namespaces. Buildyard relaxes its namespace's pod security, and deletes it."""
+
+
+def _tag_text(text: str) -> str:
+    """Source: https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html"""
+    if not all(sign.isalnum() or sign in " _.:/=+-@" for sign in text):
+        raise refusal(f"{echo(text)} cannot be in an AWS tag", "Use letters, digits, spaces and _ . : / = + - @.")
+    return text
+
+
+def _tag_key(key: str) -> str:
+    for prefix, owner in (("aws:", "AWS"), (f"{NAMESPACE}:", "Buildyard")):
+        if key.lower().startswith(prefix):
+            raise refusal(f"tags that begin with {prefix} belong to {owner}", "Use another key.")
+    return _tag_text(key)
+
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):  # pydantic takes true for 1
+        raise refusal(f"{value} is not a whole number", "Use a whole number without quotes.")
+    return value
 
 
 def _whole_gibibytes(size: Quantity) -> Quantity:
@@ -86,33 +150,76 @@ Name = Annotated[
 ]
 """Valid in the names of jobs, files and ECR repositories."""
 
+REPOSITORY_NAME = rf"^{_NAME}(?:/{_NAME})*$"
+MAX_REPOSITORY_NAME = 256
+
 RepositoryName = Annotated[
     str,
     _text(
-        rf"^{_NAME}(?:/{_NAME})*$",
+        REPOSITORY_NAME,
         "Use lower-case words joined by '/', '.', '_' or '-', such as platform/images/toolbox.",
         min_length=2,
-        max_length=256,
+        max_length=MAX_REPOSITORY_NAME,
     ),
 ]
 """Source: https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_CreateRepository.html"""
 
 GitLabPath = Annotated[
-    str, _text(rf"^{_SEGMENT}(?:/{_SEGMENT})*$", "Use the path in its address, such as platform/images.")
+    str,
+    _text(rf"^{_SEGMENT}(?:/{_SEGMENT})*$", "Use the path in its address, such as platform/images.", max_length=1024),
 ]
-RepositoryPath = Annotated[str, AfterValidator(_inside_repository)]
+RepositoryPath = Annotated[str, Field(max_length=1024), AfterValidator(_inside_repository)]
+PipelinePath = Annotated[
+    str,
+    _text(
+        r"^[A-Za-z0-9_./@+-]+\.ya?ml$",
+        "Use letters, digits and _ . / @ + -, and end it in .yml or .yaml, as GitLab requires.",
+        max_length=1024,
+    ),
+    AfterValidator(_inside_repository),
+]
+Branch = Annotated[
+    str,
+    _text(
+        # Not in a branch: two dots or slashes in a row, a dot at either end of a part, a dash at the beginning.
+        r"^[A-Za-z0-9_](?:\.?[A-Za-z0-9_-])*(?:/[A-Za-z0-9_-](?:\.?[A-Za-z0-9_-])*)*$",
+        "Use the name of a branch.",
+        max_length=244,
+    ),
+    AfterValidator(_branch),
+]
+"""Source: https://git-scm.com/docs/git-check-ref-format"""
 VariableName = Annotated[
     str, _text(r"^[A-Za-z_][A-Za-z0-9_]*$", "Use letters, digits and '_'. The first must not be a digit.")
 ]
 InstanceType = Annotated[str, _text(r"^[a-z0-9-]+\.[a-z0-9-]+$", "Use EC2 instance types, such as m7g.4xlarge.")]
-Minutes = Annotated[int, Field(ge=10, le=60 * 24 * 7)]
-Port = Annotated[int, Field(ge=1, le=65535)]
+Integer = Annotated[int, BeforeValidator(_no_boolean)]
+Minutes = Annotated[Integer, Field(ge=10, le=60 * 24 * 7)]
+Port = Annotated[Integer, Field(ge=1, le=65535)]
 
 
 GitTagPattern = Annotated[str, _text(r"^[A-Za-z0-9_.*/-]+$", "Use a tag or a pattern with '*', such as v*.")]
 KubernetesName = Annotated[
-    str, _text(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "Use lower-case letters, digits and '-'.", max_length=63)
+    str,
+    _text(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "Use lower-case letters, digits and '-'.", max_length=63),
 ]
+Subnet = Annotated[str, _text(r"^subnet-[a-z0-9]+$", "Use the ids of subnets, such as subnet-0a1b2c3d4e5f60001.")]
+ImageReference = Annotated[
+    str, _text(r"^[A-Za-z0-9][A-Za-z0-9._:/@-]*$", "Use an image's full name, with its tag or digest.", max_length=512)
+]
+KmsKey = Annotated[
+    str,
+    _text(
+        r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:(?:key|alias)/[A-Za-z0-9/_-]+$",
+        "Use the key's ARN, such as arn:aws:kms:eu-central-1:123456789012:key/1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d.",
+    ),
+]
+
+MAX_TAGS = 45
+"""AWS allows 50 tags for a resource. The others are Buildyard's own."""
+
+TagKey = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_tag_key)]
+TagValue = Annotated[str, Field(max_length=256), AfterValidator(_tag_text)]
 
 
 class Model(BaseModel):
@@ -167,7 +274,7 @@ class Cluster(Model):
     name: Annotated[
         str, _text(r"^[0-9A-Za-z][A-Za-z0-9_-]*$", "Use a name from `aws eks list-clusters`.", max_length=100)
     ]
-    subnet_ids: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    subnet_ids: Annotated[tuple[Subnet, ...], Field(min_length=1)] | None = None
     """The subnets of the build nodes. Default: the cluster's own subnets."""
     cni_role: bool = False
     """Whether the VPC CNI has an IAM role of its own, by Pod Identity or IRSA. Then nodes need no rights for it."""
@@ -178,7 +285,7 @@ class Nodes(Model):
 
     instance_types: Annotated[tuple[InstanceType, ...], Field(min_length=1, max_length=20)]
     """The instance types, in order of preference. The largest job must fit at least one of them."""
-    max_size: Annotated[int, Field(ge=1, le=450)] = 10
+    max_size: Annotated[Integer, Field(ge=1, le=450)] = 10
     """The maximum number of nodes."""
     disk: Annotated[Quantity, AfterValidator(_whole_gibibytes)] = Quantity("200Gi")
     """The size of the root volume. It holds images, build state and the jobs' ephemeral storage."""
@@ -194,10 +301,11 @@ class Runners(Model):
     """The GitLab runners, one per trust tier and architecture, and the resources of their jobs."""
 
     group: GitLabPath | None = None
-    """The GitLab group that may use the runners. Default: the innermost group that contains all projects."""
+    """The GitLab group whose projects, subgroups' included, can all start build jobs, also those not in the settings.
+    Required unless all projects lie directly in one group, which is the default."""
     project: GitLabPath | None = None
     """The only GitLab project that may use the runners, instead of a group."""
-    concurrent: Annotated[int, Field(ge=1, le=1000)] = 20
+    concurrent: Annotated[Integer, Field(ge=1, le=1000)] = 20
     """The maximum number of concurrent jobs, per trust tier and architecture."""
     defaults: Resources = Resources.model_validate(
         {
@@ -224,13 +332,13 @@ class Runners(Model):
         }
     )
     """The resources of each container that a job adds with `services:`. Jobs cannot change them."""
-    namespace: KubernetesName | None = None
+    namespace: Annotated[KubernetesName, AfterValidator(_unowned_namespace)] | None = None
     """The Kubernetes namespace. The unprotected tier's has the suffix `-unprotected`. Default: `buildyard-STACK`."""
-    builder_image: str | None = None
+    builder_image: ImageReference | None = None
     """The image that jobs run in, built from `images/builder`. Default: that image in the stack's own registry."""
     maximum_timeout_minutes: Minutes = 180
     """The runner's limit for the timeout of any job."""
-    node_wait_minutes: Annotated[int, Field(ge=3, le=60)] = 10
+    node_wait_minutes: Annotated[Integer, Field(ge=3, le=60)] = 10
     """How long a job waits for its pod. A new node takes minutes to start."""
     user_namespaces: bool = False
     """Whether build pods have user namespaces of their own (`hostUsers: false`). Needs Kubernetes 1.33 or newer."""
@@ -265,11 +373,11 @@ class Registry(Model):
     """The AWS account. If it is set, a deployment with another account's credentials fails."""
     prefix: RepositoryName | None = None
     """The prefix of every repository's name, which allows two stacks in one account."""
-    kms_key: str | None = None
+    kms_key: KmsKey | None = None
     """The ARN of the KMS key that encrypts the images. Default: ECR's own key (AES-256)."""
-    keep_untagged_days: Annotated[int, Field(ge=1, le=3650)] = 7
+    keep_untagged_days: Annotated[Integer, Field(ge=1, le=3650)] = 7
     """Days until an untagged image expires, such as a build cache that a newer one replaced."""
-    keep_cache_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    keep_cache_days: Annotated[Integer, Field(ge=1, le=3650)] = 30
     """Days until a build cache expires, counted from its last write."""
     keep_review_days: Annotated[int, Field(ge=1, le=3650)] = 14
     """Days until images and caches of merge requests and other unprotected refs expire, with `trust: isolated`."""
@@ -284,7 +392,7 @@ class Image(Model):
     """The image's name, also in the names of its jobs: `build-NAME:arm64`."""
     context: RepositoryPath
     """The build context's folder."""
-    dockerfile: str = "Dockerfile"
+    dockerfile: Annotated[str, Field(max_length=1024), AfterValidator(_file)] = "Dockerfile"
     """The Dockerfile's path, relative to the context."""
     repository: RepositoryName | None = None
     """The ECR repository. Default: the project's path in lower case, `/`, the name."""
@@ -296,7 +404,8 @@ class Image(Model):
     target: Name | None = None
     """The Dockerfile stage to build. Default: the last."""
     secrets: dict[Name, VariableName] = {}
-    """Secrets for `RUN --mount=type=secret,id=ID`: each id, and the CI/CD variable that contains the secret."""
+    """Secrets for `RUN --mount=type=secret,id=ID`: each id, and the CI/CD variable that contains the secret, as a value
+    or as a file. A build without it fails."""
     resources: Resources = Resources()
     """The resources of this image's build jobs, where they differ from the runners' defaults."""
     timeout_minutes: Minutes = 60
@@ -306,15 +415,15 @@ class Project(Model):
     """A GitLab project that builds images."""
 
     path: GitLabPath
-    default_branch: Annotated[str, _text(r"^[A-Za-z0-9_][A-Za-z0-9_./-]*$", "Use the name of a branch.")] = "main"
+    default_branch: Branch = "main"
     release_tags: tuple[GitTagPattern, ...] | None = None
     """Patterns of the Git tags that release images, such as `v*`. The preview fails if GitLab does not protect them.
     An empty list: the project has no releases. Default: any tags that GitLab protects."""
     time_zone: Annotated[str, AfterValidator(_known_time_zone)] = "UTC"
     """The time zone of the date in an image's tag; a name from the IANA database."""
-    pipeline_path: RepositoryPath = ".gitlab-ci.yml"
+    pipeline_path: PipelinePath = ".gitlab-ci.yml"
     """The file to publish. A project with jobs of its own sets another file here, and includes that file."""
-    max_jobs: Annotated[int, Field(ge=1)] | None = None
+    max_jobs: Annotated[Integer, Field(ge=1)] | None = None
     """GitLab's limit for the jobs of a pipeline, if the instance has one."""
     images: Annotated[tuple[Image, ...], Field(min_length=1)]
 
@@ -331,7 +440,7 @@ class Settings(Model):
     nodes: Annotated[dict[Architecture, Nodes], Field(min_length=1)] = DEFAULT_NODES
     """The build nodes: one node group per architecture."""
     runners: Runners = Runners()
-    """The GitLab runners: who may use them, and the defaults and ceilings of their jobs' resources."""
+    """The GitLab runners: the group whose projects can all start build jobs, and the defaults and ceilings of jobs."""
     network: Network = Network()
     """The networks that build pods may connect to, if the cluster enforces network policies."""
     registry: Registry = Registry()
@@ -342,7 +451,7 @@ class Settings(Model):
     """How a build pod assumes its IAM role: pod-identity or irsa."""
     projects: Annotated[tuple[Project, ...], Field(min_length=1)]
     """The GitLab projects, and the images of each."""
-    tags: dict[str, str] = {}
+    tags: Annotated[dict[TagKey, TagValue], Field(max_length=MAX_TAGS)] = {}
     """AWS tags for every resource, in addition to the platform's own."""
 
     @property
@@ -390,10 +499,17 @@ class Settings(Model):
 
     @property
     def runner_group(self) -> str | None:
-        """The group whose projects may use the runners. None if the runners belong to one project."""
+        """The group whose projects may use the runners. None if the runners belong to one project.
+
+        The default is the group in which all projects lie. A group further up contains other projects, too: only the
+        settings may choose it.
+        """
         if self.runners.project:
             return None
-        return self.runners.group or common_group(project.path for project in self.projects)
+        if self.runners.group:
+            return self.runners.group
+        groups = {project.path.rpartition("/")[0] for project in self.projects}
+        return groups.pop() or None if len(groups) == 1 else None
 
 
 def common_group(paths: Iterable[str]) -> str | None:

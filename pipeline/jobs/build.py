@@ -42,6 +42,8 @@ def _script(inputs: PipelineInputs, image: Image) -> Iterator[str]:
     """Calls of the functions in `scripts/build.sh`, quoted for the shell. GitLab expands no variables in a script."""
     for name in image.depends_on:
         yield shlex.join(["use_image", name, inputs.repository_url(inputs.image(name))])
+    for secret, variable in image.secrets.items():
+        yield shlex.join(["use_secret", secret, variable])
     folder, file = posixpath.split(posixpath.normpath(posixpath.join(image.context, image.dockerfile)))
     where = [image.name, inputs.repository_url(image), image.context, folder or ".", file]
     lines = [shlex.join(["build_image", *where]), *(shlex.join(option) for option in _options(image))]
@@ -53,5 +55,3 @@ def _options(image: Image) -> Iterator[list[str]]:
         yield ["--opt", f"target={image.target}"]
     for name, value in image.build_args.items():
         yield ["--opt", f"build-arg:{name}={value}"]
-    for secret, variable in image.secrets.items():
-        yield ["--secret", f"id={secret},env={variable}"]

@@ -18,6 +18,24 @@ use_image() {
   named_contexts="${named_contexts-} --opt context:$1=docker-image://$base"
 }
 
+# use_secret ID VARIABLE: give RUN --mount=type=secret,id=ID a CI/CD variable's value, or the content of its file.
+# BuildKit takes a variable that is not set for an empty secret, and the path of a file for the secret itself.
+use_secret() {
+  value=$(printenv "$2" || true)
+  source=env=$2
+  # GitLab Runner writes a variable of the type File to this path.
+  if [ "$value" = "$CI_PROJECT_DIR.tmp/$2" ] && [ -f "$value" ]; then
+    source=src=$value
+    [ -s "$value" ] || value=
+  fi
+  if [ -z "$value" ]; then
+    echo "The CI/CD variable $2, for the secret $1, is empty or not set. Set it in the project or one of its groups." \
+      "GitLab passes a protected variable only to pipelines of protected branches and tags." >&2
+    return 1
+  fi
+  secrets="${secrets-} --secret id=$1,$source"
+}
+
 # cache_tag REF: the tag of a Git ref's build cache. The hash tells apart refs with one slug, a/b and a-b.
 cache_tag() {
   slug=$(printf %s "$1" | tr '[:upper:]' '[:lower:]' | LC_ALL=C tr -c a-z0-9 - | cut -c 1-40)
@@ -67,10 +85,10 @@ print(int(datetime.fromisoformat(sys.argv[1].replace("Z", "+00:00")).timestamp()
   # The label `created` is the pipeline's time: publish.py uses it to find the newer of two images for `latest`. (The
   # commit's time is unsuitable: a fast-forward can add commits that are older than those of the branch.)
   # Without attestations the result is one plain manifest, whose digest depends only on what was built.
-  # shellcheck disable=SC2086 # the named contexts contain no spaces
+  # shellcheck disable=SC2086 # the named contexts and secrets contain no spaces
   buildctl-daemonless.sh build --progress=plain --frontend=dockerfile.v0 \
     --local "context=$context" --local "dockerfile=$folder" --opt "filename=$dockerfile" \
-    --opt "platform=$BUILDYARD_PLATFORM" ${named_contexts-} \
+    --opt "platform=$BUILDYARD_PLATFORM" ${named_contexts-} ${secrets-} \
     --opt "label:org.opencontainers.image.revision=$CI_COMMIT_SHA" \
     --opt "label:org.opencontainers.image.source=$CI_PROJECT_URL" \
     --opt "label:org.opencontainers.image.created=$CI_PIPELINE_CREATED_AT" \

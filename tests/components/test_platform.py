@@ -7,6 +7,7 @@ import pytest
 
 from components.platform import deploy
 from stacks.config import load, read_file
+from stacks.settings import MAX_TAGS
 from tests.components.mocks import NAME, REGISTRY, STACK, Declared, attempt, declare
 from tests.stacks.stack_settings import SMALLEST, project, raw, settings
 
@@ -59,12 +60,20 @@ def test_kubernetes_is_reached_with_the_deployers_own_aws_credentials() -> None:
     assert all("providers:kubernetes" in each.provider for each in objects), "Pulumi would change another cluster"
 
 
+def test_no_resource_has_more_tags_than_aws_allows() -> None:
+    declared = declare(tags={f"tag-{number}": "" for number in range(MAX_TAGS)})
+    counts = {each.name: len(each.inputs["tags"]) for each in declared.all if "tags" in each.inputs}
+    assert max(counts.values()) > MAX_TAGS, "our own tags are not counted"
+    assert [name for name, count in counts.items() if count > 50] == [], "AWS refuses the resource in mid-update"
+
+
 def test_several_projects_and_images_of_one_architecture() -> None:
     declared = declare(
+        runners={"group": "platform"},
         projects=[
             project({"name": "base"}, {"name": "gpu", "architectures": ["amd64"]}),
             project({"name": "etl"}, path="platform/data/etl"),
-        ]
+        ],
     )
     assert len(declared.of("index:RepositoryFile")) == 2
     assert declared.outputs["pipelines"].keys() == {"platform/images", "platform/data/etl"}

@@ -310,3 +310,22 @@ def test_a_deleted_review_repository_is_not_taken_for_a_release() -> None:
     assert "All images in it are lost" not in lost.text
     other = only(step("delete", REPOSITORY, old={"name": "a/review"}, outputs={"forceDelete": True}))
     assert "All images in it are lost" in other.text, "an image may have this name"
+
+
+@pytest.mark.parametrize("operation", ["create", "replace"])
+@pytest.mark.parametrize(
+    ("group", "which"),
+    [(7, "the GitLab group with the ID `7`"), (UNKNOWN, "a GitLab group"), (7.0, "the GitLab group with the ID `7`")],
+)
+def test_a_groups_runner_is_said_to_serve_every_project(operation: str, group: object, which: str) -> None:
+    [danger] = [
+        each
+        for each in found(step(operation, RUNNER, "arm64", {"groupId": 1}, {"groupId": group}))
+        if each.concern is Concern.RIGHTS
+    ]
+    assert danger.text == (f"Every project of {which}, subgroups included, can start build jobs on the runner `arm64`.")
+
+
+def test_the_runner_of_one_project_serves_no_other() -> None:
+    assert found(step("create", RUNNER, "arm64", new={"projectId": 3})) == []
+    assert found(step("update", RUNNER, "arm64", {"groupId": 1}, {"groupId": 1, "paused": False})) == []

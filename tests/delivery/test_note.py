@@ -41,11 +41,11 @@ def test_each_resource_has_one_row_below_its_component() -> None:
     assert len(rows) == len(found.changes), "a reviewer does not see every change"
     assert {row[0] for row in rows} == {
         "",
-        "BuildNodes <code>buildyard-dev-arm64</code>",
-        "ImageRegistry <code>buildyard-dev</code>",
-        "PublishedPipeline <code>buildyard-dev-platform/images</code>",
-        "PushIdentity <code>buildyard-dev</code>",
-        "Runners <code>buildyard-dev</code>",
+        "<code>BuildNodes</code> <code>buildyard-dev-arm64</code>",
+        "<code>ImageRegistry</code> <code>buildyard-dev</code>",
+        "<code>PublishedPipeline</code> <code>buildyard-dev-platform/images</code>",
+        "<code>PushIdentity</code> <code>buildyard-dev</code>",
+        "<code>Runners</code> <code>buildyard-dev</code>",
     }
 
 

@@ -72,6 +72,7 @@ def run(job: Mapping[str, Any], folder: Path, *, shell: list[str] | None = None,
     environment = {
         "PATH": os.pathsep.join([str(STUBS), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "STUB_RECORD": str(record),
+        "CI_PROJECT_DIR": str(project),
         **GITLAB,
         **job["variables"],
         "BUILDYARD_TIER": "protected",  # the project's variable, which GitLab prefers to the file's

@@ -18,6 +18,7 @@ from tests.stacks.stack_settings import project
 
 JOBS = jobs(files())
 TOOLBOX = f"{HOST}/platform/images/toolbox"
+TOKEN = "npm-hunter2"
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -35,17 +36,49 @@ def test_the_image_is_built_for_its_platform_and_pushed_by_digest(tmp_path: Path
 
 
 def test_a_dockerfile_outside_the_context_is_found(tmp_path: Path) -> None:
-    done = run(JOBS["build-web:amd64"], tmp_path)
+    done = run(JOBS["build-web:amd64"], tmp_path, NPM_TOKEN=TOKEN)
     assert done.options("--local") == ["context=images/web", "dockerfile=images/docker"]
     assert "filename=web.Dockerfile" in done.options("--opt")
 
 
 def test_target_secrets_and_build_args_arrive_as_written(tmp_path: Path) -> None:
-    done = run(JOBS["build-web:amd64"], tmp_path, HOME="/not/here")
+    done = run(JOBS["build-web:amd64"], tmp_path, HOME="/not/here", NPM_TOKEN=TOKEN)
     assert {"target=production", "build-arg:GREETING=it's $HOME, 100%", "build-arg:LINES=one\ntwo"} <= set(
         done.options("--opt")
     )
     assert done.options("--secret") == ["id=npm,env=NPM_TOKEN"], "a secret's value must not be in the command line"
+    assert TOKEN not in done.output + "".join(done.buildctl)
+
+
+def test_a_secret_of_the_type_file_is_the_files_content(tmp_path: Path) -> None:
+    file = tmp_path / "project.tmp" / "NPM_TOKEN"
+    file.parent.mkdir()
+    file.write_text(TOKEN)
+    for shell in SHELLS:
+        done = run(JOBS["build-web:amd64"], tmp_path, shell=shell, NPM_TOKEN=str(file))
+        assert done.options("--secret") == [f"id=npm,src={file}"], "a build would use the file's path as the token"
+        assert TOKEN not in done.output
+
+
+def test_a_value_that_is_only_like_a_files_path_is_a_value(tmp_path: Path) -> None:
+    for path in ("/etc/passwd", str(tmp_path / "project.tmp" / "OTHER")):
+        done = run(JOBS["build-web:amd64"], tmp_path, NPM_TOKEN=path)
+        assert done.options("--secret") == ["id=npm,env=NPM_TOKEN"], "a variable would choose a file of the job"
+
+
+@pytest.mark.parametrize("kind", ["not set", "empty", "empty file"])
+def test_a_secret_that_is_missing_fails_the_job_before_the_build(tmp_path: Path, kind: str) -> None:
+    variables = {"NPM_TOKEN": str(tmp_path / "project.tmp" / "NPM_TOKEN")} if kind == "empty file" else {}
+    (tmp_path / "project.tmp").mkdir()
+    (tmp_path / "project.tmp" / "NPM_TOKEN").touch()
+    job = JOBS["build-web:amd64"]
+    if kind == "empty":
+        job = {**job, "script": ["export NPM_TOKEN=", *job["script"]]}
+    for shell in SHELLS:
+        done = run(job, tmp_path, shell=shell, **variables)
+        assert done.status == 1, "GitLab would retry the job, or BuildKit build with an empty secret"
+        assert "The CI/CD variable NPM_TOKEN, for the secret npm, is empty or not set." in done.output
+        assert not (done.record / "buildctl").exists()
 
 
 @settings(deadline=None, max_examples=25)
@@ -141,10 +174,10 @@ def test_a_forks_branch_does_not_write_the_cache_of_ours_of_the_same_name(tmp_pa
 
 def test_from_base_is_the_image_just_built_else_the_published_one(tmp_path: Path) -> None:
     context = f"context:base=docker-image://{HOST}/platform/images/base"
-    assert f"{context}:{tags.LATEST}" in run(JOBS["build-web:arm64"], tmp_path).options("--opt")
+    assert f"{context}:{tags.LATEST}" in run(JOBS["build-web:arm64"], tmp_path, NPM_TOKEN=TOKEN).options("--opt")
     handed_over = tmp_path / "project" / ".buildyard"
     (handed_over / "base.digest").write_text("sha256:base\n")
-    done = run(JOBS["build-web:arm64"], tmp_path)
+    done = run(JOBS["build-web:arm64"], tmp_path, NPM_TOKEN=TOKEN)
     assert f"{context}@sha256:base" in done.options("--opt")
     assert ".buildyard" not in (done.record / "files").read_text().split(), (
         "a context that contains it would miss its cache"

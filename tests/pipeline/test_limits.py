@@ -1,5 +1,6 @@
 """Tests that pipelines that GitLab would refuse are refused before they are published, at the key that causes it."""
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -7,9 +8,11 @@ import pytest
 
 from pipeline import graph, limits, size
 from pipeline.generate import generate
+from pipeline.inputs import PipelineInputs
 from pipeline.model import Job, Need, Pipeline, Reference
 from pipeline.render import render
 from stacks.problems import SettingsError
+from stacks.settings import Image
 from tests.pipeline.published import files, gitlab_size, inputs, jobs, loaded
 from tests.stacks.stack_settings import project
 
@@ -193,3 +196,45 @@ def test_sizes_are_at_least_those_that_ruby_reports() -> None:
     assert size.parsed_bytes("a" * 100) >= 141
     assert size.parsed_bytes([True, None]) == 40
     assert size.parsed_bytes({"a": 1}) == 168 + 40
+
+
+def chain(count: int) -> dict[str, Any]:
+    """Images of which each is built on the one before."""
+    return project(
+        *({"name": f"i{number}", "depends-on": [f"i{number - 1}"] if number else []} for number in range(count))
+    )
+
+
+def test_more_patterns_than_gitlab_takes_in_a_rule_point_to_depends_on() -> None:
+    assert files(projects=[chain(limits.MAX_CHANGES)])
+    with pytest.raises(SettingsError) as caught:
+        files(projects=[chain(limits.MAX_CHANGES + 1)])
+    [problem] = caught.value.problems
+    assert problem.path == "buildyard:projects[0].images[50].depends-on"
+    assert problem.message.startswith("i50 is made from 51 folders and files")
+    assert problem.hint == "Depend on fewer images, or move several contexts into one folder."
+
+
+def test_a_chain_of_a_thousand_images_is_refused_by_each_that_is_too_long() -> None:
+    with pytest.raises(SettingsError) as caught:
+        files(projects=[chain(1000)])
+    assert len(caught.value.problems) == 950
+
+
+def test_images_that_share_dependencies_count_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty images on all before them have 2 ** 39 ways from the last one to the first."""
+    asked: Counter[str] = Counter()
+    original = PipelineInputs.image
+
+    def counted(self: PipelineInputs, name: str) -> Image:
+        asked[name] += 1
+        return original(self, name)
+
+    monkeypatch.setattr(PipelineInputs, "image", counted)
+    names = [f"i{number}" for number in range(40)]
+    published = jobs(files(projects=[project(*({"name": n, "depends-on": names[:k]} for k, n in enumerate(names)))]))
+    assert published["build-i39:arm64"]["rules"][0]["changes"]["paths"] == [
+        "images/i39/**/*",
+        *(f"images/{name}/**/*" for name in names[:39]),
+    ]
+    assert asked.total() < 40**3

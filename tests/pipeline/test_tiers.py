@@ -76,11 +76,11 @@ def test_an_unprotected_default_branch_still_reads_the_releases_cache(tmp_path: 
 def test_from_base_is_this_pipelines_own_image_else_the_released_one(
     tmp_path: Path, tier: str, repository: str
 ) -> None:
-    released = run(ISOLATED["build-web:arm64"], tmp_path, BUILDYARD_TIER=tier)
+    released = run(ISOLATED["build-web:arm64"], tmp_path, BUILDYARD_TIER=tier, NPM_TOKEN="token")
     assert f"context:base=docker-image://{BASE}:latest" in released.options("--opt")
     handed_over = tmp_path / "project" / ".buildyard"
     (handed_over / "base.digest").write_text("sha256:base\n")
-    built = run(ISOLATED["build-web:arm64"], tmp_path, BUILDYARD_TIER=tier)
+    built = run(ISOLATED["build-web:arm64"], tmp_path, BUILDYARD_TIER=tier, NPM_TOKEN="token")
     assert f"context:base=docker-image://{repository}@sha256:base" in built.options("--opt")
 
 

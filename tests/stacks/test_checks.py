@@ -100,9 +100,32 @@ def test_runners_that_a_project_cannot_use_are_refused() -> None:
     assert "buildyard:runners.project" in problems(runners={"group": "platform", "project": "platform/images"})
 
 
-def test_projects_without_a_common_group_need_the_group_named() -> None:
-    found = problems(projects=[project({"name": "a"}), project({"name": "b"}, path="other/images")])
-    assert "buildyard:runners.group" in found
+@pytest.mark.parametrize(
+    ("paths", "advice"),
+    [
+        (["platform/images", "other/images"], "Use one stack per top-level group, and name the group."),
+        (["platform/images", "platform/data/etl"], "Name the group, such as platform."),
+        (["platform/data/images", "platform/data/x/etl"], "Name the group, such as platform/data."),
+        (["images"], "Use one stack per top-level group, and name the group."),
+    ],
+)
+def test_a_group_with_more_than_the_projects_must_be_named(paths: list[str], advice: str) -> None:
+    [problem] = problems(projects=[project({"name": f"a{path.count('/')}"}, path=path) for path in paths]).values()
+    assert problem == Problem(
+        path="buildyard:runners.group",
+        message="is missing, and the projects do not all lie directly in one group",
+        hint=f"{advice} Every project of that group and its subgroups can then start build jobs.",
+    )
+
+
+def test_a_named_group_may_be_further_up() -> None:
+    projects = [project({"name": "a"}, path="platform/images"), project({"name": "b"}, path="platform/data/etl")]
+    assert settings(runners={"group": "platform"}, projects=projects).runner_group == "platform"
+
+
+def test_the_runners_default_to_the_group_in_which_all_projects_lie() -> None:
+    projects = [project({"name": "a"}, path="platform/ci/a"), project({"name": "b"}, path="platform/ci/b")]
+    assert settings(projects=projects).runner_group == "platform/ci"
 
 
 def test_a_timeout_beyond_the_runners_is_refused() -> None:
@@ -145,7 +168,7 @@ def test_a_timeout_may_be_the_runners_limit() -> None:
         (["x"], None),
     ],
 )
-def test_the_runners_default_to_the_innermost_common_group(paths: list[str], group: str | None) -> None:
+def test_a_common_group_is_the_innermost_that_contains_all_projects(paths: list[str], group: str | None) -> None:
     assert common_group(paths) == group
 
 
@@ -245,9 +268,3 @@ def test_all_problems_are_reported_with_message_and_hint() -> None:
 )
 def test_runners_for_the_wrong_projects_are_reported(runners: dict[str, str], problem: Problem) -> None:
     assert list(problems(runners=runners).values()) == [problem]
-
-
-def test_a_missing_group_is_reported() -> None:
-    [problem] = problems(projects=[project({"name": "a"}), project({"name": "b"}, path="other/images")]).values()
-    assert problem.message == "is missing, and the projects have no group in common"
-    assert problem.hint == "Name a group that contains all of them, or use one stack per group."

@@ -90,7 +90,7 @@ def test_a_wrong_value_is_refused_at_its_key(image: dict[str, object], key: str)
         ),
         ({"registry": {"force-delete": []}}, "registry.force-delete", "[] is not a boolean", "Use true or false"),
         ({"registry": {"prefix": "a"}}, "registry.prefix", "'a' is too short", "at least 2 characters"),
-        ({"cluster": {"name": "a" * 101}}, "cluster.name", "' is too long", "at most 100 characters"),
+        ({"cluster": {"name": "a" * 101}}, "cluster.name", "… is too long", "at most 100 characters"),
         (
             {"cluster": "ci"},
             "cluster",
@@ -98,7 +98,7 @@ def test_a_wrong_value_is_refused_at_its_key(image: dict[str, object], key: str)
             "Use a mapping with these keys: name, subnet-ids, cni-role.",
         ),
         ({"nodes": "x"}, "nodes", "'x' is not a mapping", "Use a mapping with these keys: arm64, amd64."),
-        ({"cluster": {"name": ["ci"]}}, "cluster.name", "['ci'] is not a string", "Write it in quotes"),
+        ({"cluster": {"name": ["ci"]}}, "cluster.name", "['ci'] is not a string", "Use a string."),
         ({"cluster": {"name": "ci", "subnet-ids": "a"}}, "cluster.subnet-ids", "'a' is not a list", "Use a list"),
         ({"cluster": {"name": "ci", "subnet-ids": []}}, "cluster.subnet-ids", "is empty", "Add at least one item"),
         (

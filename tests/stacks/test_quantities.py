@@ -45,3 +45,14 @@ def test_gibibytes_are_rounded_down() -> None:
 @given(st.integers(1, 10**6), st.sampled_from(["m", "", "k", "Ki", "Mi", "Gi"]))
 def test_a_quantity_prints_as_it_was_written(number: int, suffix: str) -> None:
     assert str(Quantity(f"{number}{suffix}")) == f"{number}{suffix}"
+
+
+def test_less_than_nothing_is_shown_as_nothing() -> None:
+    """A node whose disk is smaller than what is reserved has a negative amount of storage."""
+    assert str(Quantity.gibibytes(Decimal("-0.1"))) == "0Gi"
+
+
+@pytest.mark.parametrize("text", ["9" * 19, "0." + "1" * 10, "٣"])
+def test_more_digits_than_kubernetes_keeps_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a Kubernetes quantity"):
+        Quantity(text)
