@@ -187,11 +187,13 @@ def test_sdk_cli_and_ci_image_are_one_version() -> None:
         assert found[1] == sdk, f"{place} has another version of Pulumi than the SDK"
 
 
-def test_the_installed_cli_has_the_sdks_version() -> None:
+def test_the_installed_cli_has_the_sdks_version(tools: Path) -> None:
     """The real one: with `make test` it is installed before."""
     done = subprocess.run(
         [sys.executable, "-m", "sandbox.engine.install"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    said = subprocess.run([done.stdout.strip(), "version"], capture_output=True, text=True, check=True).stdout
+    environment = {**os.environ, "PULUMI_HOME": str(tools)}
+    command = [done.stdout.strip(), "version"]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     assert said.strip() == f"v{install.VERSION}" or said.strip() > f"v{install.VERSION}"
