@@ -26,6 +26,8 @@ from sandbox.engine.arguments import SANDBOX_STACK, runs_the_program
 from sandbox.engine.disk import reserve
 from sandbox.engine.errors import EngineError
 from sandbox.services.document import write_private
+from stacks import config
+from stacks.problems import SettingsError
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as shells have it."""
@@ -160,6 +162,10 @@ class PulumiCli:
 
     def _write_settings(self) -> None:
         """Copy the stack's settings, and keep the salt that the CLI added to the last copy."""
+        try:
+            config.read_values(SANDBOX_STACK)
+        except SettingsError as error:  # that of a file that the CLI cannot read either, or not in the same way
+            raise EngineError(str(error)) from None
         text = _settings_file(self.root).read_text(encoding="utf-8")
         copy = self._project / f"Pulumi.{SANDBOX_STACK}.yaml"
         if _salt(text) is None and copy.exists():
@@ -213,10 +219,7 @@ def _settings_file(root: Path) -> Path:
 
 
 def _salt(text: str) -> str | None:
-    try:
-        settings = yaml.safe_load(text)
-    except yaml.YAMLError:  # which the CLI tells better
-        return None
+    settings = yaml.safe_load(text)
     salt = settings.get("encryptionsalt") if isinstance(settings, dict) else None
     return str(salt) if salt else None
 

@@ -1,10 +1,16 @@
 """Tests of `python -m pipeline`."""
 
+import io
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as run_settings
+from hypothesis import strategies as st
 
 from pipeline.__main__ import main
 from pipeline.inputs import registry_host
@@ -67,3 +73,62 @@ def test_nothing_of_the_engine_or_the_cloud_is_loaded() -> None:
 )
 def test_the_registrys_host_follows_the_partition(region: str, host: str) -> None:
     assert registry_host("123456789012", region) == host
+
+
+TEXT = """config:
+  aws:region: ap-east-1
+  buildyard:cluster: {name: ci}
+  buildyard:nodes: {arm64: &nodes {instance-types: [m7g.large], max-size: 3, disk: 100Gi}, amd64: *nodes}
+  buildyard:runners: {group: platform, defaults: {cpu: {request: "1"}}, namespace: builds}
+  buildyard:tags: {owner: platform}
+  buildyard:projects:
+    - path: platform/images
+      default-branch: release/1.2
+      images:
+        - {name: base, context: ., build-args: {A: "1"}, secrets: {npm: NPM_TOKEN}}
+        - {name: web, context: web, dockerfile: ../Dockerfile, depends-on: [base], target: run}
+"""
+
+JUNK = [
+    "..",
+    "/",
+    "\0",
+    "\n",
+    "  ",
+    "&a ",
+    "*nodes",
+    "<<: ",
+    "{",
+    "}",
+    "[",
+    "]",
+    ": ",
+    "null",
+    "3",
+    "9" * 40,
+    "٣",
+    "secure",
+]
+
+
+@run_settings(max_examples=300, deadline=None)
+@given(
+    edits=st.lists(
+        st.tuples(st.integers(0, len(TEXT)), st.integers(0, 12), st.sampled_from(JUNK) | st.text(max_size=3)),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_any_text_is_a_stack_or_refused_in_words(edits: list[tuple[int, int, str]]) -> None:
+    """A traceback would fail this test: every exception but `SettingsError` leaves `main`."""
+    text = TEXT
+    for position, removed, added in edits:
+        text = text[:position] + added + text[position + removed :]
+    out, err = io.StringIO(), io.StringIO()
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config, "DIRECTORY", Path(folder))
+        Path(folder, "Pulumi.test.yaml").write_bytes(text.encode(errors="surrogatepass"))
+        with redirect_stdout(out), redirect_stderr(err):
+            status = main(["--stack", "test"])
+    assert (status, bool(out.getvalue()), bool(err.getvalue())) in ((0, True, False), (1, False, True))
+    assert status == 0 or err.getvalue().startswith("stacks/Pulumi.test.yaml has ")
