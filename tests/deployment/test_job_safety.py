@@ -18,7 +18,7 @@ SECRET = "kubernetes POST /api/v1/namespaces/buildyard-sandbox/secrets"
 
 
 class DeployedStack:
-    """A deployed stack whose runners are at work."""
+    """A deployed stack whose runners are at work: those of the protected tier, by architecture."""
 
     def __init__(self, project: ScratchProject) -> None:
         done = project.sandbox("up")
@@ -26,7 +26,7 @@ class DeployedStack:
         self.project = project
         self.cloud = Cloud(project)
         self.runners = {each["description"].rpartition("-")[2]: each["id"] for each in self._runners()}
-        self.groups = {name.rsplit("-", 2)[1]: name for name in self._groups()}
+        self.groups = {name.rsplit("-", 2)[1]: name for name in self.present_groups()}
         self._seen = len(self._log())
 
     def take_job(self, runner: int) -> requests.Response:
@@ -69,16 +69,16 @@ class DeployedStack:
         assert self.calls().count(call) == 1, f"{call} once in {self.calls()}"
         return self.calls().index(call)
 
+    def present_groups(self) -> list[str]:
+        names: list[str] = self.cloud.aws("eks").list_nodegroups(clusterName="ci")["nodegroups"]
+        return [name for name in names if "-unprotected-" not in name]
+
     def _log(self) -> list[str]:
         return (self.project.data / "log" / "requests.log").read_text().splitlines()
 
     def _runners(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.cloud.gitlab("/runners/all").json()
-        return found
-
-    def _groups(self) -> list[str]:
-        names: list[str] = self.cloud.aws("eks").list_nodegroups(clusterName="ci")["nodegroups"]
-        return names
+        return [runner for runner in found if "-unprotected-" not in runner["description"]]
 
 
 def pausing(runner: int) -> str:
@@ -101,8 +101,7 @@ def test_a_replaced_node_group_goes_when_its_last_build_has_ended(scratch: Scrat
     up = stack.start("up")
     stack.wait_for(pausing(runner), up)
 
-    described = stack.cloud.aws("eks").list_nodegroups(clusterName="ci")["nodegroups"]
-    [new] = set(described) - set(stack.groups.values())
+    [new] = set(stack.present_groups()) - set(stack.groups.values())
     assert stack.cloud.aws("eks").describe_nodegroup(clusterName="ci", nodegroupName=new)["nodegroup"]["status"] == (
         "ACTIVE"
     )
@@ -203,7 +202,7 @@ def test_an_upgraded_cluster_gets_nodes_of_its_version(scratch: ScratchProject) 
     eks.update_cluster_version(name="ci", version="1.35")
     up = scratch.sandbox("up")
     assert up.returncode == 0, up.stdout + up.stderr
-    groups = eks.list_nodegroups(clusterName="ci")["nodegroups"]
+    groups = stack.present_groups()
     described = [eks.describe_nodegroup(clusterName="ci", nodegroupName=name)["nodegroup"] for name in groups]
     assert {each["version"] for each in described} == {"1.35"}
     assert len(groups) == len(stack.groups)

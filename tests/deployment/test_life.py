@@ -71,9 +71,9 @@ def test_a_stack_lives_from_up_to_down_and_a_second_update_never_has_anything_to
     repositories = {each["repositoryName"] for each in cloud.aws("ecr").describe_repositories()["repositories"]}
     assert "platform/images/docs" in repositories
     groups = cloud.aws("eks").list_nodegroups(clusterName="ci")["nodegroups"]
-    assert len(groups) == 1, f"amd64 is gone: {groups}"
-    assert groups[0].startswith("buildyard-sandbox-arm64")
-    assert len(cloud.gitlab("/runners/all").json()) == 1
+    assert len(groups) == 2, f"amd64 is gone: {groups}"
+    assert all("-arm64-" in group for group in groups)
+    assert len(cloud.gitlab("/runners/all").json()) == 2, "one per tier"
 
     down = scratch.sandbox("destroy")
     assert down.returncode == 0, down.stdout + down.stderr
@@ -84,7 +84,7 @@ def test_a_stack_lives_from_up_to_down_and_a_second_update_never_has_anything_to
     assert not [role for role in roles if role.startswith("buildyard-")]
     assert cloud.aws("eks").list_pod_identity_associations(clusterName="ci")["associations"] == []
     namespaces = [each["metadata"]["name"] for each in cloud.kubernetes("/api/v1/namespaces")]
-    assert "buildyard-sandbox" not in namespaces
+    assert not [name for name in namespaces if name.startswith("buildyard-sandbox")]
     assert cloud.kubernetes("/api/v1/secrets") == []
     assert cloud.gitlab("/runners/all").json() == []
     assert cloud.gitlab("/projects/platform%2Fimages/variables").json() == []
@@ -103,10 +103,10 @@ def test_a_second_update_says_that_nothing_changed(deployed: ScratchProject) -> 
 def test_the_runner_token_is_nowhere_in_clear_text(scratch: ScratchProject) -> None:
     up = scratch.sandbox("up")
     assert up.returncode == 0, up.stdout + up.stderr
-    secrets = Cloud(scratch).kubernetes("/api/v1/namespaces/buildyard-sandbox/secrets")
+    secrets = Cloud(scratch).kubernetes("/api/v1/secrets")
     encoded = [secret["data"]["runner-token"] for secret in secrets if "runner-token" in secret["data"]]
     tokens = [base64.b64decode(token).decode() for token in encoded]
-    assert len(tokens) == 2, "one per runner"
+    assert len(tokens) == 4, "one per runner"
     assert all(token.startswith("glrt-") for token in tokens)
     preview = scratch.sandbox("preview", "--json").stdout
     kept = [path for folder in ("pulumi", "log") for path in (scratch.data / folder).rglob("*") if path.is_file()]
@@ -130,7 +130,7 @@ def test_a_sandbox_that_was_killed_comes_back_on_other_ports_with_all_that_was_d
         for each in taken:
             each.close()
     assert again.returncode == 0, again.stdout + again.stderr
-    assert "~ 2 updated" in again.stdout, "the two managers learn GitLab's new address, and nothing else changes"
+    assert "~ 4 updated" in again.stdout, "the four managers learn GitLab's new address, and nothing else changes"
     assert not set(json.loads((scratch.data / "ports.json").read_text()).values()) & set(ports.values())
 
     for damaged in ("[]", '{"aws": "http", "gitlab": -1, "kubernetes": 700000, "aws provider": null}', "{"):
@@ -149,7 +149,7 @@ def test_a_reset_sandbox_is_a_new_one(scratch: ScratchProject) -> None:
     assert reset.returncode == 0, reset.stdout + reset.stderr
     again = scratch.sandbox("up", "--skip-preview")
     assert again.returncode == 0, again.stdout + again.stderr
-    assert len(Cloud(scratch).aws("ecr").describe_repositories()["repositories"]) == 4
+    assert len(Cloud(scratch).aws("ecr").describe_repositories()["repositories"]) == 7
 
 
 def test_nothing_of_the_users_own_is_read_or_written(scratch: ScratchProject, tmp_path: Path) -> None:

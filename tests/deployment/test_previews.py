@@ -9,8 +9,8 @@ from sandbox.scratch import ScratchProject
 
 Config = dict[str, Any]
 PIPELINE = ("gitlab:index/repositoryFile:RepositoryFile", "buildyard-sandbox-platform/images-.gitlab-ci.yml")
-AMD64_RELEASE = ("kubernetes:helm.sh/v3:Release", "buildyard-sandbox-amd64")
-ARM64_RELEASE = ("kubernetes:helm.sh/v3:Release", "buildyard-sandbox-arm64")
+RELEASE = "kubernetes:helm.sh/v3:Release"
+NAMESPACES = ("buildyard-sandbox", "buildyard-sandbox-unprotected")
 
 
 def previewed(project: ScratchProject, edit: Callable[[Config], object]) -> dict[tuple[str, str], str]:
@@ -35,9 +35,9 @@ def test_another_image_brings_its_repository_its_rights_and_its_jobs(deployed: S
         config["buildyard:projects"][0]["images"].append({"name": "docs", "context": "images/docs"})
 
     changes = previewed(deployed, add_image)
-    repository = "buildyard-sandbox-platform/images/docs"
-    assert changes.pop(("aws:ecr/repository:Repository", repository)) == "create"
-    assert changes.pop(("aws:ecr/lifecyclePolicy:LifecyclePolicy", repository)) == "create"
+    for repository in ("buildyard-sandbox-platform/images/docs", "buildyard-sandbox-platform/images/docs/review"):
+        assert changes.pop(("aws:ecr/repository:Repository", repository)) == "create"
+        assert changes.pop(("aws:ecr/lifecyclePolicy:LifecyclePolicy", repository)) == "create"
     assert changes.pop(PIPELINE) == "update"
     assert all(kind.startswith("aws:iam/") for kind, _ in changes), f"only the identity's rights remain: {changes}"
     assert changes, "builds of the new image could not push it"
@@ -48,12 +48,13 @@ def test_a_bigger_disk_comes_with_new_nodes_and_leaves_the_old_ones_to_their_bui
         config["buildyard:nodes"]["arm64"]["disk"] = "300Gi"
 
     changes = previewed(deployed, enlarge)
-    assert changes.pop(("aws:ec2/launchTemplate:LaunchTemplate", "buildyard-sandbox-arm64")) == "update"
-    assert changes.pop(("aws:eks/nodeGroup:NodeGroup", "buildyard-sandbox-arm64")) == "replace", (
-        "EKS updates nodes in place within 15 minutes, or gives up"
-    )
-    assert changes.pop(("gitlab:index/userRunner:UserRunner", "buildyard-sandbox-arm64")) == "replace"
-    assert changes.pop(ARM64_RELEASE) == "update"
+    for name in ("buildyard-sandbox-arm64", "buildyard-sandbox-unprotected-arm64"):
+        assert changes.pop(("aws:ec2/launchTemplate:LaunchTemplate", name)) == "update"
+        assert changes.pop(("aws:eks/nodeGroup:NodeGroup", name)) == "replace", (
+            "EKS updates nodes in place within 15 minutes, or gives up"
+        )
+        assert changes.pop(("gitlab:index/userRunner:UserRunner", name)) == "replace"
+        assert changes.pop((RELEASE, name)) == "update"
     assert {kind for kind, _ in changes} == {"aws:autoscaling/tag:Tag", "kubernetes:core/v1:Secret"}
     assert all("arm64" in name for _, name in changes), changes
 
@@ -62,8 +63,12 @@ def test_a_new_ceiling_reaches_the_runners_alone(deployed: ScratchProject) -> No
     def raise_ceiling(config: Config) -> None:
         config["buildyard:runners"]["ceilings"]["cpu"] = "10"
 
-    limits = ("kubernetes:core/v1:LimitRange", "buildyard-sandbox")
-    assert previewed(deployed, raise_ceiling) == {AMD64_RELEASE: "update", ARM64_RELEASE: "update", limits: "update"}
+    changes = previewed(deployed, raise_ceiling)
+    for namespace in NAMESPACES:
+        assert changes.pop(("kubernetes:core/v1:LimitRange", namespace)) == "update"
+        for architecture in ("arm64", "amd64"):
+            assert changes.pop((RELEASE, f"{namespace}-{architecture}")) == "update"
+    assert changes == {}
 
 
 def test_a_dropped_architecture_takes_its_own_resources_with_it(deployed: ScratchProject) -> None:
@@ -73,10 +78,11 @@ def test_a_dropped_architecture_takes_its_own_resources_with_it(deployed: Scratc
     changes = previewed(deployed, drop)
     assert changes.pop(PIPELINE) == "update"
     for rules in ("core/v1:ResourceQuota", "admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"):
-        assert changes.pop((f"kubernetes:{rules}", "buildyard-sandbox")) == "update", "there is a manager less"
+        for namespace in NAMESPACES:
+            assert changes.pop((f"kubernetes:{rules}", namespace)) == "update", "there is a manager less"
     assert set(changes.values()) == {"delete"}
     assert all("amd64" in name for _, name in changes), changes
-    assert AMD64_RELEASE in changes
+    assert {(RELEASE, f"{namespace}-amd64") for namespace in NAMESPACES} <= changes.keys()
 
 
 def test_wrong_settings_fail_the_preview_with_every_mistake(deployed: ScratchProject) -> None:

@@ -246,7 +246,9 @@ def test_what_somebody_else_made_meanwhile_is_taken_in_by_the_command_that_is_na
     assert taken_in.returncode == 0, taken_in.stdout + taken_in.stderr
     done = scratch.sandbox("up", "--skip-preview")
     assert done.returncode == 0, done.stdout + done.stderr
-    [kept] = requests.get(address, headers=token, timeout=10).json()
+    [kept] = [
+        each for each in requests.get(address, headers=token, timeout=10).json() if each["key"] == variable["key"]
+    ]
     assert kept["value"] != "mine", "it is the stack's now"
 
 
