@@ -25,7 +25,7 @@ NODE_FAILURE_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unrea
 
 @dataclass(frozen=True, kw_only=True)
 class AdmissionRules:
-    """What distinguishes one build namespace from another."""
+    """The properties in which build namespaces differ."""
 
     namespace: str
     service_account: str

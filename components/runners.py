@@ -45,7 +45,7 @@ class RunnersArgs:
     """The networks that build pods cannot reach, except for `allow_networks`."""
     allow_networks: Sequence[Destination]
     depends_on: Sequence[pulumi.Resource] = ()
-    """What must exist before the runners take jobs: the build nodes and the push identity."""
+    """The resources that must exist before the runners take jobs: the build nodes and the push identity."""
 
 
 class Runners(pulumi.ComponentResource):

@@ -1,4 +1,4 @@
-"""What runs in the sandbox's process: the emulated services over HTTP and the providers over gRPC, all on loopback."""
+"""The sandbox's process: the emulated services over HTTP and the providers over gRPC, all on loopback."""
 
 import json
 import logging

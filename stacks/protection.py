@@ -39,7 +39,7 @@ def problems(project: Project, path: str, *, branches: Sequence[str], tags: Sequ
 
 
 def notices(trust: Trust, project: Project, *, branches: Sequence[str], tags: Sequence[str]) -> Iterator[str]:
-    """What a reviewer should know of a project's protected branches and tags."""
+    """Warnings to reviewers about a project's protected branches and tags."""
     if not tags and project.release_tags is None:
         outcome = {
             Trust.ISOLATED: "images of Git tags go to the repositories of merge requests, and expire",

@@ -446,7 +446,7 @@ class Settings(Model):
     registry: Registry = Registry()
     """The ECR registry: the account, repository names, encryption, and how long caches are kept."""
     trust: Trust = Trust.ISOLATED
-    """What separates merge requests from releases: isolated, shared or protected-only."""
+    """How merge requests are separated from releases: isolated, shared or protected-only."""
     identity: Identity = Identity.POD_IDENTITY
     """How a build pod assumes its IAM role: pod-identity or irsa."""
     projects: Annotated[tuple[Project, ...], Field(min_length=1)]

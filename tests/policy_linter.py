@@ -18,7 +18,7 @@ _NOT_LINTED = {
 
 
 def findings(document: Mapping[str, Any]) -> dict[str, Any]:
-    """What the linter finds in a policy, by the finding's name, with the rules of its community.
+    """The linter's findings in a policy, by the finding's name, with the rules of its community.
 
     It knows no trust policies: for it, they get the resource that they have in fact, their own role.
     """

@@ -25,7 +25,7 @@ def python(pattern: str) -> str:
 
 
 def found(manager: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """What a manager finds: file, dependency and version."""
+    """A manager's findings: file, dependency and version."""
     return [
         (name, match.groupdict().get("depName") or manager["depNameTemplate"], match["currentValue"])
         for pattern in manager["managerFilePatterns"]

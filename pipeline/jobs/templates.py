@@ -116,5 +116,5 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
 
 
 def review_suffix(inputs: PipelineInputs) -> str:
-    """What the unprotected tier adds to a repository's name; empty if it has no repositories of its own."""
+    """The suffix of the unprotected tier's repositories; empty if it has no repositories of its own."""
     return review_repository("") if Tier.UNPROTECTED in inputs.settings.trust.tiers else ""

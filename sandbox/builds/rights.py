@@ -9,7 +9,7 @@ from typing import Any
 
 Policy = Mapping[str, Any]
 Context = Mapping[str, str]
-"""What IAM knows about a request, by condition key."""
+"""The values that IAM has for a request, by condition key."""
 
 
 def allows(policies: Iterable[Policy], action: str, resource: str, context: Context | None = None) -> bool:

@@ -22,7 +22,7 @@ from sandbox.builds.selection import choose, expanded
 from sandbox.builds.worker import Worker
 
 SHELL = {"SHLVL": "1"}
-"""What keeps the Bash of a job from reading `~/.bashrc` and `/etc/bash.bashrc`, as on a runner.
+"""Variables that keep the Bash of a job from reading `~/.bashrc` and `/etc/bash.bashrc`, as on a runner.
 
 `gitlab-ci-local` gives it a socket for its standard input. Bash takes that for a login by rsh or ssh, and reads the
 files if no other shell started it.

@@ -1,4 +1,4 @@
-"""What goes wrong around the engine."""
+"""The error of everything around the engine."""
 
 
 class EngineError(Exception):

@@ -1,4 +1,4 @@
-"""What attackers want of names: a shell, a path, or a message of their own in the job of a release."""
+"""Attacks by names, for a shell, a path, or a message of their own in the job of a release."""
 
 import pytest
 

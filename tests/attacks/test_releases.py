@@ -1,4 +1,4 @@
-"""What attackers want of releases: other content under their names, or no images at all.
+"""Attacks on releases: other content under their names, or no images at all.
 
 With `trust: isolated` each attack fails. With `shared` it succeeds: that is what a shared tier gives up.
 """

@@ -1,4 +1,4 @@
-"""What attackers want of rights: another tier's role, a token for later, other projects' runners, secrets."""
+"""Attacks on rights: another tier's role, a token for later, other projects' runners, secrets."""
 
 import json
 

@@ -30,7 +30,7 @@ class DeployedStack:
         self._seen = len(self._log())
 
     def take_job(self, runner: int) -> requests.Response:
-        """What GitLab answers when a runner asks for work, of which there is always some."""
+        """GitLab's answer when a runner asks for work, of which there is always some."""
         return requests.post(f"{self.project.endpoints()['gitlab']}/-/sandbox/runners/{runner}/jobs", timeout=10)
 
     def end_job(self, job: requests.Response) -> None:

@@ -1,4 +1,4 @@
-"""What a stack deploys to Kubernetes, and its effect on an API server."""
+"""The objects that a stack deploys to Kubernetes, and their effect on an API server."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

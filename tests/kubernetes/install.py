@@ -73,7 +73,7 @@ def _up_to_date() -> bool:
 
 
 def version() -> str:
-    """What the stamp of an installation says: a hash of the modules' versions."""
+    """The text of an installation's stamp: a hash of the modules' versions."""
     return hashlib.sha256(b"".join((SOURCES / name).read_bytes() for name in ("go.mod", "go.sum"))).hexdigest()
 
 

@@ -21,7 +21,7 @@ RESOURCES = ("cpu", "memory", "ephemeral_storage")
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a job's YAML has to do with its pod."""
+    """The parts of a job's YAML that concern its pod."""
 
     image: str = ""
     services: Sequence[str] = ()

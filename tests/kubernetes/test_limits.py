@@ -1,4 +1,4 @@
-"""What the limits of a build namespace do to its pods."""
+"""The effect of a build namespace's limits on its pods."""
 
 import copy
 
