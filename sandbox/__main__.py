@@ -42,9 +42,8 @@ def main() -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        _notes.print(
-            Text(f"error: {data_directory()}: {error.strerror}. Make space, then run this again.", style="bold red")
-        )
+        message = f"error: {data_directory()}: {error.strerror}. Make space, then run this again."
+        _notes.print(Text(message, style="bold red"), soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         return INTERRUPTED
