@@ -95,11 +95,6 @@ def reveal(value: PropertyValue) -> PropertyValue:
     return map_leaves(value, lambda leaf: reveal(leaf.value) if isinstance(leaf, Secret) else leaf)
 
 
-def mask(value: PropertyValue) -> PropertyValue:
-    """The value as it may be shown: `[secret]` for secrets, Pulumi's sentinel for unknown values."""
-    return map_leaves(value, _mask_leaf)
-
-
 def contains_unknown(value: PropertyValue) -> bool:
     return any(leaf is UNKNOWN for leaf in _leaves(value))
 
@@ -110,12 +105,6 @@ def contains_secret(value: PropertyValue) -> bool:
     if isinstance(value, list):
         return any(contains_secret(item) for item in value)
     return isinstance(value, Secret)
-
-
-def _mask_leaf(leaf: PropertyValue) -> PropertyValue:
-    if isinstance(leaf, Secret):
-        return "[secret]"
-    return UNKNOWN_SENTINEL if leaf is UNKNOWN else leaf
 
 
 def _leaves(value: PropertyValue) -> Iterable[PropertyValue]:

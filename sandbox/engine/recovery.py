@@ -16,11 +16,10 @@ from sandbox.engine.cli import PulumiCli
 from sandbox.providers import providers
 from sandbox.providers.framework import Provider, ResourceKind
 from sandbox.providers.framework.diff import changes
-from sandbox.values import Properties
+from sandbox.values import SIGNATURE, Properties
 
 Resource = dict[str, Any]
 
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
 _IMPORT = ".venv/bin/python -m sandbox pulumi import --generate-code=false --protect=false"
 
 
@@ -158,7 +157,7 @@ def _as_asked(inputs: Any, live: Any) -> Any:
 def _plain(value: Any) -> Any:
     """A value of an exported state with its secrets in clear text."""
     if isinstance(value, dict):
-        if _SIGNATURE in value and "plaintext" in value:
+        if SIGNATURE in value and "plaintext" in value:
             return json.loads(value["plaintext"])
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
