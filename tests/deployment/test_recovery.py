@@ -65,14 +65,27 @@ class Gate:
         self._lock = threading.Lock()
         self._open = threading.Event()
         self.reached = threading.Event()
+        self.under_way: list[str] = []
 
     def guard(self, kind: Any) -> None:
         """Let this kind of resource stop here."""
         if kind.type in self._types:
             setattr(kind, self._step, self._guarded(kind.type, getattr(kind, self._step)))
+        for step in ("create", "update", "delete"):
+            setattr(kind, step, self._counted(f"{step} {kind.type}", getattr(kind, step)))
 
     def release(self) -> None:
         self._open.set()
+
+    def _counted(self, name: str, step: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any) -> Any:
+            self.under_way.append(name)
+            try:
+                return step(*arguments)
+            finally:
+                self.under_way.remove(name)
+
+        return counted
 
     def _guarded(self, type_: str, step: Callable[..., Any]) -> Callable[..., Any]:
         def guarded(*arguments: Any) -> Any:
@@ -109,6 +122,11 @@ def guarded(project: ScratchProject, gate: Gate) -> Iterator[None]:
         gate.release()
         for server in servers:
             server.stop(grace=0).wait()
+        # A step that was under way goes on after its server is stopped.
+        deadline = time.monotonic() + 120
+        while gate.under_way:
+            assert time.monotonic() < deadline, f"these do not end: {gate.under_way}"
+            time.sleep(0.05)
         if read_endpoints(project.data) is not None:
             write_endpoints(project.data, endpoints)
 
