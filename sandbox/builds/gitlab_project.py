@@ -69,6 +69,7 @@ class GitLabProject:
             "CI_PROJECT_ID": str(project["id"]),
             "CI_PROJECT_PATH": self.path,
             "CI_PROJECT_URL": f"{self.url}/{self.path}",
+            "CI_REPOSITORY_URL": f"{self.url}/{self.path}.git",
             "CI_SERVER_URL": self.url,
         }
         return Checkout(
