@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from pipeline.inputs import PipelineInputs
 from pipeline.model import AutoCancel, Changes, Rule, When, Workflow, WorkflowRule
-from stacks.settings import Image
+from stacks.settings import IMAGE_CONTEXT, Image
 from stacks.trust import TIER_VARIABLE, Tier, Trust
 
 _MERGE_REQUEST = '$CI_PIPELINE_SOURCE == "merge_request_event"'
@@ -72,7 +72,7 @@ def by_trust(inputs: PipelineInputs) -> tuple[Rule, ...]:
 def changed_paths(inputs: PipelineInputs, image: Image) -> tuple[str, ...]:
     """The patterns of the files that the image is made from, with those of the images that it is built on."""
     images = inputs.with_dependencies(image)
-    return tuple(dict.fromkeys(path for each in images for path in _paths(each.context, each.dockerfile)))
+    return tuple(dict.fromkeys(path for each in images for path in _paths(each)))
 
 
 def always() -> tuple[Rule, ...]:
@@ -87,20 +87,31 @@ IN_EVERY_PIPELINE = Rule()
 """For jobs that follow others. A job without rules would be missing from merge request pipelines."""
 
 
-@lru_cache(maxsize=4096)
-def _paths(context: str, dockerfile: str) -> tuple[str, ...]:
+def _paths(image: Image) -> tuple[str, ...]:
     """The patterns of an image's own files."""
-    if context == ".":
+    folders = tuple(source for source in image.contexts.values() if not source.startswith(IMAGE_CONTEXT))
+    return _patterns(image.context, image.dockerfile, folders, image.watch or ())
+
+
+@lru_cache(maxsize=4096)
+def _patterns(context: str, dockerfile: str, folders: tuple[str, ...], watch: tuple[str, ...]) -> tuple[str, ...]:
+    own = dict.fromkeys([context, *folders])
+    if "." in (watch or own):
         return ("**/*",)
-    own = f"{_literal(context)}/**/*"
     file = posixpath.normpath(posixpath.join(context, dockerfile))
-    return (own,) if file.startswith(f"{context}/") else (own, _literal(file))
+    if watch:
+        # The path of a folder and that of a file look the same, so each is both.
+        watched = [pattern for path in watch for pattern in (_literal(path, "*"), f"{_literal(path, '*')}/**/*")]
+        return tuple(dict.fromkeys([*watched, _literal(file)]))
+    patterns = [f"{_literal(folder)}/**/*" for folder in own]
+    return tuple(patterns if any(file.startswith(f"{folder}/") for folder in own) else [*patterns, _literal(file)])
 
 
-def _literal(path: str) -> str:
-    """The glob pattern that matches only this path.
+def _literal(path: str, special: str = "") -> str:
+    """The glob pattern that matches only this path. The signs in `special` keep their meaning.
 
     GitLab expands `$NAME` and `%NAME%` in patterns before it matches them, and has no escape for them here. Brackets
     around the sign prevent the expansion.
     """
-    return re.sub(r"[$%]", r"[\g<0>]", re.sub(r"[\\*?\[\]{}]", r"\\\g<0>", path))
+    escaped = "".join(f"\\{sign}" if sign in set("\\*?[]{}") - set(special) else sign for sign in path)
+    return re.sub(r"[$%]", r"[\g<0>]", escaped)

@@ -1,5 +1,6 @@
 """`build-NAME:ARCHITECTURE`: one image, built natively for one architecture and pushed by digest."""
 
+import json
 import posixpath
 import shlex
 from collections.abc import Iterator
@@ -8,8 +9,8 @@ from pipeline import rules
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names, templates
 from pipeline.jobs.resources import overwrites
-from pipeline.model import Job, Need, Reference
-from stacks.settings import Image
+from pipeline.model import Artifacts, Job, Need, Reference
+from stacks.settings import IMAGE_CONTEXT, Command, FromVariable, Image
 
 
 def image_template(inputs: PipelineInputs, image: Image) -> Job:
@@ -25,6 +26,7 @@ def image_template(inputs: PipelineInputs, image: Image) -> Job:
         needs=needs or None,
         rules=(*rules.by_trust(inputs), *rules.when_changed(inputs, image), Reference(templates.BUILD, "rules")),
         script=("\n".join(_script(inputs, image)),),
+        artifacts=Artifacts(codequality=templates.FINDINGS) if image.lint else None,
     )
 
 
@@ -44,14 +46,42 @@ def _script(inputs: PipelineInputs, image: Image) -> Iterator[str]:
         yield shlex.join(["use_image", name, inputs.repository_url(inputs.image(name))])
     for secret, variable in image.secrets.items():
         yield shlex.join(["use_secret", secret, variable])
-    folder, file = posixpath.split(posixpath.normpath(posixpath.join(image.context, image.dockerfile)))
-    where = [image.name, inputs.repository_url(image), image.context, folder or ".", file]
-    lines = [shlex.join(["build_image", *where]), *(shlex.join(option) for option in _options(image))]
+    dockerfile = posixpath.normpath(posixpath.join(image.context, image.dockerfile))
+    folder, file = posixpath.split(dockerfile)
+    if given := [*image.depends_on, *image.contexts]:
+        yield shlex.join(["check_stages", dockerfile, *given])
+    built = [image.name, inputs.repository_url(image)]
+    lines = [shlex.join(["build_image", *built, image.context, folder or ".", file]), *_options(image)]
     yield " \\\n  ".join(lines)
+    if image.lint:
+        yield shlex.join(["lint_dockerfile", dockerfile, templates.FINDINGS])
+    yield shlex.join(["report_size", *built])
+    if image.test:
+        yield shlex.join(["test_image", *built, _exec_form(image.test)])
 
 
-def _options(image: Image) -> Iterator[list[str]]:
+def _options(image: Image) -> Iterator[str]:
     if image.target:
-        yield ["--opt", f"target={image.target}"]
+        yield shlex.join(["--opt", f"target={image.target}"])
+    for name, source in image.contexts.items():
+        if source.startswith(IMAGE_CONTEXT):
+            yield shlex.join(["--opt", f"context:{name}={source}"])
+        else:
+            # The prefix keeps the name apart from `context` and `dockerfile`, which name the image's own folders.
+            yield shlex.join(["--local", f"named-{name}={source}", "--opt", f"context:{name}=local:named-{name}"])
     for name, value in image.build_args.items():
-        yield ["--opt", f"build-arg:{name}={value}"]
+        if isinstance(value, FromVariable):
+            # Two words if the variable is set, else none. The shell does not evaluate the value.
+            variable = value.variable
+            yield f'${{{variable}+--opt}} ${{{variable}+"build-arg:{name}=${variable}"}}'
+        else:
+            yield shlex.join(["--opt", f"build-arg:{name}={value}"])
+
+
+def _exec_form(command: Command) -> str:
+    """The arguments of a RUN instruction, on one line.
+
+    Source: https://docs.docker.com/reference/dockerfile/#exec-form
+    """
+    words = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+    return json.dumps(words).replace("<", "\\u003c")  # `<<` could begin a here-document

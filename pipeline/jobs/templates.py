@@ -26,6 +26,10 @@ RETRY = Retry(
 SIGTERM (https://gitlab.com/gitlab-org/gitlab-runner/-/issues/37911). Its exit code differs from that of a broken
 Dockerfile, which fails with 1 and would fail again. A timeout is not retried, since it would run out again."""
 
+FINDINGS = "gl-code-quality-report.json"
+METRICS = "metrics.txt"
+"""Reports of build jobs, with GitLab's usual names. They are written after the build: a context may contain them."""
+
 _BRIEF_MINUTES = 10
 
 
@@ -103,8 +107,11 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
                 cache_prefix=tags.CACHE_PREFIX,
                 review_suffix=review_suffix(inputs),
             ),
+            scripts.shell("after_build.sh"),
+            scripts.function("check_stages", "stages.py"),
+            scripts.function("measure", "measure.py", tags.LATEST, METRICS),
         ),
-        artifacts=Artifacts(paths=(".buildyard/*.json",)),
+        artifacts=Artifacts(paths=(".buildyard/*.json",), metrics=METRICS),
     )
     for architecture in architectures:
         yield Job(

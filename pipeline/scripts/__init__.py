@@ -21,10 +21,10 @@ def python(name: str, *arguments: str) -> str:
 
 def function(name: str, script: str, *arguments: str) -> str:
     """A shell function that runs a Python script with these arguments, followed by the function's own."""
-    return f"{name}() {{\n{_python(script, shlex.join(arguments) + _ALL)}\n}}"
+    return f"{name}() {{\n{_python(script, ' '.join([*map(shlex.quote, arguments), _ALL]))}\n}}"
 
 
-_ALL = ' "$@"'
+_ALL = '"$@"'
 
 
 def _python(name: str, arguments: str) -> str:
