@@ -105,7 +105,7 @@ def test_a_first_image_has_nothing_to_compare_with(tmp_path: Path) -> None:
 def test_a_registry_that_does_not_answer_fails_no_build(tmp_path: Path) -> None:
     done = run(job(), tmp_path)
     assert done.status == 0
-    assert f"Could not read the size of {WEB}@sha256:built." in done.output
+    assert f"Could not read the size of {WEB}@sha256:built: Error: connection refused" in done.output
     assert not (done.project / "metrics.txt").exists()
 
 

@@ -22,12 +22,12 @@ def build(tmp_path: Path, image: dict[str, Any], *others: dict[str, Any]) -> Don
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("value", ["v1.2", "a b  c", "$(id) `id` $HOME %HOME% \\ ' \" * ;", "one\ntwo\n"])
 def test_an_argument_from_a_variable_is_its_value_as_it_is(tmp_path: Path, shell: list[str], value: str) -> None:
-    image = {"name": "web", "build-args": {"VERSION": {"from": "CI_COMMIT_TAG"}, "LITERAL": "$CI_COMMIT_TAG"}}
+    image = {"name": "web", "build-args": {"VALUE": {"from": "OURS"}, "LITERAL": "$OURS"}}
     job = jobs(files(projects=[project(image)]))["build-web:arm64"]
-    done = run(job, tmp_path, shell=shell, CI_COMMIT_TAG=value)
+    done = run(job, tmp_path, shell=shell, OURS=value)
     assert done.status == 0, done.output
     arguments = [option for option in done.options("--opt") if option.startswith("build-arg:")]
-    assert arguments == [f"build-arg:VERSION={value}", "build-arg:LITERAL=$CI_COMMIT_TAG"]
+    assert arguments == [f"build-arg:VALUE={value}", "build-arg:LITERAL=$OURS"]
 
 
 def test_an_argument_from_a_variable_that_is_not_set_leaves_the_dockerfiles_default(tmp_path: Path) -> None:
