@@ -79,6 +79,19 @@ def by_trust(inputs: PipelineInputs) -> tuple[Rule, ...]:
     return (Rule(condition=f'${TIER_VARIABLE} != "{Tier.PROTECTED}"', when=When.NEVER),)
 
 
+def by_git_tag(inputs: PipelineInputs, image: Image) -> tuple[Rule, ...]:
+    """The rules that leave an image out of the pipelines of Git tags that release other images.
+
+    Source: https://docs.gitlab.com/ci/jobs/job_rules/#compare-a-variable-to-a-regular-expression
+    """
+    if image.git_tags:
+        patterns = "|".join(re.sub(r"[./]", r"\\\g<0>", each).replace("*", ".*") for each in image.git_tags)
+        return (Rule(condition=f"$CI_COMMIT_TAG && $CI_COMMIT_TAG !~ /^({patterns})$/", when=When.NEVER),)
+    if inputs.project.has_git_tags:
+        return (Rule(condition=r"$CI_COMMIT_TAG && $CI_COMMIT_TAG =~ /\//", when=When.NEVER),)
+    return ()
+
+
 def changed_paths(inputs: PipelineInputs, image: Image) -> tuple[str, ...]:
     """The patterns of the files that the image is made from, with those of the images that it is built on."""
     images = inputs.with_dependencies(image)

@@ -456,6 +456,9 @@ class Image(Model):
     secrets: dict[Name, VariableName] = {}
     """Secrets for `RUN --mount=type=secret,id=ID`: each id, and the CI/CD variable that contains the secret, as a value
     or as a file. A build without it fails."""
+    git_tags: Annotated[tuple[GitTagPattern, ...], Field(min_length=1)] | None = None
+    """Patterns of the Git tags that release this image, such as `toolbox/v*`, when images are released one by one. Its
+    tag is what follows the last `/`. Default: every Git tag; those without `/`, if another image has patterns."""
     test: Command | None = None
     """A command that runs in the built image, on each architecture, before anything is tagged: a text for `/bin/sh -c`,
     or a list of the program and its arguments. If it fails, the build job fails."""
@@ -482,6 +485,11 @@ class Project(Model):
     max_jobs: Annotated[Integer, Field(ge=1)] | None = None
     """GitLab's limit for the jobs of a pipeline, if the instance has one."""
     images: Annotated[tuple[Image, ...], Field(min_length=1)]
+
+    @property
+    def has_git_tags(self) -> bool:
+        """Whether some images are released by Git tags of their own."""
+        return any(image.git_tags for image in self.images)
 
     def repository(self, image: Image) -> str:
         """The name of the image's ECR repository, without the registry's prefix."""

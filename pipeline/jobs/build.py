@@ -24,7 +24,12 @@ def image_template(inputs: PipelineInputs, image: Image) -> Job:
         variables=overwrites(inputs.settings.resources_of(image), inputs.settings.runners.defaults),
         timeout=timeout if timeout != templates.BUILD_TIMEOUT else None,
         needs=needs or None,
-        rules=(*rules.by_trust(inputs), *rules.when_changed(inputs, image), Reference(templates.BUILD, "rules")),
+        rules=(
+            *rules.by_trust(inputs),
+            *rules.by_git_tag(inputs, image),
+            *rules.when_changed(inputs, image),
+            Reference(templates.BUILD, "rules"),
+        ),
         script=("\n".join(_script(inputs, image)),),
         artifacts=Artifacts(codequality=templates.FINDINGS) if image.lint else None,
     )

@@ -37,16 +37,17 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
             ),
         ),
     )
+    first = (*rules.by_trust(inputs), *rules.by_git_tag(inputs, image))
     if not inputs.is_depended_on(image):
-        yield job
+        yield replace(job, rules=(*first, rules.IN_EVERY_PIPELINE)) if rules.by_git_tag(inputs, image) else job
         return
     by_itself = (*rules.when_changed(inputs, image), *rules.always())
-    yield replace(job, rules=(*rules.by_trust(inputs), *by_itself))
+    yield replace(job, rules=(*first, *by_itself))
     yield replace(
         job,
         name=names.manifest_manual(image),
         rules=(
-            *rules.by_trust(inputs),
+            *first,
             *(replace(rule, when=When.NEVER) for rule in by_itself),
             rules.IN_EVERY_PIPELINE,
         ),

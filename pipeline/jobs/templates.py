@@ -129,8 +129,9 @@ def image_tags(inputs: PipelineInputs) -> str:
     """The shell function that prints the pipeline's tags."""
     project = inputs.project
     prefix, reserved = tags.version_prefix(project.default_branch), tags.reserved(project.default_branch)
+    separator = "/" if project.has_git_tags else ""
     return scripts.function(
-        "image_tags", "tag.py", project.default_branch, project.time_zone, tags.LATEST, prefix, *reserved
+        "image_tags", "tag.py", project.default_branch, project.time_zone, separator, tags.LATEST, prefix, *reserved
     )
 
 
