@@ -459,6 +459,9 @@ class Image(Model):
     git_tags: Annotated[tuple[GitTagPattern, ...], Field(min_length=1)] | None = None
     """Patterns of the Git tags that release this image, such as `toolbox/v*`, when images are released one by one. Its
     tag is what follows the last `/`. Default: every Git tag; those without `/`, if another image has patterns."""
+    semver: bool = False
+    """Whether a Git tag `v1.4.2` also moves the image's tags `1.4` and `1`. Other Git tags are refused; pre-releases
+    and older versions move nothing."""
     test: Command | None = None
     """A command that runs in the built image, on each architecture, before anything is tagged: a text for `/bin/sh -c`,
     or a list of the program and its arguments. If it fails, the build job fails."""

@@ -53,6 +53,8 @@ def _script(inputs: PipelineInputs, image: Image) -> Iterator[str]:
         yield shlex.join(["use_secret", secret, variable])
     dockerfile = posixpath.normpath(posixpath.join(image.context, image.dockerfile))
     folder, file = posixpath.split(dockerfile)
+    if image.semver:
+        yield shlex.join(["release_version", "check"])
     if given := [*image.depends_on, *image.contexts]:
         yield shlex.join(["check_stages", dockerfile, *given])
     built = [image.name, inputs.repository_url(image)]

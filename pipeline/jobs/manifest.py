@@ -27,7 +27,8 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
         origin=inputs.origin_of(image),
         extends=(templates.MANIFEST,),
         needs=tuple(Need(job=name) for name in builds),
-        resource_group=f"{names.manifest(image.name)}/$CI_COMMIT_REF_SLUG",
+        # Two versions may move the same tag, though they are two refs.
+        resource_group=names.manifest(image.name) + ("" if image.semver else "/$CI_COMMIT_REF_SLUG"),
         script=(
             shlex.join(
                 [
@@ -35,6 +36,7 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
                     *platforms,
                 ]
             ),
+            *([shlex.join(["release_version", "move", inputs.repository_url(image)])] if image.semver else ()),
         ),
     )
     first = (*rules.by_trust(inputs), *rules.by_git_tag(inputs, image))

@@ -1,6 +1,6 @@
 """The hidden templates: what all jobs of a kind share, written once per pipeline."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeline import rules, scripts
 from pipeline.inputs import PipelineInputs
@@ -82,6 +82,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             image_tags(inputs),
             "image_tags >build.env",
             scripts.function("publish_image", "publish.py", review_suffix(inputs)),
+            *release_version(inputs),
         ),
         artifacts=Artifacts(paths=(".buildyard/*.digest",), dotenv="build.env"),
     )
@@ -111,6 +112,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
                 review_suffix=review_suffix(inputs),
             ),
             scripts.shell("after_build.sh"),
+            *release_version(inputs),
             scripts.function("check_stages", "stages.py"),
             scripts.function("measure", "measure.py", tags.LATEST, METRICS),
         ),
@@ -133,6 +135,12 @@ def image_tags(inputs: PipelineInputs) -> str:
     return scripts.function(
         "image_tags", "tag.py", project.default_branch, project.time_zone, separator, tags.LATEST, prefix, *reserved
     )
+
+
+def release_version(inputs: PipelineInputs) -> Sequence[str]:
+    """The shell function for images with `semver: true`, if there are any."""
+    needed = any(image.semver for image in inputs.project.images)
+    return (scripts.function("release_version", "semver.py", review_suffix(inputs)),) if needed else ()
 
 
 def review_suffix(inputs: PipelineInputs) -> str:

@@ -66,6 +66,8 @@ build_image() {
     own_cache=$repository:$(cache_tag "$ref")
     set -- "$@" --import-cache "type=registry,ref=$own_cache" --export-cache \
       "type=registry,ref=$own_cache,mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"
+  else
+    set -- "$@" --opt "label:org.opencontainers.image.version=${CI_COMMIT_TAG##*/}"
   fi
   default_cache=$published:$(cache_tag "$BUILDYARD_DEFAULT_BRANCH")
   if [ "$own_cache" != "$default_cache" ]; then
