@@ -11,8 +11,8 @@ import sys
 from typing import Any
 
 Image = dict[str, Any]
-"""`name`, `repository`, `options` (a hash of the build's options), `paths` and `globs` of its files and folders, `on` (the
-names of the images that it is built on directly), `minutes` (its timeout) and `jobs` (those that build it)."""
+"""`name`, `repository`, `options` (a hash of the build's options), `paths` and `globs` of its files and folders, `on`
+(the names of the images that it is built on directly), `minutes` (its timeout) and `jobs` (those that build it)."""
 
 
 def git(directory: str, *arguments: str) -> str:
