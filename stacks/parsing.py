@@ -125,8 +125,11 @@ def _known_keys(location: Location) -> list[str]:
         if isinstance(part, int):
             schema = resolved(schema.get("items", {}))
         else:
-            schema = resolved(schema.get("properties", {}).get(part) or schema.get("additionalProperties", {}))
-    if "propertyNames" in schema:
+            others = next(iter(schema.get("patternProperties", {}).values()), None) or schema.get(
+                "additionalProperties"
+            )
+            schema = resolved(schema.get("properties", {}).get(part) or others or {})
+    if "$ref" in schema.get("propertyNames", {}):
         return [str(architecture) for architecture in Architecture]
     return list(schema.get("properties", {}))
 
@@ -139,6 +142,10 @@ def _pattern_advice() -> dict[str, str]:
         if isinstance(schema, dict):
             if "pattern" in schema and "patternErrorMessage" in schema:
                 yield schema["pattern"], schema["patternErrorMessage"]
+            if "patternErrorMessage" in schema.get("propertyNames", {}):
+                yield from (
+                    (each, schema["propertyNames"]["patternErrorMessage"]) for each in schema["patternProperties"]
+                )
             for value in schema.values():
                 yield from found(value)
         elif isinstance(schema, list):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pipeline import rules, scripts
 from pipeline.inputs import PipelineInputs
-from pipeline.jobs import names
+from pipeline.jobs import names, registries
 from pipeline.jobs.resources import brief
 from pipeline.model import Artifacts, Job, Retry
 from stacks import tags
@@ -46,7 +46,6 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
     """All templates, each before those that extend it."""
     runners, trust = inputs.settings.runners, inputs.settings.trust
     architectures = inputs.settings.architectures
-    login = scripts.shell("login.sh", identity=str(inputs.settings.identity))
     yield Job(
         name=JOB,
         origin=inputs.origin,
@@ -74,7 +73,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         variables={"BUILDYARD_REGISTRY": inputs.registry_host},
         rules=(*rules.by_trust(inputs), rules.IN_EVERY_PIPELINE),
         before_script=(
-            login,
+            *registries.login(inputs),
             scripts.function("publish_image", "publish.py", tags.LATEST, review_suffix(inputs)),
         ),
         artifacts=Artifacts(paths=(".buildyard/*.digest",), dotenv="build.env"),
@@ -96,7 +95,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         needs=(),
         rules=(*rules.by_trust(inputs), *rules.always(), rules.MANUAL),
         before_script=(
-            login,
+            *registries.build_login(inputs),
             scripts.shell(
                 "build.sh",
                 latest_tag=tags.LATEST,

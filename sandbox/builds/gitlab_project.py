@@ -1,6 +1,7 @@
 """A project of the sandbox's GitLab for a runner: a clone, and the variables of its jobs."""
 
 import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -11,6 +12,7 @@ import requests
 
 from sandbox.builds.errors import BuildError
 from sandbox.builds.events import Event, Trigger
+from sandbox.builds.other_registries import GITLAB_REGISTRY
 from sandbox.builds.selection import GitLabRunner
 from sandbox.builds.worker import Worker
 from stacks.protection import protects
@@ -60,10 +62,12 @@ class GitLabProject:
             "CI_COMMIT_TIMESTAMP": written,
             "CI_COMMIT_TITLE": title,
             "CI_DEFAULT_BRANCH": branch,
+            "CI_JOB_TOKEN": f"glcbt-{secrets.token_hex(16)}",
             "CI_PIPELINE_CREATED_AT": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
             "CI_PROJECT_ID": str(project["id"]),
             "CI_PROJECT_PATH": self.path,
             "CI_PROJECT_URL": f"{self.url}/{self.path}",
+            "CI_REGISTRY": GITLAB_REGISTRY,
             "CI_SERVER_URL": self.url,
         }
         return Checkout(directory=directory, variables=variables, protected=protected, runners=self._runners())

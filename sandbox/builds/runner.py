@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ class Runner:
     worker: Worker
     environment: Mapping[str, str]
     identities: Mapping[str, Mapping[str, str]]
+    job_tokens: set[str] = field(default_factory=set)
+    """The tokens of running jobs, which GitLab's registry accepts."""
 
     def run(
         self, checkout: Checkout, *, file: str, manual: Iterable[str] = (), report: Callable[[str], None] = print
@@ -83,9 +85,11 @@ class Runner:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+            self.job_tokens.add(checkout.variables["CI_JOB_TOKEN"])
             try:
                 return Outcome(status=_follow(process, report) or bool(stuck), stuck=stuck)
             finally:
+                self.job_tokens.discard(checkout.variables["CI_JOB_TOKEN"])
                 if process.poll() is None:  # interrupted: end the jobs and their daemons
                     os.killpg(process.pid, signal.SIGTERM)
                     process.wait()
