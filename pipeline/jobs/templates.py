@@ -74,7 +74,9 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         rules=(*rules.by_trust(inputs), rules.IN_EVERY_PIPELINE),
         before_script=(
             *registries.login(inputs),
-            scripts.function("publish_image", "publish.py", tags.LATEST, review_suffix(inputs)),
+            image_tags(inputs),
+            "image_tags >build.env",
+            scripts.function("publish_image", "publish.py", review_suffix(inputs)),
         ),
         artifacts=Artifacts(paths=(".buildyard/*.digest",), dotenv="build.env"),
     )
@@ -96,6 +98,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         rules=(*rules.by_trust(inputs), *rules.always(), rules.MANUAL),
         before_script=(
             *registries.build_login(inputs),
+            image_tags(inputs),
             scripts.shell(
                 "build.sh",
                 latest_tag=tags.LATEST,
@@ -112,6 +115,15 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             tags=(*architecture.runner_tags, *trust.job_tags),
             variables={"BUILDYARD_ARCHITECTURE": str(architecture), "BUILDYARD_PLATFORM": architecture.platform},
         )
+
+
+def image_tags(inputs: PipelineInputs) -> str:
+    """The shell function that prints the pipeline's tags."""
+    project = inputs.project
+    prefix, reserved = tags.version_prefix(project.default_branch), tags.reserved(project.default_branch)
+    return scripts.function(
+        "image_tags", "tag.py", project.default_branch, project.time_zone, tags.LATEST, prefix, *reserved
+    )
 
 
 def review_suffix(inputs: PipelineInputs) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -64,6 +65,7 @@ class GitLabProject:
             "CI_DEFAULT_BRANCH": branch,
             "CI_JOB_TOKEN": f"glcbt-{secrets.token_hex(16)}",
             "CI_PIPELINE_CREATED_AT": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
+            "CI_PIPELINE_IID": str(time.time_ns() // 1_000_000),  # it grows, as GitLab's does, but is no count
             "CI_PROJECT_ID": str(project["id"]),
             "CI_PROJECT_PATH": self.path,
             "CI_PROJECT_URL": f"{self.url}/{self.path}",
