@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,12 +124,20 @@ class Runner:
         }
 
     def _print(self, checkout: Checkout, command: Sequence[str], home: Path) -> str:
-        done = self.worker.run(
-            command, cwd=checkout.directory, env=self._full_environment(home, {}), capture_output=True
-        )
+        # In a file: the runner ends before it has written more than a pipe holds.
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+            done = self.worker.run(
+                command,
+                cwd=checkout.directory,
+                env=self._full_environment(home, {}),
+                stdout=output,
+                stderr=subprocess.PIPE,
+            )
+            output.seek(0)
+            printed = output.read()
         if done.returncode:
-            raise BuildError(f"The runner cannot read the pipeline: {done.stderr.strip() or done.stdout.strip()}")
-        return done.stdout
+            raise BuildError(f"The runner cannot read the pipeline: {done.stderr.strip() or printed.strip()}")
+        return printed
 
     def _identity(self, runners: set[str]) -> Mapping[str, str]:
         """The variables of the pods of these runners. All jobs run in one process, so their identity must be one."""
