@@ -73,7 +73,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         variables={"BUILDYARD_REGISTRY": inputs.registry_host},
         rules=(*rules.by_trust(inputs), rules.IN_EVERY_PIPELINE),
         before_script=(
-            *registries.login(inputs),
+            login(inputs),
             image_tags(inputs),
             "image_tags >build.env",
             scripts.function("publish_image", "publish.py", review_suffix(inputs)),
@@ -99,9 +99,11 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         before_script=(
             *registries.build_login(inputs),
             image_tags(inputs),
+            scripts.function(
+                "resolve_bases", "bases.py", inputs.project.default_branch, tags.LATEST, review_suffix(inputs)
+            ),
             scripts.shell(
                 "build.sh",
-                latest_tag=tags.LATEST,
                 cache_prefix=tags.CACHE_PREFIX,
                 review_suffix=review_suffix(inputs),
             ),
@@ -115,6 +117,11 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             tags=(*architecture.runner_tags, *trust.job_tags),
             variables={"BUILDYARD_ARCHITECTURE": str(architecture), "BUILDYARD_PLATFORM": architecture.platform},
         )
+
+
+def login(inputs: PipelineInputs) -> str:
+    """The script that logs a job in to the registry."""
+    return "\n".join(registries.login(inputs))
 
 
 def image_tags(inputs: PipelineInputs) -> str:

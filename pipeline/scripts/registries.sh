@@ -10,19 +10,3 @@ if [ -n "$mirrors" ]; then
   done >"$DOCKER_CONFIG/buildkitd.toml"
   export BUILDKITD_FLAGS="${BUILDKITD_FLAGS-} --config=$DOCKER_CONFIG/buildkitd.toml"
 fi
-
-# explained COMMAND...: run a build, and say after a registry's refusal which setting gives the right.
-explained() {
-  record=$(mktemp -d)
-  {
-    status=0
-    "$@" 2>&1 || status=$?
-    echo "$status" >"$record/status"
-  } | tee "$record/output"
-  status=$(cat "$record/status" 2>/dev/null || echo 137)
-  if [ "$status" != 0 ]; then
-    explain_refusal "$record/output" >&2
-  fi
-  rm -rf "$record"
-  return "$status"
-}

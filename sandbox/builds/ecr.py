@@ -13,19 +13,20 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from threading import Lock
 from typing import Any
 
 import boto3
-import requests
 from botocore.exceptions import ClientError
 from werkzeug.wrappers import Request, Response
 
+from sandbox.builds.aws_api import aws_api
 from sandbox.builds.distribution import Distribution
 from sandbox.builds.pull_through import PullThrough
-from sandbox.builds.rights import Policy, allows, grants
 from sandbox.services.aws.ecr import immutable_tag, is_immutable
+from sandbox.services.aws.rights import Policy, allows, grants
 
 _TOKEN_SECONDS = 12 * 3600
 _TOKEN_OPERATION = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"  # noqa: S105 - a name
@@ -94,24 +95,20 @@ class Ecr:
         self.registry_host = f"{account}.dkr.ecr.{region}.amazonaws.com"
         self.api_host = f"api.ecr.{region}.amazonaws.com"
         self._aws, self._account, self._region, self._images = aws, account, region, images
+        self._ask_aws = aws_api(aws)
         self._folder = folder
         self._callers = {} if callers is None else callers
         self._moving_tags = Lock()
         self._making_clients = Lock()  # threads may share boto3's clients, but not create them at the same time
         self._session = boto3.Session("sandbox", "sandbox", region_name=region)
-        self._ecr = self._client("ecr", self._access_key(account))
+        self._ecr = self._client("ecr", account=account)
         self._pull_through = PullThrough(self._ecr, images)
 
     def answer_api(self, request: Request) -> Response:
         """ECR's API. The sandbox's AWS answers, except that each caller gets a password of its own here."""
-        answer = requests.post(
-            self._aws,
-            data=request.get_data(),
-            headers={name: value for name, value in request.headers if name.lower() != "host"},
-            timeout=60,
-        )
-        if request.headers.get("X-Amz-Target") != _TOKEN_OPERATION or not answer.ok:
-            return Response(answer.content, answer.status_code, content_type=answer.headers.get("Content-Type"))
+        answer = self._ask_aws(request)
+        if request.headers.get("X-Amz-Target") != _TOKEN_OPERATION or answer.status_code != HTTPStatus.OK:
+            return answer
         caller = self._identify(request)
         if not allows(caller.policies, "ecr:GetAuthorizationToken", "*"):
             message = _refusal(caller, "ecr:GetAuthorizationToken", "*")
@@ -119,7 +116,7 @@ class Ecr:
         token = secrets.token_urlsafe(24)
         self._callers[token] = caller
         encoded = base64.b64encode(f"AWS:{token}".encode()).decode()
-        [data] = answer.json()["authorizationData"]
+        [data] = json.loads(answer.get_data())["authorizationData"]
         return _json({"authorizationData": [{**data, "authorizationToken": encoded, "expiresAt": caller.until}]})
 
     def answer_registry(self, request: Request) -> Response:
@@ -244,7 +241,7 @@ class Ecr:
         if kind != "assumed-role":
             return []
         role = rest.split("/")[0]
-        iam = self._client("iam", self._access_key(arn.split(":")[4]))
+        iam = self._client("iam", account=arn.split(":")[4])
         inline = iam.list_role_policies(RoleName=role)["PolicyNames"]
         documents: list[Any] = [
             iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in inline
@@ -255,17 +252,20 @@ class Ecr:
             documents.append(found["PolicyVersion"]["Document"])
         return documents
 
-    def _access_key(self, account: str) -> str:
-        """An access key of an account: the sandbox's AWS finds the account of a request by it."""
-        role = f"arn:aws:iam::{account}:role/sandbox-registry"
-        answer = self._client("sts").assume_role(RoleArn=role, RoleSessionName="registry")
-        return str(answer["Credentials"]["AccessKeyId"])
-
-    def _client(self, service: Any, access_key: str | None = None) -> Any:
+    def _client(self, service: Any, access_key: str | None = None, *, account: str | None = None) -> Any:
+        """A client with an access key, or an administrator's of an account."""
         with self._making_clients:
-            return self._session.client(
+            client = self._session.client(
                 service, endpoint_url=self._aws, aws_access_key_id=access_key, aws_secret_access_key=access_key
             )
+        if account:
+            client.meta.events.register("before-sign", partial(_name_account, account))
+        return client
+
+
+def _name_account(account: str, request: Any, **_: Any) -> None:
+    """Tell the sandbox's AWS the account of a request, which it finds by the access key otherwise."""
+    request.headers["x-moto-account-id"] = account
 
 
 def _image_id(reference: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import boto3
 
+from sandbox.builds.aws_api import aws_api
 from sandbox.builds.base_images import stock
 from sandbox.builds.distribution import Distribution, distribution
 from sandbox.builds.docker_hub import HOST as DOCKER_HUB
@@ -38,6 +39,7 @@ def build_environment(
     aws: str,
     region: str,
     accounts: Mapping[str, ServiceAccount],
+    token_key: bytes,
     directory: Path,
     worker: Worker,
     ecr_hosts: Iterable[str] = (),
@@ -45,8 +47,9 @@ def build_environment(
 ) -> Iterator[BuildEnvironment]:
     """Start everything with the AWS at `aws`; the registry stores its images in `directory`.
 
-    `accounts` are the service accounts of the pods of each of GitLab's runners. `ecr_hosts` are the registries of other
-    accounts and regions, and `logins` those of other private registries, from which builds may only pull.
+    `accounts` are the service accounts of the pods of each of GitLab's runners, and `token_key` signs their tokens.
+    `ecr_hosts` are the registries of other accounts and regions, and `logins` those of other private registries, from
+    which builds may only pull.
     """
     with ExitStack() as stack:
         images = stack.enter_context(distribution(directory / "registry", worker))
@@ -59,18 +62,16 @@ def build_environment(
             **{each.api_host: each.answer_api for each in [*others, ecr]},
             **{each.registry_host: each.answer_registry for each in [*others, ecr]},
             DOCKER_HUB: docker_hub(images),
+            **dict.fromkeys((f"sts.{region}.amazonaws.com", f"eks-auth.{region}.api.aws"), aws_api(aws)),
             GITLAB_REGISTRY: gitlab_registry(images, job_tokens),
             **{each.host: private_registry(images, each) for each in logins},
         }
         network = stack.enter_context(proxy(hosts, directory / "certificates"))
-        agents = {
-            account: stack.enter_context(pod_identity(account, aws=aws, region=region))
-            for account in set(accounts.values())
-        }
+        identities = stack.enter_context(pod_identity(set(accounts.values()), aws=aws, region=region, key=token_key))
         runner = Runner(
             worker=worker,
             environment=network.environment,
-            identities={name: agents[account] for name, account in accounts.items()},
+            identities={name: identities[account] for name, account in accounts.items()},
             job_tokens=job_tokens,
         )
         yield BuildEnvironment(images=images, runner=runner, ecr=ecr)

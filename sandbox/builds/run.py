@@ -20,6 +20,7 @@ from sandbox.builds.pod_identity import ServiceAccount, find_service_account
 from sandbox.builds.prerequisites import require
 from sandbox.builds.progress import Job, Progress
 from sandbox.endpoints import REGION, Endpoints
+from sandbox.services.aws.tokens import signing_key
 from stacks import config
 from stacks.names import stack_name
 from stacks.registries import split_reference
@@ -62,6 +63,7 @@ def build(
             aws=endpoints.aws,
             region=REGION,
             accounts=accounts,
+            token_key=signing_key(directory),
             directory=place,
             worker=worker,
             ecr_hosts=_pulled_hosts(settings),

@@ -7,7 +7,7 @@ import pytest
 
 from components import policy_documents
 from components.registry_access import RegistryAccount, pull_policy
-from sandbox.builds.rights import allows, grants
+from sandbox.services.aws.rights import allows, grants
 from stacks.registries import Pull
 from tests.components.mocks import ACCOUNT, NAME, REGION, REGISTRY, Declared, declare
 from tests.components.test_lookups import refused

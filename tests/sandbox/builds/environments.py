@@ -124,6 +124,7 @@ def open_environment(
         aws=made.aws,
         region=REGION,
         accounts=RUNNERS,
+        token_key=made.token_key,
         directory=place,
         worker=worker,
         ecr_hosts=ecr_hosts,
