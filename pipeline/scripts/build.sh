@@ -86,7 +86,7 @@ print(int(datetime.fromisoformat(sys.argv[1].replace("Z", "+00:00")).timestamp()
   # commit's time is unsuitable: a fast-forward can add commits that are older than those of the branch.)
   # Without attestations the result is one plain manifest, whose digest depends only on what was built.
   # shellcheck disable=SC2086 # the named contexts and secrets contain no spaces
-  buildctl-daemonless.sh build --progress=plain --frontend=dockerfile.v0 \
+  run_build buildctl-daemonless.sh build --progress=plain --frontend=dockerfile.v0 \
     --local "context=$context" --local "dockerfile=$folder" --opt "filename=$dockerfile" \
     --opt "platform=$BUILDYARD_PLATFORM" ${named_contexts-} ${secrets-} \
     --opt "label:org.opencontainers.image.revision=$CI_COMMIT_SHA" \

@@ -68,11 +68,21 @@ class Ecr:
         self._callers: dict[str, _Caller] = {}  # by token
         self._moving_tags = Lock()
         self._making_clients = Lock()  # threads may share boto3's clients, but not create them at the same time
+        self._throttled_until = 0.0
         self._session = boto3.Session("sandbox", "sandbox", region_name=region)
         self._ecr, self._iam = (self._client(service) for service in ("ecr", "iam"))
 
+    def throttle(self, seconds: float) -> None:
+        """Refuse all requests for some seconds, as ECR does when an account sends too many."""
+        self._throttled_until = time.monotonic() + seconds
+
+    def _is_throttling(self) -> bool:
+        return time.monotonic() < self._throttled_until
+
     def answer_api(self, request: Request) -> Response:
         """ECR's API. The sandbox's AWS answers, except that each caller gets a password of its own here."""
+        if self._is_throttling():
+            return _json({"__type": "ThrottlingException", "message": "Rate exceeded"}, 400)
         answer = requests.post(
             self._aws,
             data=request.get_data(),
@@ -93,6 +103,8 @@ class Ecr:
 
     def answer_registry(self, request: Request) -> Response:
         """The registry: the OCI distribution protocol with ECR's refusals."""
+        if self._is_throttling():
+            return _error(429, "TOOMANYREQUESTS", "Rate exceeded")
         caller = self._callers.get((request.authorization and request.authorization.password) or "")
         if caller is None or caller.until < time.time():
             challenge = f'Basic realm="https://{self.registry_host}/",service="ecr.amazonaws.com"'
