@@ -1,3 +1,6 @@
+# When the runner stops a job, its own trap would exit with 1, as a mistake in a Dockerfile does.
+trap 'exit 143' TERM
+
 # own_repository REPOSITORY: the repository that this job may push to. Only protected refs push to REPOSITORY itself.
 own_repository() {
   if [ "${BUILDYARD_TIER-}" = protected ]; then

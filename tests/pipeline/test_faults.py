@@ -27,7 +27,7 @@ MISTAKES = [
     f"{PUSH}403 Forbidden",
     "error: failed to solve: host/base:latest: 404 Not Found",
     # A RUN step's own downloads are the Dockerfile's matter, whatever the command line has in it.
-    'error: failed to solve: process "/bin/sh -c curl # 503 Service" did not complete successfully: exit code: 22',
+    'error: failed to solve: process "sh -c wget # 502 Bad Gateway" did not complete successfully: exit code: 22',
     "#7 1.2 toomanyrequests: try again later\nerror: failed to solve: base: not found",
 ]
 FAULTS = {
@@ -139,6 +139,15 @@ def test_a_job_that_is_told_to_stop_stops_its_build_and_says_so(tmp_path: Path) 
     assert SENTENCES[Fault.STOPPED] in output
     state = Path(f"/proc/{child.read_text().strip()}/stat")
     assert not state.exists() or " Z " in state.read_text(), "the daemon would go on until the pod is killed"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_runners_own_trap_does_not_make_a_stopped_job_look_like_a_mistake(tmp_path: Path, shell: list[str]) -> None:
+    """The runner sets the trap before a job's script (`shells/bash.go` of https://gitlab.com/gitlab-org/gitlab-runner)."""
+    before = ["trap 'exit 1' TERM", *JOB["before_script"]]
+    script = ["(sleep 0.5; kill -TERM $$) & run_build sleep 1"]
+    done = run({**JOB, "before_script": before, "script": script}, tmp_path, shell=shell)
+    assert done.status == Fault.STOPPED, done.output
 
 
 def test_a_build_that_a_signal_ended_has_the_shells_exit_code(tmp_path: Path) -> None:
