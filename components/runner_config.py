@@ -38,7 +38,7 @@ RETRIES = {"exceeded quota": 60}
 """How often the runner tries again to create a pod, every two seconds, while the namespace has too many."""
 
 
-STOP_BUILD = "pkill -TERM -f '[p]ython3 - buildctl' || :"
+STOP_BUILD = "pkill -TERM -f '[p]ython3 - +buildctl' || :"
 """Tells a job's `faults.py` that its pod is being deleted, as on a reclaimed spot node. The pod's own SIGTERM does not
 reach it: the container's first process is a shell, which ignores that. Containers without such a process do nothing.
 

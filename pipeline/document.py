@@ -38,6 +38,7 @@ def _job(job: Job) -> dict[str, Any]:
             "interruptible": job.interruptible or None,
             "timeout": job.timeout,
             "retry": job.retry and _retry(job.retry),
+            "resource_group": job.resource_group,
             "needs": None if job.needs is None else _needs(job.needs),
             "rules": [rule if isinstance(rule, Reference) else _rule(rule) for rule in job.rules] or None,
             "before_script": [_line(line) for line in job.before_script] or None,

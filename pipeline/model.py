@@ -117,6 +117,8 @@ class Job:
     interruptible: bool = False
     timeout: str | None = None
     retry: Retry | None = None
+    resource_group: str | None = None
+    """Jobs of one group run one after the other, whichever pipelines they are in."""
     needs: tuple[Need, ...] | None = None
     """None inherits the template's needs; an empty tuple starts the job at once."""
     rules: tuple[Rule | Reference, ...] = ()

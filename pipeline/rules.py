@@ -10,12 +10,16 @@
 
 import posixpath
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from pipeline.inputs import PipelineInputs
 from pipeline.model import AutoCancel, Changes, Rule, When, Workflow, WorkflowRule
 from stacks.settings import Image
 from stacks.trust import TIER_VARIABLE, Tier, Trust
+
+MAX_CHANGES = 50
+"""Patterns in one rule; an image with more gets several rules. Source: https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/gitlab/ci/config/entry/rules/rule/changes.rb"""
 
 _MERGE_REQUEST = '$CI_PIPELINE_SOURCE == "merge_request_event"'
 
@@ -48,17 +52,23 @@ def when_changed(inputs: PipelineInputs, image: Image) -> tuple[Rule, ...]:
     change. Without a push, GitLab evaluates `changes` as true, hence the conditions beside it.
     Source: https://docs.gitlab.com/ci/yaml/#ruleschanges
     """
-    branch = inputs.project.default_branch
-    paths = changed_paths(inputs, image)
+    return _when_changed(inputs.project.default_branch, changed_paths(inputs, image))
+
+
+def when_any_changed(inputs: PipelineInputs) -> tuple[Rule, ...]:
+    """The rules that match whenever a changed image is built."""
+    paths = (path for image in inputs.project.images for path in _paths(image.context, image.dockerfile))
+    return _when_changed(inputs.project.default_branch, tuple(dict.fromkeys(paths)))
+
+
+def _when_changed(branch: str, paths: Sequence[str]) -> tuple[Rule, ...]:
+    """One rule for so many paths as GitLab takes in one, for merge requests, and as many for pushes."""
+    parts = [tuple(paths[start : start + MAX_CHANGES]) for start in range(0, len(paths), MAX_CHANGES)]
+    by_request = f'{_MERGE_REQUEST} && $CI_MERGE_REQUEST_TARGET_BRANCH_NAME == "{branch}"'
+    by_push = f'$CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == "{branch}"'
     return (
-        Rule(
-            condition=f'{_MERGE_REQUEST} && $CI_MERGE_REQUEST_TARGET_BRANCH_NAME == "{branch}"',
-            changes=Changes(paths=paths, compare_to=f"refs/heads/{branch}"),
-        ),
-        Rule(
-            condition=f'$CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == "{branch}"',
-            changes=Changes(paths=paths),
-        ),
+        *(Rule(condition=by_request, changes=Changes(paths=each, compare_to=f"refs/heads/{branch}")) for each in parts),
+        *(Rule(condition=by_push, changes=Changes(paths=each)) for each in parts),
     )
 
 

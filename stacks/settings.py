@@ -377,10 +377,12 @@ class Registry(Model):
     """The ARN of the KMS key that encrypts the images. Default: ECR's own key (AES-256)."""
     keep_untagged_days: Annotated[Integer, Field(ge=1, le=3650)] = 7
     """Days until an untagged image expires, such as a build cache that a newer one replaced."""
+    keep_versions: Annotated[Integer, Field(ge=50, le=10000)] = 500
+    """How many versions of the default branch an image's repository keeps. Images of Git tags stay for ever."""
     keep_cache_days: Annotated[Integer, Field(ge=1, le=3650)] = 30
     """Days until a build cache expires, counted from its last write."""
     keep_review_days: Annotated[int, Field(ge=1, le=3650)] = 14
-    """Days until images and caches of merge requests and other unprotected refs expire, with `trust: isolated`."""
+    """Days until images of merge requests and other branches expire; with `trust: isolated` their caches, too."""
     force_delete: bool = False
     """Whether removing an image from the settings deletes its repository and every image in it."""
 

@@ -8,6 +8,7 @@ from pipeline import rules
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names, templates
 from pipeline.model import Job, Need, When
+from stacks.names import dotenv_suffix
 from stacks.settings import Image
 
 
@@ -25,8 +26,16 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
         name=names.manifest(image.name),
         origin=inputs.origin_of(image),
         extends=(templates.MANIFEST,),
-        needs=tuple(Need(job=name) for name in [names.TAG, *builds]),
-        script=(shlex.join(["publish_image", image.name, inputs.repository_url(image), *platforms]),),
+        needs=tuple(Need(job=name) for name in builds),
+        resource_group=f"{names.manifest(image.name)}/$CI_COMMIT_REF_SLUG",
+        script=(
+            shlex.join(
+                [
+                    *("publish_image", dotenv_suffix(image.name), image.name, inputs.repository_url(image)),
+                    *platforms,
+                ]
+            ),
+        ),
     )
     if not inputs.is_depended_on(image):
         yield job

@@ -37,12 +37,6 @@ Dockerfile, which fails with 1 and would fail again. A timeout is not retried, s
 Runner 19.1 and newer report some system failures as `runner_interrupted` and `runner_external_dependency_failure`.
 GitLab 19.1 and newer know these words; an older one refuses the file (https://docs.gitlab.com/ci/yaml/#retrywhen)."""
 
-PAUSES = "10 20 40 80"
-"""The seconds between a build's attempts while the registry throttles or fails. BuildKit itself gives up after seven
-seconds of 5xx and asks five times without a pause after a 429, crane gives up after four seconds
-(`util/resolver/retryhandler` of https://github.com/moby/buildkit, `core/remotes/docker/resolver.go` of
-https://github.com/containerd/containerd, `pkg/v1/remote/options.go` of https://github.com/google/go-containerregistry)."""
-
 _BRIEF_MINUTES = 10
 
 
@@ -92,7 +86,9 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         rules=(*rules.by_trust(inputs), rules.IN_EVERY_PIPELINE),
         before_script=(
             login,
-            scripts.function("publish_image", "publish.py", tags.LATEST, review_suffix(inputs)),
+            image_tags(inputs),
+            "image_tags >build.env",
+            scripts.function("publish_image", "publish.py", review_suffix(inputs)),
         ),
         artifacts=Artifacts(paths=(".buildyard/*.digest",), dotenv="build.env"),
     )
@@ -108,7 +104,8 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             "BUILDKITD_FLAGS": "--oci-worker-no-process-sandbox",
             # The default of 10 lasts two seconds; a busy node needs longer to start the daemon. 60 lasts about 40.
             "BUILDCTL_CONNECT_RETRIES_MAX": "60",
-            "BUILDYARD_PAUSES": PAUSES,
+            # From 3.11, Python does not take the project's own random.py for its library's.
+            "PYTHONSAFEPATH": "1",
         },
         timeout=BUILD_TIMEOUT,
         needs=(),
@@ -116,6 +113,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         before_script=(
             login,
             scripts.function("run_build", "faults.py"),
+            image_tags(inputs),
             scripts.shell(
                 "build.sh",
                 latest_tag=tags.LATEST,
@@ -132,6 +130,15 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             tags=(*architecture.runner_tags, *trust.job_tags),
             variables={"BUILDYARD_ARCHITECTURE": str(architecture), "BUILDYARD_PLATFORM": architecture.platform},
         )
+
+
+def image_tags(inputs: PipelineInputs) -> str:
+    """The shell function that prints the pipeline's tags."""
+    project = inputs.project
+    prefix, reserved = tags.version_prefix(project.default_branch), tags.reserved(project.default_branch)
+    return scripts.function(
+        "image_tags", "tag.py", project.default_branch, project.time_zone, tags.LATEST, prefix, *reserved
+    )
 
 
 def review_suffix(inputs: PipelineInputs) -> str:

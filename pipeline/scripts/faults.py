@@ -1,23 +1,24 @@
 """Run a build command, and tell the faults of the machine and the registry from mistakes in the Dockerfile.
 
-Arguments: the command, whose output is passed on. If the registry throttles or fails, the command runs again after each
-of the pauses in BUILDYARD_PAUSES, in seconds; BuildKit keeps what it has built. After any other fault, the output ends
-with a sentence that says what to do, and the exit code is one of `Fault`, which the pipeline's `retry` names. A mistake
-in the Dockerfile has BuildKit's own exit code, 1.
+Arguments: the command, whose output is passed on. If the registry throttles or fails, the command runs again after a
+pause; BuildKit keeps what it has built. After any other fault, the output ends with a sentence that says what to do,
+and the exit code is one of `Fault`, which the pipeline's `retry` names. A mistake in the Dockerfile has BuildKit's own
+exit code, 1.
 """
 
 import os
-import random
 import re
 import signal
 import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
+
+from pipeline.scripts.registry import PAUSES
 
 
 class Fault(IntEnum):
@@ -59,6 +60,9 @@ _NO_DAEMON = re.compile(
     r"failed to receive status: .*code = Unavailable|failed to list workers: |could not connect to "
 )
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+# BuildKit itself waits seven seconds on a 5xx, and asks five times without a pause on a 429.
+# Sources: https://github.com/moby/buildkit/blob/master/util/resolver/retryhandler/retry.go and
+# https://github.com/containerd/containerd/blob/main/core/remotes/docker/resolver.go
 _THROTTLED = re.compile(
     r"429 Too Many Requests|500 Internal Server Error|502 Bad Gateway|503 Service Unavailable|504 Gateway Time-?out"
     r"|status(?: ?code)?:? (429|5\d\d)\b"
@@ -154,15 +158,10 @@ def _stop(*_: object) -> None:
     raise _StoppedError
 
 
-def _pauses(text: str) -> Iterable[float]:
-    """The pauses, each up to a half longer, so that jobs that failed together do not ask together again."""
-    return [float(seconds) * random.uniform(1, 1.5) for seconds in text.split()]  # noqa: S311 - no secret
-
-
-def main(command: Sequence[str], pauses: Iterable[float]) -> int:
+def main(command: Sequence[str]) -> int:
     """Run the command, again after each pause while the registry fails. Returns the job's exit code."""
     signal.signal(signal.SIGTERM, _stop)
-    started, kills, rest = time.monotonic(), out_of_memory_kills(), iter(pauses)
+    started, kills, rest = time.monotonic(), out_of_memory_kills(), iter(PAUSES)
     while True:
         last: deque[str] = deque(maxlen=_LINES)
         try:
@@ -173,7 +172,7 @@ def main(command: Sequence[str], pauses: Iterable[float]) -> int:
             fault = find_fault(status, last, killed=killed, credentials=helper_error)
             pause = next(rest, None) if fault is Fault.REGISTRY else None
             if pause is not None:
-                print(f"The registry throttled or failed a request. Trying again in {pause:.0f} seconds.", flush=True)
+                print(f"The registry throttled or failed a request; next try in {pause} s.", flush=True)
                 time.sleep(pause)
                 continue
         except _StoppedError:
@@ -185,4 +184,4 @@ def main(command: Sequence[str], pauses: Iterable[float]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:], _pauses(os.environ.get("BUILDYARD_PAUSES", ""))))
+    sys.exit(main(sys.argv[1:]))

@@ -82,13 +82,13 @@ ANY_EVENT = [
 
 
 @pytest.mark.parametrize("event", ANY_EVENT)
-def test_every_image_has_one_manifest_job_that_follows_its_builds_and_the_tag(event: events.Event) -> None:
+def test_every_image_has_one_manifest_job_that_follows_its_builds(event: events.Event) -> None:
     selected = events.selected(JOBS, event)
     for image in IMAGES:
         manifests = [name for name in selected if name.startswith(f"build-{image}:manifest")]
         assert len(manifests) == 1, f"{image} would be published {len(manifests)} times"
         assert selected[manifests[0]] == "on_success", "the manifest would wait for a click after the builds"
-        assert set(JOBS[manifests[0]]["needs"]) == {"container-get-tag"} | {
+        assert set(JOBS[manifests[0]]["needs"]) == {
             name for name in JOBS if name.startswith(f"build-{image}:") and "64" in name
         }
 
@@ -104,7 +104,7 @@ def test_no_job_waits_for_one_that_only_a_person_can_start(event: events.Event) 
             assert needed in selected, f"GitLab refuses the pipeline: {name} needs {needed}, which is not in it"
             follows_own_build = needed.split(":")[0] == name.split(":")[0]
             assert selected[needed] != "manual" or follows_own_build, f"{name} would wait for a click on {needed}"
-            if how == "on_success" and not follows_own_build and needed != "container-get-tag":
+            if how == "on_success" and not follows_own_build:
                 builds = [each for each in JOBS[needed]["needs"] if "64" in each]
                 assert all(selected[each] == "on_success" for each in builds), f"{name} would wait for {builds}"
 
@@ -113,6 +113,12 @@ def test_an_image_waits_for_the_one_that_it_is_built_on_only_if_that_is_built_to
     for changed, waits in [("images/base/x", True), ("images/web/x", False)]:
         assert ("build-base:manifest" in events.selected(JOBS, events.merge_request(changed))) is waits
     assert JOBS["build-web:arm64"]["needs"] == [{"job": "build-base:manifest", "optional": True}]
+
+
+@pytest.mark.parametrize("event", ANY_EVENT)
+def test_the_tags_are_told_only_if_something_is_built(event: events.Event) -> None:
+    told = "container-get-tag" in events.selected(JOBS, event)
+    assert told is bool(built_by_themselves(event)), "a push that touches no image would start a node"
 
 
 def test_builds_do_not_wait_for_the_tag() -> None:

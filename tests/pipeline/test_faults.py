@@ -15,7 +15,7 @@ from tests.pipeline.published import files, jobs
 from tests.pipeline.runner import SHELLS, Done, run
 
 JOB = jobs(files())["build-base:arm64"]
-SCRIPT = Path(faults.__file__)
+MODULE = faults.__name__
 RUN = 'error: failed to solve: process "/bin/sh -c make" did not complete successfully: exit code: '
 PUSH = "error: failed to solve: failed to push host/app: unexpected status from PUT request to https://host/v2/: "
 
@@ -46,12 +46,12 @@ FAULTS = {
 }
 
 
-def build(folder: Path, said: str, *, failures: int = 9, pauses: str = "", shell: list[str] | None = None) -> Done:
+def build(folder: Path, said: str, *, failures: int = 99, shell: list[str] | None = None) -> Done:
     """Run a build job whose BuildKit says this and fails, in its first attempts."""
     (folder / "record").mkdir(exist_ok=True)
     (folder / "record" / "attempts").unlink(missing_ok=True)
-    variables = {"STUB_SAY": said, "STUB_FAILURES": str(failures), "BUILDYARD_PAUSES": pauses}
-    return run(JOB, folder, shell=shell, **variables)
+    (folder / "record" / "waits").unlink(missing_ok=True)
+    return run(JOB, folder, shell=shell, STUB_SAY=said, STUB_FAILURES=str(failures))
 
 
 def attempts(done: Done) -> int:
@@ -74,28 +74,28 @@ def test_a_fault_ends_in_a_sentence_and_an_exit_code_that_is_retried(
 
 @pytest.mark.parametrize("said", MISTAKES)
 def test_a_mistake_is_built_once_and_not_retried(tmp_path: Path, said: str) -> None:
-    done = build(tmp_path, said, pauses="0 0")
+    done = build(tmp_path, said)
     assert (done.status, attempts(done)) == (1, 1), "a mistake would be built again and again"
     assert done.status not in RETRY.exit_codes
     assert done.output.rstrip().endswith(said), "a sentence about the machine would mislead"
 
 
 def test_throttling_is_ridden_out(tmp_path: Path) -> None:
-    done = build(tmp_path, f"{PUSH}429 Too Many Requests", failures=2, pauses="0 0 0")
+    done = build(tmp_path, f"{PUSH}429 Too Many Requests", failures=2)
     assert (done.status, attempts(done)) == (0, 3), done.output
     assert (done.project / ".buildyard" / "base-arm64.json").exists()
 
 
 def test_throttling_is_ridden_out_for_minutes_then_the_job_ends(tmp_path: Path) -> None:
-    assert sum(map(float, JOB["variables"]["BUILDYARD_PAUSES"].split())) > 120, "a busy hour would fail builds"
-    assert build(tmp_path, f"{PUSH}503 Service Unavailable", pauses="0 0").status == Fault.REGISTRY
-    assert attempts(build(tmp_path, f"{PUSH}503 Service Unavailable", pauses="0 0")) == 3
+    done = build(tmp_path, f"{PUSH}503 Service Unavailable")
+    assert done.status == Fault.REGISTRY
+    assert done.waited == 120, "a registry that is busy for a minute would fail builds"
 
 
 def test_only_the_registrys_faults_are_tried_again_in_the_job(tmp_path: Path) -> None:
     for said, fault in FAULTS.items():
         if fault is not Fault.REGISTRY:
-            assert attempts(build(tmp_path, said, pauses="0 0")) == 1, "a full machine would build again"
+            assert attempts(build(tmp_path, said)) == 1, "a full machine would build again"
 
 
 def test_a_token_that_aws_throttled_is_told_from_one_that_it_refused() -> None:
@@ -130,7 +130,7 @@ def test_the_memory_limit_is_named_if_there_is_one(tmp_path: Path, limit: str, w
 def test_a_job_that_is_told_to_stop_stops_its_build_and_says_so(tmp_path: Path) -> None:
     child = tmp_path / "child"
     command = ["sh", "-c", f"sleep 60 & echo $! >{child}; wait"]
-    job = subprocess.Popen([sys.executable, str(SCRIPT), *command], stdout=subprocess.PIPE, text=True)
+    job = subprocess.Popen([sys.executable, "-m", MODULE, *command], stdout=subprocess.PIPE, text=True)
     while not child.exists() or not child.read_text().strip():
         time.sleep(0.01)
     job.send_signal(signal.SIGTERM)
@@ -139,6 +139,15 @@ def test_a_job_that_is_told_to_stop_stops_its_build_and_says_so(tmp_path: Path) 
     assert SENTENCES[Fault.STOPPED] in output
     state = Path(f"/proc/{child.read_text().strip()}/stat")
     assert not state.exists() or " Z " in state.read_text(), "the daemon would go on until the pod is killed"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python knows PYTHONSAFEPATH from 3.11")
+def test_files_of_the_project_are_not_taken_for_pythons_library(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    for name in ("random", "datetime", "subprocess"):
+        (tmp_path / "project" / f"{name}.py").write_text("raise SystemExit('the project runs our scripts')\n")
+    done = run(JOB, tmp_path)
+    assert done.status == 0, done.output
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -151,12 +160,12 @@ def test_the_runners_own_trap_does_not_make_a_stopped_job_look_like_a_mistake(tm
 
 
 def test_a_build_that_a_signal_ended_has_the_shells_exit_code(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, str(SCRIPT), "sh", "-c", "kill -HUP $$"], check=False)
+    done = subprocess.run([sys.executable, "-m", MODULE, "sh", "-c", "kill -HUP $$"], check=False)
     assert done.returncode == 128 + signal.SIGHUP
 
 
 def test_output_is_passed_on_as_it_comes(tmp_path: Path) -> None:
-    command = [sys.executable, str(SCRIPT), "sh", "-c", "printf '\\377 one\\n'; read -r never <&0 || sleep 5"]
+    command = [sys.executable, "-m", MODULE, "sh", "-c", "printf '\\377 one\\n'; read -r never <&0 || sleep 5"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE) as job:
         assert job.stdout
         began = time.monotonic()

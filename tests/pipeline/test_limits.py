@@ -205,20 +205,27 @@ def chain(count: int) -> dict[str, Any]:
     )
 
 
-def test_more_patterns_than_gitlab_takes_in_a_rule_point_to_depends_on() -> None:
-    assert files(projects=[chain(limits.MAX_CHANGES)])
+def test_a_rule_has_no_more_patterns_than_gitlab_takes() -> None:
+    rules = jobs(files(projects=[chain(60)]))["build-i59:arm64"]["rules"]
+    sizes = [len(rule["changes"]["paths"]) for rule in rules if "changes" in rule]
+    assert sizes == [50, 10, 50, 10], "GitLab would refuse the file"
+    watched = {path for rule in rules[:2] for path in rule["changes"]["paths"]}
+    assert watched == {f"images/i{number}/**/*" for number in range(60)}
+
+
+def test_an_image_on_too_many_others_points_to_depends_on() -> None:
     with pytest.raises(SettingsError) as caught:
-        files(projects=[chain(limits.MAX_CHANGES + 1)])
+        files(projects=[chain(501)])
     [problem] = caught.value.problems
-    assert problem.path == "buildyard:projects[0].images[50].depends-on"
-    assert problem.message.startswith("i50 is made from 51 folders and files")
+    assert problem.path == "buildyard:projects[0].images[500].depends-on"
+    assert problem.message.startswith("i500 is made from 501 folders and files")
     assert problem.hint == "Depend on fewer images, or move several contexts into one folder."
 
 
 def test_a_chain_of_a_thousand_images_is_refused_by_each_that_is_too_long() -> None:
     with pytest.raises(SettingsError) as caught:
         files(projects=[chain(1000)])
-    assert len(caught.value.problems) == 950
+    assert len(caught.value.problems) == 500
 
 
 def test_images_that_share_dependencies_count_each_once(monkeypatch: pytest.MonkeyPatch) -> None:

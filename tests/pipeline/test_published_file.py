@@ -53,7 +53,7 @@ def test_gitlab_ci_local_parses_it(tmp_path: Path, gitlab_ci_local: GitLabCiLoca
     repository(tmp_path)
     rows = [line.split() for line in gitlab_ci_local(tmp_path, "--list").splitlines()[1:]]
     listed = {row[0] for row in rows}
-    assert {"container-get-tag", "build-toolbox:arm64", "build-toolbox:amd64", "build-toolbox:manifest"} <= listed
+    assert {"build-toolbox:arm64", "build-toolbox:amd64", "build-toolbox:manifest"} <= listed
 
 
 def repository(folder: Path) -> None:
@@ -91,7 +91,7 @@ def test_jobs_run_on_their_architectures_runners() -> None:
 def test_an_image_of_one_architecture_has_its_build_and_a_manifest() -> None:
     built = {name: job for name, job in jobs(files()).items() if name.startswith("build-sensor")}
     assert list(built) == ["build-sensor:arm64", "build-sensor:manifest"]
-    assert built["build-sensor:manifest"]["needs"] == ["container-get-tag", "build-sensor:arm64"]
+    assert built["build-sensor:manifest"]["needs"] == ["build-sensor:arm64"]
 
 
 def test_resources_are_overwritten_only_where_they_differ_from_the_runners_defaults() -> None:
