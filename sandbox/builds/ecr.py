@@ -68,15 +68,18 @@ class Ecr:
         self._callers: dict[str, _Caller] = {}  # by token
         self._moving_tags = Lock()
         self._making_clients = Lock()  # threads may share boto3's clients, but not create them at the same time
-        self._throttled_until = 0.0
+        self._throttled_seconds = self._throttled_until = 0.0
         self._session = boto3.Session("sandbox", "sandbox", region_name=region)
         self._ecr, self._iam = (self._client(service) for service in ("ecr", "iam"))
 
     def throttle(self, seconds: float) -> None:
-        """Refuse all requests for some seconds, as ECR does when an account sends too many."""
-        self._throttled_until = time.monotonic() + seconds
+        """Refuse all requests for some seconds from the next one, as ECR does when an account sends too many."""
+        self._throttled_seconds = seconds
 
     def _is_throttling(self) -> bool:
+        if self._throttled_seconds:
+            self._throttled_until = time.monotonic() + self._throttled_seconds
+            self._throttled_seconds = 0.0
         return time.monotonic() < self._throttled_until
 
     def answer_api(self, request: Request) -> Response:

@@ -45,8 +45,9 @@ def test_a_mistake_has_buildkits_own_end(environment: Environment) -> None:
     assert job.tail[-1].endswith("did not complete successfully: exit code: 3"), words(job)
 
 
-def test_a_registry_that_throttles_for_six_seconds_fails_no_build(environment: Environment) -> None:
-    environment.builds.ecr.throttle(6)
+def test_a_registry_that_throttles_for_a_time_fails_no_build(environment: Environment) -> None:
+    environment.builds.ecr.throttle(12)
     job = built(environment, "true")
     assert job.passed, words(job)
-    assert any("next try in" in line for line in job.tail), words(job)
+    assert job.seconds
+    assert job.seconds > 12, "nothing was throttled"
