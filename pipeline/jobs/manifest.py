@@ -40,13 +40,18 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
     if not inputs.is_depended_on(image):
         yield job
         return
+    requested = rules.when_requested(inputs, image)
     by_itself = (*rules.when_changed(inputs, image), *rules.always())
-    yield replace(job, rules=(*rules.by_trust(inputs), *by_itself))
+    yield replace(
+        job, rules=(*rules.by_trust(inputs), requested, replace(rules.OTHERS_REQUESTED, when=When.NEVER), *by_itself)
+    )
     yield replace(
         job,
         name=names.manifest_manual(image),
         rules=(
             *rules.by_trust(inputs),
+            replace(requested, when=When.NEVER),
+            rules.OTHERS_REQUESTED,
             *(replace(rule, when=When.NEVER) for rule in by_itself),
             rules.IN_EVERY_PIPELINE,
         ),

@@ -67,7 +67,7 @@ _THROTTLED = re.compile(
     r"429 Too Many Requests|500 Internal Server Error|502 Bad Gateway|503 Service Unavailable|504 Gateway Time-?out"
     r"|status(?: ?code)?:? (429|5\d\d)\b"
     r"|too ?many ?requests|rate exceeded|throttl|request limit exceeded"
-    r"|connection reset by peer|TLS handshake timeout|unexpected EOF|: EOF$",
+    r"|connection reset by peer|TLS handshake timeout|: EOF$",
     re.IGNORECASE,
 )
 _UNAUTHORIZED = re.compile(r"401 Unauthorized|no basic auth credentials|authorization failed", re.IGNORECASE)

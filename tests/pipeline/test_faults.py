@@ -58,6 +58,11 @@ def attempts(done: Done) -> int:
     return len((done.record / "attempts").read_text().splitlines())
 
 
+def lives(process: str) -> bool:
+    state = Path("/proc", process.strip(), "stat")
+    return state.exists() and " Z " not in state.read_text()
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize(("said", "fault"), FAULTS.items())
 def test_a_fault_ends_in_a_sentence_and_an_exit_code_that_is_retried(
@@ -137,8 +142,10 @@ def test_a_job_that_is_told_to_stop_stops_its_build_and_says_so(tmp_path: Path) 
     output, _ = job.communicate(timeout=30)
     assert job.returncode == Fault.STOPPED in RETRY.exit_codes
     assert SENTENCES[Fault.STOPPED] in output
-    state = Path(f"/proc/{child.read_text().strip()}/stat")
-    assert not state.exists() or " Z " in state.read_text(), "the daemon would go on until the pod is killed"
+    deadline = time.monotonic() + 10
+    while lives(child.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not lives(child.read_text()), "the daemon would go on until the pod is killed"
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python knows PYTHONSAFEPATH from 3.11")
