@@ -79,7 +79,29 @@ _STOP_SECONDS = 10
 
 
 class _StoppedError(Exception):
-    pass
+    """Something asked this process to stop."""
+
+
+class _Stop:
+    """The handler of SIGTERM. It raises `_StoppedError` once, and not while a command is being started."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._raises = False
+
+    def __call__(self, *_: object) -> None:
+        self._asked = True
+        if self._raises:
+            self._raises = False
+            raise _StoppedError
+
+    def wait(self) -> None:
+        self._raises = False
+
+    def go(self) -> None:
+        self._raises = True
+        if self._asked:
+            self()
 
 
 def find_fault(status: int, last: Sequence[str], *, killed: bool, credentials: Callable[[], str]) -> "Fault | None":
@@ -131,12 +153,14 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _run(command: Sequence[str], last: "deque[str]") -> int:
+def _run(command: Sequence[str], last: "deque[str]", stop: _Stop) -> int:
     """Run the command, pass its output on and keep its last lines. Ends it if this process is told to stop."""
+    stop.wait()  # else the command could run on, unknown to this process
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
     ) as child:
         try:
+            stop.go()
             for line in child.stdout or ():
                 sys.stdout.buffer.write(line)
                 sys.stdout.buffer.flush()
@@ -153,19 +177,15 @@ def _run(command: Sequence[str], last: "deque[str]") -> int:
     return status if status >= 0 else 128 - status
 
 
-def _stop(*_: object) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise _StoppedError
-
-
 def main(command: Sequence[str]) -> int:
     """Run the command, again after each pause while the registry fails. Returns the job's exit code."""
-    signal.signal(signal.SIGTERM, _stop)
+    stop = _Stop()
+    signal.signal(signal.SIGTERM, stop)
     started, kills, rest = time.monotonic(), out_of_memory_kills(), iter(PAUSES)
     while True:
         last: deque[str] = deque(maxlen=_LINES)
         try:
-            status = _run(command, last)
+            status = _run(command, last, stop)
             if not status:
                 return 0
             killed = out_of_memory_kills() > kills
