@@ -1,6 +1,6 @@
 """The hidden templates: what all jobs of a kind share, written once per pipeline."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeline import rules, scripts
 from pipeline.inputs import PipelineInputs
@@ -36,6 +36,10 @@ Dockerfile, which fails with 1 and would fail again. A timeout is not retried, s
 
 Runner 19.1 and newer report some system failures as `runner_interrupted` and `runner_external_dependency_failure`.
 GitLab 19.1 and newer know these words; an older one refuses the file (https://docs.gitlab.com/ci/yaml/#retrywhen)."""
+
+FINDINGS = "gl-code-quality-report.json"
+METRICS = "metrics.txt"
+"""Reports of build jobs, with GitLab's usual names. They are written after the build: a context may contain them."""
 
 _BRIEF_MINUTES = 10
 
@@ -88,6 +92,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             image_tags(inputs),
             "image_tags >build.env",
             scripts.function("publish_image", "publish.py", review_suffix(inputs)),
+            *release_version(inputs),
         ),
         artifacts=Artifacts(paths=(".buildyard/*.digest",), dotenv="build.env"),
     )
@@ -121,8 +126,12 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
                 cache_prefix=tags.CACHE_PREFIX,
                 review_suffix=review_suffix(inputs),
             ),
+            scripts.shell("after_build.sh"),
+            *release_version(inputs),
+            scripts.function("check_stages", "stages.py"),
+            scripts.function("measure", "measure.py", tags.LATEST, METRICS),
         ),
-        artifacts=Artifacts(paths=(".buildyard/*.json",)),
+        artifacts=Artifacts(paths=(".buildyard/*.json",), metrics=METRICS),
     )
     for architecture in architectures:
         yield Job(
@@ -142,9 +151,16 @@ def image_tags(inputs: PipelineInputs) -> str:
     """The shell function that prints the pipeline's tags."""
     project = inputs.project
     prefix, reserved = tags.version_prefix(project.default_branch), tags.reserved(project.default_branch)
+    separator = "/" if project.has_git_tags else ""
     return scripts.function(
-        "image_tags", "tag.py", project.default_branch, project.time_zone, tags.LATEST, prefix, *reserved
+        "image_tags", "tag.py", project.default_branch, project.time_zone, separator, tags.LATEST, prefix, *reserved
     )
+
+
+def release_version(inputs: PipelineInputs) -> Sequence[str]:
+    """The shell function for images with `semver: true`, if there are any."""
+    needed = any(image.semver for image in inputs.project.images)
+    return (scripts.function("release_version", "semver.py", review_suffix(inputs)),) if needed else ()
 
 
 def review_suffix(inputs: PipelineInputs) -> str:

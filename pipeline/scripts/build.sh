@@ -85,6 +85,8 @@ build_image() {
     caches=$own_cache
     set -- "$@" --export-cache \
       "type=registry,ref=$own_cache,mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"
+  else
+    set -- "$@" --opt "label:org.opencontainers.image.version=${CI_COMMIT_TAG##*/}"
   fi
   default_cache=$published:$(cache_tag "$BUILDYARD_DEFAULT_BRANCH")
   if [ "$own_cache" != "$default_cache" ]; then
