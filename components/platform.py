@@ -163,6 +163,12 @@ class Platform(pulumi.ComponentResource):
                 for image in project.images
                 if (review := self._settings.review_repository_of(project, image))
             },
+            semver={
+                self._settings.repository_of(project, image)
+                for project in self._settings.projects
+                for image in project.images
+                if image.semver
+            },
             default_branches={
                 self._settings.repository_of(project, image): project.default_branch
                 for project in self._settings.projects

@@ -17,6 +17,7 @@ from stacks.settings import (
     MAX_REPOSITORY_NAME,
     REPOSITORY_NAME,
     Bounds,
+    FromVariable,
     Image,
     Project,
     Resources,
@@ -217,10 +218,15 @@ def _image(settings: Settings, path: str, image: Image) -> Iterator[Problem]:
             message=f"{echo(image.dockerfile)}, seen from {image.context}, is not a file of the repository",
             hint="Use the path of a Dockerfile, relative to the context.",
         )
-    for identifier, variable in image.secrets.items():
+    yield from _contexts(path, image)
+    variables = [(f"{path}.secrets.{identifier}", variable) for identifier, variable in image.secrets.items()]
+    for name, value in image.build_args.items():
+        if isinstance(value, FromVariable):
+            variables.append((f"{path}.build-args.{name}.from", value.variable))
+    for key, variable in variables:
         if any(fnmatchcase(variable, pattern) for pattern in CREDENTIALS):
             yield Problem(
-                path=f"{path}.secrets.{identifier}",
+                path=key,
                 message=f"every job unsets {variable}, so that it logs in with the pod's role",
                 hint="Use another name for the variable with these credentials.",
             )
@@ -231,6 +237,23 @@ def _image(settings: Settings, path: str, image: Image) -> Iterator[Problem]:
             hint=f"Lower it to at most {settings.runners.maximum_timeout_minutes}, "
             f"or raise {_RUNNERS}.maximum-timeout-minutes.",
         )
+
+
+def _contexts(path: str, image: Image) -> Iterator[Problem]:
+    """Find named contexts that BuildKit would not use, or that would replace a dependency."""
+    for name in image.contexts:
+        if name in ("context", "scratch"):
+            yield Problem(
+                path=f"{path}.contexts.{name}",
+                message=f"BuildKit has a meaning of its own for {name}",
+                hint="Use another name, here and in the Dockerfile.",
+            )
+        elif name in image.depends_on:
+            yield Problem(
+                path=f"{path}.contexts.{name}",
+                message=f"{image.name} also depends on an image called {name}",
+                hint="Use another name, here and in the Dockerfile.",
+            )
 
 
 def _bounds(path: str, resources: Resources, defaults: Resources, field: str) -> Iterator[Problem]:

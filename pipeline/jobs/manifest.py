@@ -27,7 +27,8 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
         origin=inputs.origin_of(image),
         extends=(templates.MANIFEST,),
         needs=tuple(Need(job=name) for name in builds),
-        resource_group=f"{names.manifest(image.name)}/$CI_COMMIT_REF_SLUG",
+        # Two versions may move the same tag, though they are two refs.
+        resource_group=names.manifest(image.name) + ("" if image.semver else "/$CI_COMMIT_REF_SLUG"),
         script=(
             shlex.join(
                 [
@@ -35,21 +36,21 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
                     *platforms,
                 ]
             ),
+            *([shlex.join(["release_version", "move", inputs.repository_url(image)])] if image.semver else ()),
         ),
     )
+    first = (*rules.by_trust(inputs), *rules.by_git_tag(inputs, image))
     if not inputs.is_depended_on(image):
-        yield job
+        yield replace(job, rules=(*first, rules.IN_EVERY_PIPELINE)) if rules.by_git_tag(inputs, image) else job
         return
     requested = rules.when_requested(inputs, image)
     by_itself = (*rules.when_changed(inputs, image), *rules.always())
-    yield replace(
-        job, rules=(*rules.by_trust(inputs), requested, replace(rules.OTHERS_REQUESTED, when=When.NEVER), *by_itself)
-    )
+    yield replace(job, rules=(*first, requested, replace(rules.OTHERS_REQUESTED, when=When.NEVER), *by_itself))
     yield replace(
         job,
         name=names.manifest_manual(image),
         rules=(
-            *rules.by_trust(inputs),
+            *first,
             replace(requested, when=When.NEVER),
             rules.OTHERS_REQUESTED,
             *(replace(rule, when=When.NEVER) for rule in by_itself),

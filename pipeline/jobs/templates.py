@@ -1,12 +1,13 @@
 """The hidden templates: what all jobs of a kind share, written once per pipeline."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeline import rules, scripts
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names, registries
 from pipeline.jobs.resources import brief
 from pipeline.model import Artifacts, Job, Retry
+from pipeline.scripts.faults import Fault
 from stacks import tags
 from stacks.architecture import Architecture
 from stacks.names import BUILDER_VARIABLE
@@ -19,12 +20,26 @@ MANIFEST = ".buildyard-manifest"
 
 RETRY = Retry(
     times=2,
-    when=("runner_system_failure", "scheduler_failure", "api_failure", "unknown_failure"),
-    exit_codes=(137, 143),
+    when=(
+        "runner_system_failure",
+        "runner_external_dependency_failure",
+        "runner_interrupted",
+        "scheduler_failure",
+        "api_failure",
+        "unknown_failure",
+    ),
+    exit_codes=(*sorted({int(fault) for fault in Fault} | {137, 143}),),
 )
 """Failures that the job did not cause. GitLab reports a reclaimed spot node as a script that failed by SIGKILL or
 SIGTERM (https://gitlab.com/gitlab-org/gitlab-runner/-/issues/37911). Its exit code differs from that of a broken
-Dockerfile, which fails with 1 and would fail again. A timeout is not retried, since it would run out again."""
+Dockerfile, which fails with 1 and would fail again. A timeout is not retried, since it would run out again.
+
+Runner 19.1 and newer report some system failures as `runner_interrupted` and `runner_external_dependency_failure`.
+GitLab 19.1 and newer know these words; an older one refuses the file (https://docs.gitlab.com/ci/yaml/#retrywhen)."""
+
+FINDINGS = "gl-code-quality-report.json"
+METRICS = "metrics.txt"
+"""Reports of build jobs, with GitLab's usual names. They are written after the build: a context may contain them."""
 
 _BRIEF_MINUTES = 10
 
@@ -77,6 +92,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             image_tags(inputs),
             "image_tags >build.env",
             scripts.function("publish_image", "publish.py", review_suffix(inputs)),
+            *release_version(inputs),
         ),
         artifacts=Artifacts(paths=(".buildyard/*.digest",), dotenv="build.env"),
     )
@@ -92,12 +108,15 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             "BUILDKITD_FLAGS": "--oci-worker-no-process-sandbox",
             # The default of 10 lasts two seconds; a busy node needs longer to start the daemon. 60 lasts about 40.
             "BUILDCTL_CONNECT_RETRIES_MAX": "60",
+            # From 3.11, Python does not take the project's own random.py for its library's.
+            "PYTHONSAFEPATH": "1",
         },
         timeout=BUILD_TIMEOUT,
         needs=(),
         rules=(*rules.by_trust(inputs), *rules.always(), rules.MANUAL),
         before_script=(
             *registries.build_login(inputs),
+            scripts.function("run_build", "faults.py"),
             image_tags(inputs),
             scripts.function(
                 "resolve_bases", "bases.py", inputs.project.default_branch, tags.LATEST, review_suffix(inputs)
@@ -107,8 +126,12 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
                 cache_prefix=tags.CACHE_PREFIX,
                 review_suffix=review_suffix(inputs),
             ),
+            scripts.shell("after_build.sh"),
+            *release_version(inputs),
+            scripts.function("check_stages", "stages.py"),
+            scripts.function("measure", "measure.py", tags.LATEST, METRICS),
         ),
-        artifacts=Artifacts(paths=(".buildyard/*.json",)),
+        artifacts=Artifacts(paths=(".buildyard/*.json",), metrics=METRICS),
     )
     for architecture in architectures:
         yield Job(
@@ -128,9 +151,16 @@ def image_tags(inputs: PipelineInputs) -> str:
     """The shell function that prints the pipeline's tags."""
     project = inputs.project
     prefix, reserved = tags.version_prefix(project.default_branch), tags.reserved(project.default_branch)
+    separator = "/" if project.has_git_tags else ""
     return scripts.function(
-        "image_tags", "tag.py", project.default_branch, project.time_zone, tags.LATEST, prefix, *reserved
+        "image_tags", "tag.py", project.default_branch, project.time_zone, separator, tags.LATEST, prefix, *reserved
     )
+
+
+def release_version(inputs: PipelineInputs) -> Sequence[str]:
+    """The shell function for images with `semver: true`, if there are any."""
+    needed = any(image.semver for image in inputs.project.images)
+    return (scripts.function("release_version", "semver.py", review_suffix(inputs)),) if needed else ()
 
 
 def review_suffix(inputs: PipelineInputs) -> str:

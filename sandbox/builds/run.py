@@ -95,7 +95,9 @@ def run(
         look_up(report, environment.images, environment.runner.worker)
         for report in reports(environment.runner.artifacts(checkout))
     ]
-    return Result(passed=outcome.status == 0, jobs=jobs, images=images, stuck=outcome.stuck)
+    # A manual job may fail in GitLab without failing the pipeline, but here somebody asked for it.
+    passed = outcome.status == 0 and all(job.passed for job in jobs)
+    return Result(passed=passed, jobs=jobs, images=images, stuck=outcome.stuck)
 
 
 def _pulled_hosts(settings: Settings) -> set[str]:
@@ -162,6 +164,6 @@ def _table(jobs: Sequence[Job]) -> Table:
         table.add_column(column, justify="right")
     for job in jobs:
         counts = (str(len(job.steps)), str(job.cached)) if job.steps else ("", "")
-        verdict = {True: "passed", False: "failed", None: "cut off"}[job.passed]
+        verdict = {True: "passed", False: f"failed ({job.exit_code})", None: "cut off"}[job.passed]
         table.add_row(job.name, f"{job.seconds:.1f}" if job.seconds is not None else "", *counts, verdict)
     return table

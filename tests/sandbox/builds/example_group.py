@@ -4,7 +4,7 @@ The projects of one group have two trust tiers, those of the other one share eve
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,7 +102,9 @@ class ExampleGroup:
         if trust is Trust.ISOLATED:
             made.variables.create({"key": TIER_VARIABLE, "value": str(Tier.PROTECTED), "protected": True})
         self._settings.append((trust, settings))
-        self._create_repositories([name for tier in trust.tiers for name in settings.pushed_repositories(tier)])
+        semver = {settings.repository_of(declared, image) for image in declared.images if image.semver}
+        for tier in trust.tiers:
+            self._create_repositories(settings.pushed_repositories(tier), semver)
         inputs = PipelineInputs(settings=settings, project=declared, registry_host=HOST, source="test")
         project = ImageProject(path=path, repository=Repository(self.directory / "gitlab" / f"{path}.git"), group=self)
         project.commit({**files, **{file.path: file.text for file in render(generate(inputs))}})
@@ -129,15 +131,14 @@ class ExampleGroup:
             rights = policy_documents.push(pushed, pull_arns=pulled, cache_arns=cached)
             self.grant(rights, account(trust, tier))
 
-    def _create_repositories(self, names: Sequence[str]) -> None:
+    def _create_repositories(self, names: Iterable[str], semver: Collection[str]) -> None:
         ecr = self.client("ecr")
         for name in names:
+            mutability, excluded = tags.mutability(BRANCH, semver=name in semver)
             ecr.create_repository(
                 repositoryName=name,
-                imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
-                imageTagMutabilityExclusionFilters=[
-                    {"filterType": "WILDCARD", "filter": tag} for tag in tags.movable()
-                ],
+                imageTagMutability=mutability,
+                imageTagMutabilityExclusionFilters=[{"filterType": "WILDCARD", "filter": tag} for tag in excluded],
             )
         self.grant_push()
 

@@ -72,6 +72,13 @@ def test_a_manual_pipeline_builds_the_started_jobs(environment: Environment) -> 
     assert result.passed
 
 
+def test_a_failed_manual_job_fails_the_command(environment: Environment) -> None:
+    project = environment.project(TWO_IMAGES, {**THEIR_FILES, "other/Dockerfile": "FROM busybox:1.37\nRUN exit 3\n"})
+    result = environment.build(project, on_branch("master", Trigger.WEB), manual=["build-other:amd64"])
+    assert job(result, "build-other:amd64").passed is False
+    assert not result.passed, "whoever asked for the job would be told that it passed"
+
+
 def test_a_release_is_published_once_and_never_moved(environment: Environment) -> None:
     project = environment.project([{"name": "a.b_c-d", "context": "app", "architectures": ["amd64"]}])
     tag = "V1.0_rc-2.x"  # all characters that a tag may have
