@@ -4,11 +4,12 @@ from pipeline import graph, limits
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names
 from pipeline.jobs.build import build_jobs, image_template
+from pipeline.jobs.check import check_job
 from pipeline.jobs.manifest import manifest_jobs
 from pipeline.jobs.tag import tag_job
 from pipeline.jobs.templates import templates
 from pipeline.model import Pipeline
-from pipeline.rules import workflow
+from pipeline.rules import VARIABLES, workflow
 from stacks.problems import SettingsError
 
 
@@ -25,7 +26,8 @@ def generate(inputs: PipelineInputs) -> Pipeline:
         source=inputs.source,
         stages=(names.STAGE,),
         workflow=workflow(inputs.project.default_branch),
-        jobs=(*templates(inputs), tag_job(inputs), *images),
+        variables=VARIABLES,
+        jobs=(*templates(inputs), tag_job(inputs), check_job(inputs), *images),
     )
     problems = [*graph.check(pipeline), *limits.check(pipeline, inputs)]
     if problems:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import TopologicalSorter
 
 from stacks.settings import Image, Project, Settings
 
@@ -56,6 +57,20 @@ class PipelineInputs:
                 found[each.name] = each
                 waiting += [self.image(name) for name in reversed(each.depends_on)]
         return tuple(found.values())
+
+    @cached_property
+    def in_order(self) -> Sequence[Image]:
+        """All images of the project, each after those that it is built on."""
+        return self._ordered(self.project.images)
+
+    def in_order_under(self, image: Image) -> Sequence[Image]:
+        """The images that it is built on, directly or not, each after those that it is built on, and at last itself."""
+        return self._ordered(self.with_dependencies(image))
+
+    def _ordered(self, images: Sequence[Image]) -> Sequence[Image]:
+        known = {image.name: image for image in images}
+        graph = {image.name: [name for name in image.depends_on if name in known] for image in images}
+        return [known[name] for name in TopologicalSorter(graph).static_order()]
 
     def is_depended_on(self, image: Image) -> bool:
         """Whether another image of the project depends on it."""

@@ -26,7 +26,11 @@ def render(pipeline: Pipeline) -> tuple[PipelineFile, ...]:
 
     Raises `SettingsError` if these are more files than GitLab includes.
     """
-    frame = {"stages": document.Inline(pipeline.stages), "workflow": document.workflow(pipeline.workflow)}
+    frame = {
+        "stages": document.Inline(pipeline.stages),
+        "workflow": document.workflow(pipeline.workflow),
+        "variables": document.variables(pipeline.variables),
+    }
     first, *others = _divide(pipeline, frame={**_include(_names(pipeline, limits.MAX_INCLUDES)), **frame})
     if len(others) > limits.MAX_INCLUDES:
         problem = Problem(

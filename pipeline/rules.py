@@ -6,21 +6,38 @@
 | push to the default branch | built | manual |
 | Git tag, schedule | built | built |
 | any other: another branch, started from the web, ... | manual | manual |
+
+If `BUILDYARD_IMAGES` is set, in a schedule or by somebody who starts a pipeline, it decides instead: the images that it
+names are built, with all that are built on them.
 """
 
-import posixpath
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 
 from pipeline.inputs import PipelineInputs
-from pipeline.model import AutoCancel, Changes, Rule, When, Workflow, WorkflowRule
-from stacks.settings import IMAGE_CONTEXT, Image
+from pipeline.model import AutoCancel, Changes, Rule, Variable, When, Workflow, WorkflowRule
+from stacks.settings import Image
 from stacks.trust import TIER_VARIABLE, Tier, Trust
 
 MAX_CHANGES = 50
 """Patterns in one rule; an image with more gets several rules. Source: https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/gitlab/ci/config/entry/rules/rule/changes.rb"""
 
+VARIABLES = {
+    "BUILDYARD_IMAGES": Variable(
+        value="",
+        description="The images to build, with those that are built on them: names with commas between, or * for all. "
+        "If empty, start the jobs by hand.",
+    ),
+    "BUILDYARD_CACHE": Variable(
+        value="use",
+        options=("use", "renew"),
+        description="`renew` runs every step again, such as `apt-get upgrade`, and writes the cache anew.",
+    ),
+}
+"""What people choose who start a pipeline or set up a schedule."""
+
+_REQUESTED = "$BUILDYARD_IMAGES"
 _MERGE_REQUEST = '$CI_PIPELINE_SOURCE == "merge_request_event"'
 
 
@@ -55,8 +72,25 @@ def when_changed(inputs: PipelineInputs, image: Image) -> tuple[Rule, ...]:
     return _when_changed(inputs.project.default_branch, changed_paths(inputs, image))
 
 
-def when_any_changed(inputs: PipelineInputs) -> tuple[Rule, ...]:
-    """The rules that match whenever a changed image is built."""
+def when_requested(inputs: PipelineInputs, image: Image) -> Rule:
+    """The rule that builds an image if `BUILDYARD_IMAGES` names it, or one that it is built on."""
+    names = "|".join(re.escape(each.name) for each in inputs.with_dependencies(image))
+    return Rule(condition=rf"{_REQUESTED} =~ /(^|[, ])(\*|{names})([, ]|$)/")
+
+
+def when_any_is_built(inputs: PipelineInputs) -> tuple[Rule, ...]:
+    """The rules that match whenever an image is built without somebody who starts its jobs."""
+    return (OTHERS_REQUESTED, *_when_any_changed(inputs), *always())
+
+
+def when_any_is_built_on_the_default_branch(inputs: PipelineInputs) -> tuple[Rule, ...]:
+    """The same for pipelines of the default branch alone."""
+    other = Rule(condition=f'$CI_COMMIT_BRANCH != "{inputs.project.default_branch}"', when=When.NEVER)
+    merge_request = Rule(condition=_MERGE_REQUEST, when=When.NEVER)
+    return (other, merge_request, *when_any_is_built(inputs))
+
+
+def _when_any_changed(inputs: PipelineInputs) -> tuple[Rule, ...]:
     paths = (path for image in inputs.project.images for path in _paths(image))
     return _when_changed(inputs.project.default_branch, tuple(dict.fromkeys(paths)))
 
@@ -106,35 +140,35 @@ def always() -> tuple[Rule, ...]:
 MANUAL = Rule(when=When.MANUAL, allow_failure=True)
 """A job that somebody must start. The pipeline passes without it."""
 
+OTHERS_REQUESTED = Rule(condition=_REQUESTED)
+"""`BUILDYARD_IMAGES` names something: after `when_requested`, other images than this one."""
+
 IN_EVERY_PIPELINE = Rule()
 """For jobs that follow others. A job without rules would be missing from merge request pipelines."""
 
 
 def _paths(image: Image) -> tuple[str, ...]:
     """The patterns of an image's own files."""
-    folders = tuple(source for source in image.contexts.values() if not source.startswith(IMAGE_CONTEXT))
-    return _patterns(image.context, image.dockerfile, folders, image.watch or ())
+    return _patterns(image.watched, image.dockerfile_path, files=image.watch is not None)
 
 
 @lru_cache(maxsize=4096)
-def _patterns(context: str, dockerfile: str, folders: tuple[str, ...], watch: tuple[str, ...]) -> tuple[str, ...]:
-    own = dict.fromkeys([context, *folders])
-    if "." in (watch or own):
+def _patterns(watched: tuple[str, ...], dockerfile: str, *, files: bool) -> tuple[str, ...]:
+    """The patterns of these folders (or of folders and files, which look the same) and of the Dockerfile."""
+    if "." in watched:
         return ("**/*",)
-    file = posixpath.normpath(posixpath.join(context, dockerfile))
-    if watch:
-        # The path of a folder and that of a file look the same, so each is both.
-        watched = [pattern for path in watch for pattern in (_literal(path, "*"), f"{_literal(path, '*')}/**/*")]
-        return tuple(dict.fromkeys([*watched, _literal(file)]))
-    patterns = [f"{_literal(folder)}/**/*" for folder in own]
-    return tuple(patterns if any(file.startswith(f"{folder}/") for folder in own) else [*patterns, _literal(file)])
+    patterns = [f"{_literal(path)}/**/*" for path in watched]
+    if files:
+        patterns += [_literal(path) for path in watched]
+    if not any(dockerfile.startswith(f"{path}/") for path in watched):
+        patterns.append(_literal(dockerfile))
+    return tuple(dict.fromkeys(patterns))
 
 
-def _literal(path: str, special: str = "") -> str:
-    """The glob pattern that matches only this path. The signs in `special` keep their meaning.
+def _literal(path: str) -> str:
+    """The glob pattern that matches only this path.
 
     GitLab expands `$NAME` and `%NAME%` in patterns before it matches them, and has no escape for them here. Brackets
     around the sign prevent the expansion.
     """
-    escaped = "".join(f"\\{sign}" if sign in set("\\*?[]{}") - set(special) else sign for sign in path)
-    return re.sub(r"[$%]", r"[\g<0>]", escaped)
+    return re.sub(r"[$%]", r"[\g<0>]", re.sub(r"[\\*?\[\]{}]", r"\\\g<0>", path))

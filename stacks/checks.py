@@ -3,7 +3,6 @@
 Every check yields the problems that it finds, and does not stop the other checks.
 """
 
-import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
@@ -203,7 +202,7 @@ def _image(settings: Settings, path: str, image: Image) -> Iterator[Problem]:
                 message=f"the stack has no {architecture} nodes",
                 hint=f"Add buildyard:nodes.{architecture}, or remove {architecture} here.",
             )
-    dockerfile = posixpath.normpath(posixpath.join(image.context, image.dockerfile))
+    dockerfile = image.dockerfile_path
     if dockerfile.split("/")[0] in ("..", ""):
         yield Problem(
             path=f"{path}.dockerfile",

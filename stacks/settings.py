@@ -443,8 +443,8 @@ class Image(Model):
     depends_on: tuple[Name, ...] = ()
     """Images of the same project that this one is built on. `FROM NAME` in its Dockerfile is the image just built."""
     watch: Annotated[tuple[RepositoryPath, ...], Field(min_length=1)] | None = None
-    """The files and folders whose changes start a build, besides the Dockerfile, as paths from the repository's root.
-    `*` is any part of a name, and `**/` any folders. Default: the context, and the folders in `contexts`."""
+    """The folders and files whose changes start a build, besides the Dockerfile, as paths from the repository's root.
+    Default: the context, and the folders in `contexts`."""
     contexts: dict[Name, ContextSource] = {}
     """Named contexts, for `COPY --from=NAME` and `FROM NAME`: each a folder's path from the repository's root, or an
     image with a digest: `docker-image://IMAGE:TAG@sha256:DIGEST`."""
@@ -471,6 +471,17 @@ class Image(Model):
     resources: Resources = Resources()
     """The resources of this image's build jobs, where they differ from the runners' defaults."""
     timeout_minutes: Minutes = 60
+
+    @property
+    def dockerfile_path(self) -> str:
+        """The Dockerfile's path from the repository's root."""
+        return posixpath.normpath(posixpath.join(self.context, self.dockerfile))
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The folders and files that the image is made from, besides the Dockerfile."""
+        folders = (source for source in self.contexts.values() if not source.startswith(IMAGE_CONTEXT))
+        return self.watch or tuple(dict.fromkeys([self.context, *folders]))
 
 
 class Project(Model):

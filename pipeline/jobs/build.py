@@ -1,16 +1,17 @@
 """`build-NAME:ARCHITECTURE`: one image, built natively for one architecture and pushed by digest."""
 
 import json
-import posixpath
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pipeline import rules
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names, templates
+from pipeline.jobs.inputs import build_options, dockerfile_of, image_inputs
 from pipeline.jobs.resources import overwrites
-from pipeline.model import Artifacts, Job, Need, Reference
-from stacks.settings import IMAGE_CONTEXT, Command, FromVariable, Image
+from pipeline.model import Artifacts, Job, Need, Reference, When
+from stacks.settings import Command, FromVariable, Image
 
 
 def image_template(inputs: PipelineInputs, image: Image) -> Job:
@@ -27,6 +28,8 @@ def image_template(inputs: PipelineInputs, image: Image) -> Job:
         rules=(
             *rules.by_trust(inputs),
             *rules.by_git_tag(inputs, image),
+            rules.when_requested(inputs, image),
+            replace(rules.OTHERS_REQUESTED, when=When.MANUAL, allow_failure=True),
             *rules.when_changed(inputs, image),
             Reference(templates.BUILD, "rules"),
         ),
@@ -47,42 +50,29 @@ def build_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
 
 def _script(inputs: PipelineInputs, image: Image) -> Iterator[str]:
     """Calls of the functions in `scripts/build.sh`, quoted for the shell. GitLab expands no variables in a script."""
-    for name in image.depends_on:
-        yield shlex.join(["use_image", name, inputs.repository_url(inputs.image(name))])
+    yield image_inputs("use_images", inputs, inputs.in_order_under(image))
     for secret, variable in image.secrets.items():
         yield shlex.join(["use_secret", secret, variable])
-    dockerfile = posixpath.normpath(posixpath.join(image.context, image.dockerfile))
-    folder, file = posixpath.split(dockerfile)
     if image.semver:
         yield shlex.join(["release_version", "check"])
     if given := [*image.depends_on, *image.contexts]:
-        yield shlex.join(["check_stages", dockerfile, *given])
+        yield shlex.join(["check_stages", image.dockerfile_path, *given])
     built = [image.name, inputs.repository_url(image)]
-    lines = [shlex.join(["build_image", *built, image.context, folder or ".", file]), *_options(image)]
-    yield " \\\n  ".join(lines)
+    options = [*(shlex.join(option) for option in build_options(image)), *_arguments_from_variables(image)]
+    yield " \\\n  ".join([shlex.join(["build_image", *built, image.context, *dockerfile_of(image)]), *options])
     if image.lint:
-        yield shlex.join(["lint_dockerfile", dockerfile, templates.FINDINGS])
+        yield shlex.join(["lint_dockerfile", image.dockerfile_path, templates.FINDINGS])
     yield shlex.join(["report_size", *built])
     if image.test:
         yield shlex.join(["test_image", *built, _exec_form(image.test)])
 
 
-def _options(image: Image) -> Iterator[str]:
-    if image.target:
-        yield shlex.join(["--opt", f"target={image.target}"])
-    for name, source in image.contexts.items():
-        if source.startswith(IMAGE_CONTEXT):
-            yield shlex.join(["--opt", f"context:{name}={source}"])
-        else:
-            # The prefix keeps the name apart from `context` and `dockerfile`, which name the image's own folders.
-            yield shlex.join(["--local", f"named-{name}={source}", "--opt", f"context:{name}=local:named-{name}"])
+def _arguments_from_variables(image: Image) -> Iterator[str]:
+    """Two words for each argument whose variable is set, else none. The shell does not evaluate the value."""
     for name, value in image.build_args.items():
         if isinstance(value, FromVariable):
-            # Two words if the variable is set, else none. The shell does not evaluate the value.
             variable = value.variable
             yield f'${{{variable}+--opt}} ${{{variable}+"build-arg:{name}=${variable}"}}'
-        else:
-            yield shlex.join(["--opt", f"build-arg:{name}={value}"])
 
 
 def _exec_form(command: Command) -> str:

@@ -43,13 +43,16 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
     if not inputs.is_depended_on(image):
         yield replace(job, rules=(*first, rules.IN_EVERY_PIPELINE)) if rules.by_git_tag(inputs, image) else job
         return
+    requested = rules.when_requested(inputs, image)
     by_itself = (*rules.when_changed(inputs, image), *rules.always())
-    yield replace(job, rules=(*first, *by_itself))
+    yield replace(job, rules=(*first, requested, replace(rules.OTHERS_REQUESTED, when=When.NEVER), *by_itself))
     yield replace(
         job,
         name=names.manifest_manual(image),
         rules=(
             *first,
+            replace(requested, when=When.NEVER),
+            rules.OTHERS_REQUESTED,
             *(replace(rule, when=When.NEVER) for rule in by_itself),
             rules.IN_EVERY_PIPELINE,
         ),

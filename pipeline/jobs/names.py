@@ -7,7 +7,11 @@ STAGE = "build"
 """The only stage. Needs put the jobs in order, not stages: a job cannot need a job of a later stage, and an image's
 manifest job runs before the builds of the images that depend on it. A project that lists no stages has this one."""
 
+LAST_STAGE = ".post"
+"""The stage after all others, which every pipeline of GitLab has."""
+
 TAG = "container-get-tag"
+CHECK = "container-check-latest"
 
 
 def build(image: Image, architecture: Architecture) -> str:

@@ -66,6 +66,7 @@ class GitLabProject:
             "CI_PROJECT_ID": str(project["id"]),
             "CI_PROJECT_PATH": self.path,
             "CI_PROJECT_URL": f"{self.url}/{self.path}",
+            "CI_REPOSITORY_URL": f"{self.url}/{self.path}.git",
             "CI_SERVER_URL": self.url,
         }
         return Checkout(directory=directory, variables=variables, protected=protected, runners=self._runners())

@@ -97,6 +97,11 @@ class Attacker:
         return ["amd64", "linux", *(["unprotected"] if self.trust is Trust.ISOLATED else [])]
 
     @property
+    def project_id(self) -> int:
+        """The project's id in GitLab."""
+        return int(self.environment.group.api.projects.get(self.project.path).id)
+
+    @property
     def repository(self) -> str:
         """The released image's repository."""
         return f"{self.project.path}/app"

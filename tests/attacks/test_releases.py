@@ -5,6 +5,7 @@ With `trust: isolated` each attack fails. With `shared` it succeeds: that is wha
 
 import pytest
 
+from sandbox.builds.events import Event, Trigger
 from tests.attacks.attacker import DENIED, DOCTOR, Attacker, words
 from tests.sandbox.builds.environments import FILES
 from tests.sandbox.builds.example_group import HOST
@@ -54,18 +55,29 @@ def test_shared_latest_and_so_the_base_of_other_images_can_be_moved(shared: Atta
     assert shared.digest() != before
 
 
-FOREVER = "--label=org.opencontainers.image.created=2999-01-01T00:00:00Z"
+NEWEST = "--label=buildyard.pipeline={project}/999999999999999999"
+"""The number of a pipeline that there will never be."""
 
 
 def test_latest_cannot_be_pinned_by_a_label(isolated: Attacker) -> None:
-    attack = isolated.run(move(isolated, "latest", FOREVER))
+    attack = isolated.run(move(isolated, "latest", NEWEST))
     assert not attack.passed
     assert DENIED in words(attack)
 
 
-@pytest.mark.parametrize("time", ["2999-01-01T00:00:00Z", "soon", "99999-13-01"])
-def test_shared_a_label_does_not_pin_latest_for_ever(shared: Attacker, time: str) -> None:
-    attack = shared.run(move(shared, "latest", f"--label=org.opencontainers.image.created={time}"))
+def test_shared_a_label_can_pin_latest_but_not_with_every_job_green(shared: Attacker) -> None:
+    label = NEWEST.format(project=shared.project_id)
+    attack = shared.run(move(shared, "latest", label))
+    assert attack.passed, words(attack)
+    shared.project.commit({"app/source": "print 2\n"})
+    push = shared.environment.build(shared.project, Event(trigger=Trigger.PUSH, ref="master"))
+    assert not push.passed, "nobody would know that latest does not move any more"
+    assert "somebody else wrote this tag" in words(push)
+
+
+@pytest.mark.parametrize("pipeline", ["999999999999999999", "0/999999999999999999", "soon"])
+def test_shared_a_wrong_label_does_not_pin_latest(shared: Attacker, pipeline: str) -> None:
+    attack = shared.run(move(shared, "latest", f"--label=buildyard.pipeline={pipeline}"))
     assert attack.passed, words(attack)
     pinned = shared.digest()
     shared.project.commit({"app/source": "print 2\n"})
