@@ -64,8 +64,9 @@ images: list[Image] = [json.loads(text) for text in texts]
 found: dict[str, tuple[str, int]] = {}
 started = time.monotonic()
 left = stale(images)
-# An image that does not say what it is made from was never built, or by a version that wrote no such label.
-while any(found[image["name"]][0] for image in left):
+# An image that does not say what it is made from was never built, or by a version that wrote no such label. One that
+# claims a newer pipeline although there is none will not change either.
+while any(found[image["name"]][0] and found[image["name"]][1] <= own_number for image in left):
     if time.monotonic() - started > 60 * max(image["minutes"] for image in left):
         break
     names = ", ".join(image["name"] for image in left)

@@ -31,13 +31,11 @@ def hashed(*parts: Any) -> str:
 
 def own_hashes(images: list[Image], directory: str, commit: str) -> dict[str, str]:
     """For each image the hash of what is its own: its files in a commit of a repository, and its options."""
-    paths = sorted({path for image in images for path in image["paths"]} - {"."})
     found = {".": git(directory, "rev-parse", f"{commit}^{{tree}}").strip()}
-    # Entries are `MODE TYPE HASH<tab>PATH`.
-    for entry in git(directory, "ls-tree", "-z", "--full-tree", commit, "--", *paths).split("\0") if paths else ():
-        if entry:
-            about, path = entry.split("\t", 1)
-            found[path] = about
+    # All files and folders, as `MODE TYPE HASH<tab>PATH`. Named ones would hide the folders that they are in.
+    for entry in git(directory, "ls-tree", "-r", "-t", "-z", "--full-tree", commit).split("\0"):
+        about, _, path = entry.partition("\t")
+        found[path] = about
     return {
         image["name"]: hashed(image["options"], [(path, found.get(path)) for path in image["paths"]])
         for image in images

@@ -351,11 +351,8 @@ class World:
             case "rev-parse":
                 return "tree"
             case "ls-tree":
-                separator = arguments.index("--")
-                commit = self.commits[job.pipeline.commit if own else int(arguments[separator - 1], 16)]
-                paths = arguments[separator + 1 :]
-                names = {f"images/{name}": revision for name, revision in commit.items()}
-                return "".join(f"040000 tree {names[path]}\t{path}\0" for path in paths if path in names)
+                commit = self.commits[job.pipeline.commit if own else int(arguments[-1], 16)]
+                return "".join(f"040000 tree {revision}\timages/{name}\0" for name, revision in commit.items())
         raise AssertionError(command)
 
     @staticmethod

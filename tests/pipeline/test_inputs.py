@@ -1,93 +1,72 @@
-"""What an image is made from, as a hash of real commits: it decides whether `latest` is stale."""
+"""The hash of what an image is made from changes with that, and with nothing else."""
 
-import json
-import shlex
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pipeline.jobs.inputs import image_inputs
 from pipeline.scripts.inputs import Image, expected_hashes
-from tests.pipeline.published import inputs
-from tests.stacks.stack_settings import project
 
-Hash = Callable[..., str]
+FILES = {
+    "images/base/Dockerfile": "FROM scratch\n",
+    "images/base/deep/file": "one\n",
+    "images/web/source": "one\n",
+    "docker/web.Dockerfile": "FROM base\n",
+    "README.md": "one\n",
+}
+BASE: Image = {"name": "base", "options": "a", "paths": ["images/base", "images/base/Dockerfile"], "on": []}
+WEB: Image = {"name": "web", "options": "b", "paths": ["images/web", "docker/web.Dockerfile"], "on": ["base"]}
+ALL: Image = {"name": "all", "options": "c", "paths": ["."], "on": []}
+IMAGES = [BASE, WEB, ALL]
 
 
 @pytest.fixture
-def hash_of(tmp_path: Path) -> Hash:
-    """`hash_of(image, changed="path")`: the image's hash after a change of this file in a repository of some files."""
+def commit(tmp_path: Path) -> Callable[[Mapping[str, str]], dict[str, str]]:
+    """`commit(files)` commits these files, and returns the hashes of the images."""
 
-    def commit(*, changed: str = "") -> None:
-        for path in ("app/Dockerfile", "app/src/main.go", "app/other/main.go", "assets/logo", "go.mod", "README.md"):
-            (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / path).write_text("2" if path == changed else "1")
-        for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "--allow-empty", "-m", "Change"]):
-            user = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
-            subprocess.run(["git", *user, *command], cwd=tmp_path, check=True)
+    def git(*arguments: str) -> None:
+        who = ("-c", "user.name=Somebody", "-c", "user.email=somebody@example.com")
+        subprocess.run(["git", *who, "-C", tmp_path, *arguments], check=True, capture_output=True)
 
-    def hashed(image: dict[str, Any], changed: str = "") -> str:
-        commit(changed=changed)
-        return expected_hashes([facts({"name": "app", "context": "app", **image})], str(tmp_path), "HEAD")["app"]
+    git("init")
 
-    return hashed
+    def commit(files: Mapping[str, str]) -> dict[str, str]:
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        git("add", "--all")
+        git("commit", "--allow-empty", "--message=x")
+        return expected_hashes(IMAGES, str(tmp_path), "HEAD")
 
-
-def facts(image: dict[str, Any]) -> Image:
-    """What scripts are told of the image."""
-    found = inputs(projects=[project(image)])
-    text = image_inputs("function", found, found.project.images)
-    told: Image = json.loads(shlex.split(text.replace("\\\n", ""))[1])
-    return told
+    return commit
 
 
 @pytest.mark.parametrize(
-    ("image", "own", "foreign"),
+    ("path", "images"),
     [
-        ({}, ["app/Dockerfile", "app/src/main.go"], ["go.mod", "assets/logo"]),
-        ({"context": "."}, ["app/src/main.go", "go.mod", "README.md"], []),
-        (
-            {"context": "app/src", "dockerfile": "../Dockerfile"},
-            ["app/Dockerfile", "app/src/main.go"],
-            ["app/other/main.go"],
-        ),
-        ({"contexts": {"assets": "assets"}}, ["app/src/main.go", "assets/logo"], ["go.mod"]),
-        (
-            {"context": ".", "dockerfile": "app/Dockerfile", "watch": ["app/src", "go.mod"]},
-            ["app/src/main.go", "go.mod", "app/Dockerfile"],
-            ["app/other/main.go", "README.md"],
-        ),
+        ("images/base/deep/file", {"base", "web", "all"}),
+        ("images/base/Dockerfile", {"base", "web", "all"}),
+        ("images/base/new", {"base", "web", "all"}),
+        ("images/web/source", {"web", "all"}),
+        ("docker/web.Dockerfile", {"web", "all"}),
+        ("README.md", {"all"}),
+        ("images/base2/Dockerfile", {"all"}),
     ],
 )
-def test_the_hash_changes_with_what_starts_a_build(
-    hash_of: Hash, image: dict[str, Any], own: list[str], foreign: list[str]
+def test_a_file_changes_the_images_that_are_made_from_it(
+    commit: Callable[[Mapping[str, str]], dict[str, str]], path: str, images: set[str]
 ) -> None:
-    before = hash_of(image)
-    for path in own:
-        assert hash_of(image, path) != before, f"latest would be stale after a change of {path}, and every job green"
-    for path in foreign:
-        assert hash_of(image, path) == before, f"latest would seem stale after a change of {path}, and the check be red"
+    before = commit(FILES)
+    assert commit({}) == before, "a commit that changes no file changes no image"
+    after = commit({path: "two\n"})
+    assert {name for name in after if after[name] != before[name]} == images
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"build-args": {"A": "2"}},
-        {"build-args": {"A": {"from": "A"}}},
-        {"contexts": {"assets": "assets", "more": "app"}},
-        {"target": "other"},
-    ],
-)
-def test_the_hash_changes_with_the_options(hash_of: Hash, changed: dict[str, Any]) -> None:
-    image = {"build-args": {"A": "1"}, "watch": ["app"]}
-    assert hash_of({**image, **changed}) != hash_of(image)
-
-
-def test_a_variables_value_is_not_in_the_hash(hash_of: Hash, monkeypatch: pytest.MonkeyPatch) -> None:
-    image = {"build-args": {"REVISION": {"from": "CI_COMMIT_SHA"}}}
-    before = hash_of(image)
-    monkeypatch.setenv("CI_COMMIT_SHA", "another")
-    assert hash_of(image) == before, "an image would be stale with each commit that does not build it"
+def test_options_change_an_image_and_those_built_on_it(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    who = ["-c", "user.name=x", "-c", "user.email=x@example.com"]
+    subprocess.run(["git", *who, "-C", tmp_path, "commit", "--quiet", "--allow-empty", "--message=x"], check=True)
+    before = expected_hashes(IMAGES, str(tmp_path), "HEAD")
+    after = expected_hashes([{**BASE, "options": "z"}, WEB, ALL], str(tmp_path), "HEAD")
+    assert {name for name in after if after[name] != before[name]} == {"base", "web"}
