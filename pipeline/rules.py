@@ -11,13 +11,14 @@ If `BUILDYARD_IMAGES` is set, in a schedule or by somebody who starts a pipeline
 names are built, with all that are built on them.
 """
 
+import posixpath
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 
 from pipeline.inputs import PipelineInputs
 from pipeline.model import AutoCancel, Changes, Rule, Variable, When, Workflow, WorkflowRule
-from stacks.settings import Image
+from stacks.settings import IMAGE_CONTEXT, Image
 from stacks.trust import TIER_VARIABLE, Tier, Trust
 
 MAX_CHANGES = 50
@@ -149,26 +150,29 @@ IN_EVERY_PIPELINE = Rule()
 
 def _paths(image: Image) -> tuple[str, ...]:
     """The patterns of an image's own files."""
-    return _patterns(image.watched, image.dockerfile_path, files=image.watch is not None)
+    folders = tuple(source for source in image.contexts.values() if not source.startswith(IMAGE_CONTEXT))
+    return _patterns(image.context, image.dockerfile, folders, image.watch or ())
 
 
 @lru_cache(maxsize=4096)
-def _patterns(watched: tuple[str, ...], dockerfile: str, *, files: bool) -> tuple[str, ...]:
-    """The patterns of these folders (or of folders and files, which look the same) and of the Dockerfile."""
-    if "." in watched:
+def _patterns(context: str, dockerfile: str, folders: tuple[str, ...], watch: tuple[str, ...]) -> tuple[str, ...]:
+    own = dict.fromkeys([context, *folders])
+    if "." in (watch or own):
         return ("**/*",)
-    patterns = [f"{_literal(path)}/**/*" for path in watched]
-    if files:
-        patterns += [_literal(path) for path in watched]
-    if not any(dockerfile.startswith(f"{path}/") for path in watched):
-        patterns.append(_literal(dockerfile))
-    return tuple(dict.fromkeys(patterns))
+    file = posixpath.normpath(posixpath.join(context, dockerfile))
+    if watch:
+        # The path of a folder and that of a file look the same, so each is both.
+        watched = [pattern for path in watch for pattern in (_literal(path, "*"), f"{_literal(path, '*')}/**/*")]
+        return tuple(dict.fromkeys([*watched, _literal(file)]))
+    patterns = [f"{_literal(folder)}/**/*" for folder in own]
+    return tuple(patterns if any(file.startswith(f"{folder}/") for folder in own) else [*patterns, _literal(file)])
 
 
-def _literal(path: str) -> str:
-    """The glob pattern that matches only this path.
+def _literal(path: str, special: str = "") -> str:
+    """The glob pattern that matches only this path. The signs in `special` keep their meaning.
 
     GitLab expands `$NAME` and `%NAME%` in patterns before it matches them, and has no escape for them here. Brackets
     around the sign prevent the expansion.
     """
-    return re.sub(r"[$%]", r"[\g<0>]", re.sub(r"[\\*?\[\]{}]", r"\\\g<0>", path))
+    escaped = "".join(f"\\{sign}" if sign in set("\\*?[]{}") - set(special) else sign for sign in path)
+    return re.sub(r"[$%]", r"[\g<0>]", escaped)

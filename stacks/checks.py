@@ -3,12 +3,14 @@
 Every check yields the problems that it finds, and does not stop the other checks.
 """
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
+from stacks import registry_checks
 from stacks.problems import Problem, echo, nearest
 from stacks.quantities import Quantity
 from stacks.settings import (
@@ -57,6 +59,7 @@ def check(settings: Settings) -> Iterator[Problem]:
     yield from _duplicates("repository", _repositories(settings))
     yield from _repository_names(settings)
     yield from _namespaces(settings)
+    yield from registry_checks.check(settings, CREDENTIALS)
     for path, project in _projects(settings):
         names = ((image.name, f"{image_path}.name") for image_path, image in _images(path, project))
         yield from _duplicates("image", names)
@@ -202,7 +205,7 @@ def _image(settings: Settings, path: str, image: Image) -> Iterator[Problem]:
                 message=f"the stack has no {architecture} nodes",
                 hint=f"Add buildyard:nodes.{architecture}, or remove {architecture} here.",
             )
-    dockerfile = image.dockerfile_path
+    dockerfile = posixpath.normpath(posixpath.join(image.context, image.dockerfile))
     if dockerfile.split("/")[0] in ("..", ""):
         yield Problem(
             path=f"{path}.dockerfile",

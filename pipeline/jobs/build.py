@@ -1,6 +1,7 @@
 """`build-NAME:ARCHITECTURE`: one image, built natively for one architecture and pushed by digest."""
 
 import json
+import posixpath
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,7 +12,7 @@ from pipeline.jobs import names, templates
 from pipeline.jobs.inputs import build_options, dockerfile_of, image_inputs
 from pipeline.jobs.resources import overwrites
 from pipeline.model import Artifacts, Job, Need, Reference, When
-from stacks.settings import Command, FromVariable, Image
+from stacks.settings import Command, Image
 
 
 def image_template(inputs: PipelineInputs, image: Image) -> Job:
@@ -55,24 +56,18 @@ def _script(inputs: PipelineInputs, image: Image) -> Iterator[str]:
         yield shlex.join(["use_secret", secret, variable])
     if image.semver:
         yield shlex.join(["release_version", "check"])
+    folder, file = dockerfile_of(image)
+    dockerfile = posixpath.normpath(posixpath.join(folder, file))
     if given := [*image.depends_on, *image.contexts]:
-        yield shlex.join(["check_stages", image.dockerfile_path, *given])
+        yield shlex.join(["check_stages", dockerfile, *given])
     built = [image.name, inputs.repository_url(image)]
-    options = [*(shlex.join(option) for option in build_options(image)), *_arguments_from_variables(image)]
-    yield " \\\n  ".join([shlex.join(["build_image", *built, image.context, *dockerfile_of(image)]), *options])
+    lines = [shlex.join(["build_image", *built, image.context, folder, file]), *build_options(image)]
+    yield " \\\n  ".join(lines)
     if image.lint:
-        yield shlex.join(["lint_dockerfile", image.dockerfile_path, templates.FINDINGS])
+        yield shlex.join(["lint_dockerfile", dockerfile, templates.FINDINGS])
     yield shlex.join(["report_size", *built])
     if image.test:
         yield shlex.join(["test_image", *built, _exec_form(image.test)])
-
-
-def _arguments_from_variables(image: Image) -> Iterator[str]:
-    """Two words for each argument whose variable is set, else none. The shell does not evaluate the value."""
-    for name, value in image.build_args.items():
-        if isinstance(value, FromVariable):
-            variable = value.variable
-            yield f'${{{variable}+--opt}} ${{{variable}+"build-arg:{name}=${variable}"}}'
 
 
 def _exec_form(command: Command) -> str:

@@ -16,39 +16,42 @@ def image_inputs(function: str, inputs: PipelineInputs, images: Sequence[Image])
     return " \\\n  ".join([function, *(shlex.quote(json.dumps(_facts(inputs, image))) for image in images)])
 
 
-def build_options(image: Image) -> Iterator[list[str]]:
-    """BuildKit's options that the settings of an image decide, each as the words of a command line.
-
-    Arguments from variables are not among them: their values are only known in the job.
-    """
+def build_options(image: Image) -> Iterator[str]:
+    """BuildKit's options that the settings of an image decide, each as words of the shell."""
     if image.target:
-        yield ["--opt", f"target={image.target}"]
+        yield shlex.join(["--opt", f"target={image.target}"])
     for name, source in image.contexts.items():
         if source.startswith(IMAGE_CONTEXT):
-            yield ["--opt", f"context:{name}={source}"]
+            yield shlex.join(["--opt", f"context:{name}={source}"])
         else:
             # The prefix keeps the name apart from `context` and `dockerfile`, which name the image's own folders.
-            yield ["--local", f"named-{name}={source}", "--opt", f"context:{name}=local:named-{name}"]
+            yield shlex.join(["--local", f"named-{name}={source}", "--opt", f"context:{name}=local:named-{name}"])
     for name, value in image.build_args.items():
-        if isinstance(value, str):
-            yield ["--opt", f"build-arg:{name}={value}"]
+        if isinstance(value, FromVariable):
+            # Two words if the variable is set, else none. The shell does not evaluate the value.
+            variable = value.variable
+            yield f'${{{variable}+--opt}} ${{{variable}+"build-arg:{name}=${variable}"}}'
+        else:
+            yield shlex.join(["--opt", f"build-arg:{name}={value}"])
 
 
 def dockerfile_of(image: Image) -> tuple[str, str]:
     """The folder and the name of the image's Dockerfile."""
-    folder, file = posixpath.split(image.dockerfile_path)
+    folder, file = posixpath.split(posixpath.normpath(posixpath.join(image.context, image.dockerfile)))
     return folder or ".", file
 
 
 def _facts(inputs: PipelineInputs, image: Image) -> dict[str, object]:
-    variables = {name: arg.variable for name, arg in image.build_args.items() if isinstance(arg, FromVariable)}
-    options = [image.context, *dockerfile_of(image), *build_options(image), variables]
+    options = [image.context, *dockerfile_of(image), *build_options(image)]
+    folders = [image.context, *(each for each in image.contexts.values() if not each.startswith(IMAGE_CONTEXT))]
+    dockerfile = posixpath.normpath(posixpath.join(*dockerfile_of(image)))
     architectures = inputs.settings.architectures_of(image)
     return {
         "name": image.name,
         "repository": inputs.repository_url(image),
         "options": hashlib.sha256(json.dumps(options).encode()).hexdigest()[:12],
-        "paths": list(dict.fromkeys([*image.watched, image.dockerfile_path])),
+        "paths": list(dict.fromkeys([*(() if image.watch else folders), dockerfile])),
+        "globs": list(image.watch or ()),
         "on": list(image.depends_on),
         "minutes": image.timeout_minutes,
         "jobs": [names.build(image, architecture) for architecture in architectures],

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,12 +124,17 @@ class Runner:
         }
 
     def _print(self, checkout: Checkout, command: Sequence[str], home: Path) -> str:
-        done = self.worker.run(
-            command, cwd=checkout.directory, env=self._full_environment(home, {}), capture_output=True
-        )
+        # The runner exits at once after it has written. Of a pipe, what nobody has read by then is lost.
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+            environment = self._full_environment(home, {})
+            done = self.worker.run(
+                command, cwd=checkout.directory, env=environment, stdout=output, stderr=subprocess.PIPE
+            )
+            output.seek(0)
+            printed = output.read()
         if done.returncode:
-            raise BuildError(f"The runner cannot read the pipeline: {done.stderr.strip() or done.stdout.strip()}")
-        return done.stdout
+            raise BuildError(f"The runner cannot read the pipeline: {done.stderr.strip() or printed.strip()}")
+        return printed
 
     def _identity(self, runners: set[str]) -> Mapping[str, str]:
         """The variables of the pods of these runners. All jobs run in one process, so their identity must be one."""

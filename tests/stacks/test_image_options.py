@@ -55,13 +55,13 @@ def test_the_options_are_read() -> None:
         "name": "a",
         "build-args": {"VERSION": {"from": "CI_COMMIT_TAG"}, "LITERAL": "x"},
         "contexts": {"assets": "./assets/", "tools": f"docker-image://registry.example.com:5000/a/b:1@{DIGEST}"},
-        "watch": ["./app/", "go.mod"],
+        "watch": ["./app/", "lib/*.go"],
         "test": ["true"],
     }
     read = settings(projects=[project(image)]).projects[0].images[0]
     assert read.build_args == {"VERSION": FromVariable.model_validate({"from": "CI_COMMIT_TAG"}), "LITERAL": "x"}
     assert read.contexts["assets"] == "assets"
-    assert read.watch == ("app", "go.mod")
+    assert read.watch == ("app", "lib/*.go")
     assert read.test == ("true",)
 
 
