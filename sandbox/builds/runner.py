@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,8 @@ class Runner:
     worker: Worker
     environment: Mapping[str, str]
     identities: Mapping[str, Mapping[str, str]]
+    job_tokens: set[str] = field(default_factory=set)
+    """The tokens of running jobs, which GitLab's registry accepts."""
 
     def run(
         self, checkout: Checkout, *, file: str, manual: Iterable[str] = (), report: Callable[[str], None] = print
@@ -88,9 +90,11 @@ class Runner:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+            self.job_tokens.add(checkout.variables["CI_JOB_TOKEN"])
             try:
                 return Outcome(status=_follow(process, report) or bool(stuck), stuck=stuck)
             finally:
+                self.job_tokens.discard(checkout.variables["CI_JOB_TOKEN"])
                 if process.poll() is None:  # interrupted: end the jobs and their daemons
                     os.killpg(process.pid, signal.SIGTERM)
                     process.wait()
@@ -124,11 +128,14 @@ class Runner:
         }
 
     def _print(self, checkout: Checkout, command: Sequence[str], home: Path) -> str:
-        # The runner exits at once after it has written. Of a pipe, what nobody has read by then is lost.
+        # In a file: the runner ends before it has written more than a pipe holds.
         with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-            environment = self._full_environment(home, {})
             done = self.worker.run(
-                command, cwd=checkout.directory, env=environment, stdout=output, stderr=subprocess.PIPE
+                command,
+                cwd=checkout.directory,
+                env=self._full_environment(home, {}),
+                stdout=output,
+                stderr=subprocess.PIPE,
             )
             output.seek(0)
             printed = output.read()
