@@ -43,6 +43,7 @@ def _job(job: Job) -> dict[str, Any]:
             "before_script": [_line(line) for line in job.before_script] or None,
             "script": [_line(line) for line in job.script] or None,
             "artifacts": job.artifacts and _artifacts(job.artifacts),
+            **{key: list(values) for key, values in job.lists.items()},
         }
     )
 
@@ -66,7 +67,8 @@ def _rule(rule: Rule) -> dict[str, Any]:
 
 
 def _changes(changes: Changes) -> dict[str, Any]:
-    return _given({"paths": list(changes.paths), "compare_to": changes.compare_to})
+    paths = changes.paths if isinstance(changes.paths, Reference) else list(changes.paths)
+    return _given({"paths": paths, "compare_to": changes.compare_to})
 
 
 def _workflow_rule(rule: WorkflowRule) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from pipeline import graph, limits
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names
 from pipeline.jobs.build import build_jobs, image_template
+from pipeline.jobs.files import files_template
 from pipeline.jobs.manifest import manifest_jobs
 from pipeline.jobs.tag import tag_job
 from pipeline.jobs.templates import templates
@@ -17,7 +18,12 @@ def generate(inputs: PipelineInputs) -> Pipeline:
     images = [
         job
         for image in inputs.project.images
-        for job in (image_template(inputs, image), *build_jobs(inputs, image), *manifest_jobs(inputs, image))
+        for job in (
+            files_template(inputs, image),
+            image_template(inputs, image),
+            *build_jobs(inputs, image),
+            *manifest_jobs(inputs, image),
+        )
     ]
     pipeline = Pipeline(
         project=inputs.project.path,

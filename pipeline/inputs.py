@@ -39,23 +39,22 @@ class PipelineInputs:
 
     def with_dependencies(self, image: Image) -> Sequence[Image]:
         """The image and all that it is built on, directly or not, each once."""
-        if image.name not in self._with_dependencies:
-            self._with_dependencies[image.name] = self._reachable(image)
-        return self._with_dependencies[image.name]
+        found, waiting = self._with_dependencies, [image]
+        while waiting:  # without recursion, which Python limits to chains of some 1,000 images
+            each = waiting[-1]
+            missing = [name for name in each.depends_on if name not in found]
+            if missing:
+                waiting += [self.image(name) for name in missing]
+                continue
+            together = {each.name: each}
+            for name in each.depends_on:
+                together |= found[name]
+            found[waiting.pop().name] = together
+        return tuple(found[image.name].values())
 
     @cached_property
-    def _with_dependencies(self) -> dict[str, Sequence[Image]]:
+    def _with_dependencies(self) -> dict[str, dict[str, Image]]:
         return {}
-
-    def _reachable(self, image: Image) -> Sequence[Image]:
-        found: dict[str, Image] = {}
-        waiting = [image]
-        while waiting:
-            each = waiting.pop()
-            if each.name not in found:
-                found[each.name] = each
-                waiting += [self.image(name) for name in reversed(each.depends_on)]
-        return tuple(found.values())
 
     def is_depended_on(self, image: Image) -> bool:
         """Whether another image of the project depends on it."""

@@ -33,7 +33,7 @@ class AutoCancel(str, Enum):
 class Changes:
     """A condition: at least one file that matches a glob pattern changed since `compare_to`, or since the last push."""
 
-    paths: tuple[str, ...]
+    paths: "tuple[str, ...] | Reference"
     compare_to: str | None = None
 
 
@@ -123,6 +123,8 @@ class Job:
     before_script: tuple[str | Reference, ...] = ()
     script: tuple[str | Reference, ...] = ()
     artifacts: Artifacts | None = None
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Keys of a template that only references read. GitLab checks the keys of no template by itself."""
 
     @property
     def hidden(self) -> bool:

@@ -10,10 +10,13 @@
 
 import posixpath
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 
+from pipeline import limits
 from pipeline.inputs import PipelineInputs
-from pipeline.model import AutoCancel, Changes, Rule, When, Workflow, WorkflowRule
+from pipeline.jobs import names
+from pipeline.model import AutoCancel, Changes, Reference, Rule, When, Workflow, WorkflowRule
 from stacks.settings import Image
 from stacks.trust import TIER_VARIABLE, Tier, Trust
 
@@ -49,16 +52,15 @@ def when_changed(inputs: PipelineInputs, image: Image) -> tuple[Rule, ...]:
     Source: https://docs.gitlab.com/ci/yaml/#ruleschanges
     """
     branch = inputs.project.default_branch
-    paths = changed_paths(inputs, image)
+    merge_request = f'{_MERGE_REQUEST} && $CI_MERGE_REQUEST_TARGET_BRANCH_NAME == "{branch}"'
+    push = f'$CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == "{branch}"'
+    lists = [Reference(names.files(image), key) for key in path_lists(inputs, image)]
     return (
-        Rule(
-            condition=f'{_MERGE_REQUEST} && $CI_MERGE_REQUEST_TARGET_BRANCH_NAME == "{branch}"',
-            changes=Changes(paths=paths, compare_to=f"refs/heads/{branch}"),
+        *(
+            Rule(condition=merge_request, changes=Changes(paths=paths, compare_to=f"refs/heads/{branch}"))
+            for paths in lists
         ),
-        Rule(
-            condition=f'$CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == "{branch}"',
-            changes=Changes(paths=paths),
-        ),
+        *(Rule(condition=push, changes=Changes(paths=paths)) for paths in lists),
     )
 
 
@@ -73,6 +75,13 @@ def changed_paths(inputs: PipelineInputs, image: Image) -> tuple[str, ...]:
     """The patterns of the files that the image is made from, with those of the images that it is built on."""
     images = inputs.with_dependencies(image)
     return tuple(dict.fromkeys(path for each in images for path in _paths(each.context, each.dockerfile)))
+
+
+def path_lists(inputs: PipelineInputs, image: Image) -> Mapping[str, tuple[str, ...]]:
+    """The same patterns in lists that are short enough for a rule: `paths`, `paths-2`, ..."""
+    paths, most = changed_paths(inputs, image), limits.MAX_CHANGES
+    starts = enumerate(range(0, len(paths), most), start=1)
+    return {"paths" if number == 1 else f"paths-{number}": paths[start : start + most] for number, start in starts}
 
 
 def always() -> tuple[Rule, ...]:

@@ -27,4 +27,9 @@ def manifest_manual(image: Image) -> str:
 
 def template(image: Image) -> str:
     """The template of an image's build jobs."""
-    return f".image-{image.name}"
+    return f".buildyard-image-{image.name}"
+
+
+def files(image: Image) -> str:
+    """The template that lists the files that an image is made from."""
+    return f".buildyard-files-{image.name}"
