@@ -23,6 +23,10 @@ class ImageRegistryArgs:
     repositories: Mapping[str, str]
     reviews: Mapping[str, str]
     """The same for the repositories of the unprotected tier, whose images expire."""
+    default_branches: Mapping[str, str]
+    """The default branch of each repository's project, for the images that pipelines publish."""
+    shared: bool
+    """Whether merge requests push to the repositories of releases."""
     registry: Registry
     tags: Mapping[str, str]
 
@@ -50,7 +54,7 @@ class ImageRegistry(pulumi.ComponentResource):
             for repository, image in args.reviews.items()
         }
         for name, repository in self.repositories.items():
-            self._create_lifecycle_policy(name, repository, self._lifecycle_policy())
+            self._create_lifecycle_policy(name, repository, self._lifecycle_policy(name))
         for name, repository in self.reviews.items():
             self._create_lifecycle_policy(name, repository, self._review_lifecycle_policy())
         self.urls = {repository: each.repository_url for repository, each in self.repositories.items()}
@@ -76,10 +80,11 @@ class ImageRegistry(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _lifecycle_policy(self) -> policy_documents.Document:
+    def _lifecycle_policy(self, repository: str) -> policy_documents.Document:
         return policy_documents.lifecycle_policy(
-            keep_untagged_days=self._args.registry.keep_untagged_days,
-            keep_cache_days=self._args.registry.keep_cache_days,
+            default_branch=self._args.default_branches.get(repository),
+            registry=self._args.registry,
+            shared=self._args.shared,
         )
 
     def _review_lifecycle_policy(self) -> policy_documents.Document:

@@ -159,6 +159,12 @@ class Platform(pulumi.ComponentResource):
                 for image in project.images
                 if (review := self._settings.review_repository_of(project, image))
             },
+            default_branches={
+                self._settings.repository_of(project, image): project.default_branch
+                for project in self._settings.projects
+                for image in project.images
+            },
+            shared=self._settings.trust is Trust.SHARED,
             registry=self._settings.registry,
             tags=self._tags,
         )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stacks import tags
+from stacks.settings import Registry
 
 Document = dict[str, Any]
 
@@ -121,56 +122,54 @@ def _characters(document: Document) -> int:
     return len(json.dumps(document, separators=(",", ":")))
 
 
-def lifecycle_policy(*, keep_untagged_days: int, keep_cache_days: int) -> Document:
-    """The lifecycle policy, by which ECR deletes untagged images and old caches. No rule selects releases.
+def lifecycle_policy(*, default_branch: str | None, registry: Registry, shared: bool) -> Document:
+    """The lifecycle policy of an image's repository. No rule selects Git tags, whose images stay for ever.
 
-    The images of a multi-architecture image are untagged, but ECR does not expire them before the image that lists
-    them.
+    ECR applies the first rule that an image's tags match, and no other. So the first one, which never expires an image,
+    keeps `latest`. An image of several architectures expires as a whole: its untagged parts stay as long as it does.
+    `default_branch` is None for an image that no pipeline publishes. `shared` is whether images of merge requests and
+    other branches are in this repository, too.
     Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/LifecyclePolicies.html
     """
-
-    def older_than(days: int) -> Document:
-        return {"countType": "sinceImagePushed", "countUnit": "days", "countNumber": days}
-
-    return {
-        "rules": [
-            {
-                "rulePriority": 1,
-                "description": "Replaced caches, and builds that were not published",
-                "selection": {"tagStatus": "untagged", **older_than(keep_untagged_days)},
-                "action": {"type": "expire"},
-            },
-            {
-                "rulePriority": 2,
-                "description": "Caches that no build has written for some time",
-                "selection": {
-                    "tagStatus": "tagged",
-                    "tagPatternList": [tags.cache_pattern()],
-                    **older_than(keep_cache_days),
-                },
-                "action": {"type": "expire"},
-            },
-        ]
-    }
+    versions = []
+    if default_branch is not None:
+        kept = _more_than(registry.keep_versions)
+        versions = [_expire("Versions of the default branch", kept, tags.version_pattern(default_branch))]
+    unreleased = [
+        _expire("Images of merge requests and other branches", _older_than(registry.keep_review_days), pattern)
+        for pattern in tags.UNRELEASED
+    ]
+    return _lifecycle(
+        _expire("The newest image of the default branch stays", _more_than(1), tags.LATEST),
+        _expire("Old caches", _older_than(registry.keep_cache_days), tags.cache_pattern()),
+        *versions,
+        *(unreleased if shared else ()),
+        _expire("Replaced caches, and builds that were not published", _older_than(registry.keep_untagged_days)),
+    )
 
 
 def review_lifecycle_policy(*, keep_days: int) -> Document:
     """The lifecycle policy of the unprotected tier's repositories, by which ECR deletes everything after some days."""
-    return {
-        "rules": [
-            {
-                "rulePriority": 1,
-                "description": "Images and caches of merge requests and other unprotected refs",
-                "selection": {
-                    "tagStatus": "any",
-                    "countType": "sinceImagePushed",
-                    "countUnit": "days",
-                    "countNumber": keep_days,
-                },
-                "action": {"type": "expire"},
-            }
-        ]
-    }
+    everything = _expire("Images and caches of merge requests and other unprotected refs", _older_than(keep_days))
+    return _lifecycle({**everything, "selection": {**everything["selection"], "tagStatus": "any"}})
+
+
+def _lifecycle(*rules: Document) -> Document:
+    return {"rules": [{"rulePriority": priority, **rule} for priority, rule in enumerate(rules, start=1)]}
+
+
+def _expire(description: str, count: Document, pattern: str | None = None) -> Document:
+    """A rule for images with a tag that matches the pattern, or for those without a tag."""
+    selected = {"tagStatus": "tagged", "tagPatternList": [pattern]} if pattern else {"tagStatus": "untagged"}
+    return {"description": description, "selection": {**selected, **count}, "action": {"type": "expire"}}
+
+
+def _older_than(days: int) -> Document:
+    return {"countType": "sinceImagePushed", "countUnit": "days", "countNumber": days}
+
+
+def _more_than(images: int) -> Document:
+    return {"countType": "imageCountMoreThan", "countNumber": images}
 
 
 def _document(*statements: Document) -> Document:

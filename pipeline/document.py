@@ -35,9 +35,10 @@ def _job(job: Job) -> dict[str, Any]:
             "tags": Inline(job.tags) or None,
             "image": {"name": job.image, "entrypoint": Inline([""])} if job.image else None,
             "variables": dict(job.variables) or None,
-            "interruptible": job.interruptible or None,
+            "inherit": None if job.inherits else {"default": False, "variables": False},
             "timeout": job.timeout,
             "retry": job.retry and _retry(job.retry),
+            "resource_group": job.resource_group,
             "needs": None if job.needs is None else _needs(job.needs),
             "rules": [rule if isinstance(rule, Reference) else _rule(rule) for rule in job.rules] or None,
             "before_script": [_line(line) for line in job.before_script] or None,
@@ -62,6 +63,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
             "changes": rule.changes and _changes(rule.changes),
             "when": None if rule.when is implied else str(rule.when),
             "allow_failure": rule.allow_failure or None,
+            "interruptible": rule.interruptible or None,
         }
     )
 

@@ -1,15 +1,13 @@
 """Generation of a project's pipeline from its settings."""
 
-from pipeline import graph, limits
+from pipeline import graph, limits, rules
 from pipeline.inputs import PipelineInputs
-from pipeline.jobs import names
 from pipeline.jobs.build import build_jobs, image_template
 from pipeline.jobs.files import files_template
 from pipeline.jobs.manifest import manifest_jobs
 from pipeline.jobs.tag import tag_job
 from pipeline.jobs.templates import templates
 from pipeline.model import Pipeline
-from pipeline.rules import workflow
 from stacks.problems import SettingsError
 
 
@@ -29,9 +27,10 @@ def generate(inputs: PipelineInputs) -> Pipeline:
         project=inputs.project.path,
         path=inputs.project.pipeline_path,
         source=inputs.source,
-        stages=(names.STAGE,),
-        workflow=workflow(inputs.project.default_branch),
-        jobs=(*templates(inputs), tag_job(inputs), *images),
+        stages=(inputs.project.stage,),
+        workflow=rules.workflow(inputs.project.default_branch),
+        is_whole=not inputs.project.has_own_jobs,
+        jobs=tuple(rules.completed(inputs, job) for job in (*templates(inputs), tag_job(inputs), *images)),
     )
     problems = [*graph.check(pipeline), *limits.check(pipeline, inputs)]
     if problems:

@@ -56,10 +56,6 @@ class PipelineInputs:
     def _with_dependencies(self) -> dict[str, dict[str, Image]]:
         return {}
 
-    def is_depended_on(self, image: Image) -> bool:
-        """Whether another image of the project depends on it."""
-        return image.name in self._depended_on
-
     @cached_property
     def origin(self) -> str:
         """The project's key in the settings."""
@@ -76,7 +72,3 @@ class PipelineInputs:
     @cached_property
     def _positions(self) -> dict[str, int]:
         return {image.name: position for position, image in enumerate(self.project.images)}
-
-    @cached_property
-    def _depended_on(self) -> set[str]:
-        return {name for image in self.project.images for name in image.depends_on}

@@ -7,6 +7,7 @@ one rule. The defaults of GitLab's settings: https://docs.gitlab.com/administrat
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from pipeline import rules
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names
 from pipeline.model import Job, Pipeline
@@ -27,12 +28,6 @@ Source: https://gitlab.com/gitlab-org/gitlab/-/merge_requests/160826
 MAX_FILES = MAX_TOTAL_BYTES // MAX_FILE_BYTES
 """The most files of a pipeline. A file that includes the others may be included itself, so it counts, too."""
 
-MAX_CHANGES = 50
-"""Patterns in one rule.
-
-Source: https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/gitlab/ci/config/entry/rules/rule/changes.rb
-"""
-
 MAX_NEEDS = 50
 """`ci_needs_size_limit`. Source: https://docs.gitlab.com/administration/instance_limits/#needs-job-limits"""
 
@@ -42,6 +37,9 @@ MAX_FILE_NAME = 255
 MAX_NUMBER = len(f".{MAX_FILES}")
 """The longest part of a file's name that `render` adds."""
 
+MAX_PATTERNS = 10 * rules.MAX_CHANGES
+"""Patterns of one image: a limit of our own. GitLab compares each with every changed file, in each job of the image."""
+
 
 def check(pipeline: Pipeline, inputs: PipelineInputs) -> Iterator[Problem]:
     """Find every limit that the pipeline exceeds, of GitLab and of the project's settings."""
@@ -49,6 +47,7 @@ def check(pipeline: Pipeline, inputs: PipelineInputs) -> Iterator[Problem]:
         yield from _needs(job)
     yield from _jobs(pipeline, inputs)
     yield from _file_name(inputs)
+    yield from _patterns(inputs)
 
 
 def _needs(job: Job) -> Iterator[Problem]:
@@ -81,3 +80,15 @@ def _file_name(inputs: PipelineInputs) -> Iterator[Problem]:
             message="the name of the file or of its folder is too long to be checked out",
             hint=f"Use folders of at most {MAX_FILE_NAME} characters, and a file of {MAX_FILE_NAME - MAX_NUMBER}.",
         )
+
+
+def _patterns(inputs: PipelineInputs) -> Iterator[Problem]:
+    for image in inputs.project.images:
+        patterns = rules.changed_paths(inputs, image)
+        if len(patterns) > MAX_PATTERNS:
+            yield Problem(
+                path=f"{inputs.origin_of(image)}.depends-on",
+                message=f"{image.name} is made from {len(patterns)} folders and files, those of the images under it "
+                f"included, and at most {MAX_PATTERNS} can be watched",
+                hint="Depend on fewer images, or move several contexts into one folder.",
+            )

@@ -47,6 +47,8 @@ class Rule:
     when: When = When.ON_SUCCESS
     allow_failure: bool = False
     """For a manual job: the pipeline continues without it."""
+    interruptible: bool = False
+    """A newer commit of the same ref cancels the job."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,9 +116,12 @@ class Job:
     image: str | None = None
     """Started with an empty entrypoint, so that the job's shell is the container's process."""
     variables: Mapping[str, str] = field(default_factory=dict)
-    interruptible: bool = False
+    inherits: bool = True
+    """Whether the `default` and `variables` of the whole pipeline count for the job."""
     timeout: str | None = None
     retry: Retry | None = None
+    resource_group: str | None = None
+    """Jobs of one group run one after the other, whichever pipelines they are in."""
     needs: tuple[Need, ...] | None = None
     """None inherits the template's needs; an empty tuple starts the job at once."""
     rules: tuple[Rule | Reference, ...] = ()
@@ -144,5 +149,7 @@ class Pipeline:
     """The file that people edit instead of the published one."""
     stages: tuple[str, ...]
     workflow: Workflow
+    is_whole: bool
+    """Whether the file is all of the project's pipeline. An included file has no `stages` and `workflow`."""
     jobs: tuple[Job, ...]
     """Templates and jobs in the order of the file: first what all images share, then each image's own."""

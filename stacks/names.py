@@ -1,7 +1,14 @@
 """Names that more than one room uses."""
 
+import re
+
 BUILDER_VARIABLE = "BUILDYARD_BUILDER_IMAGE"
 """The CI/CD variable that holds the image that jobs run in. The platform sets it in each project."""
+
+
+def dotenv_suffix(image: str) -> str:
+    """What distinguishes an image's variables in dotenv reports: `WEB` in `IMAGE_DIGEST_WEB`."""
+    return re.sub(r"[^A-Z0-9]", "_", image.upper())
 
 
 def stack_name(stack: str) -> str:

@@ -198,6 +198,17 @@ Minutes = Annotated[Integer, Field(ge=10, le=60 * 24 * 7)]
 Port = Annotated[Integer, Field(ge=1, le=65535)]
 
 
+WHOLE_PIPELINE = ".gitlab-ci.yml"
+"""The path at which GitLab looks for a project's pipeline."""
+
+Stage = Annotated[
+    str,
+    _text(
+        r"^[A-Za-z0-9_][A-Za-z0-9_ -]*$",
+        "Use a name such as build. A pipeline of .pre alone does not run.",
+        max_length=255,
+    ),
+]
 GitTagPattern = Annotated[str, _text(r"^[A-Za-z0-9_.*/-]+$", "Use a tag or a pattern with '*', such as v*.")]
 KubernetesName = Annotated[
     str,
@@ -377,10 +388,12 @@ class Registry(Model):
     """The ARN of the KMS key that encrypts the images. Default: ECR's own key (AES-256)."""
     keep_untagged_days: Annotated[Integer, Field(ge=1, le=3650)] = 7
     """Days until an untagged image expires, such as a build cache that a newer one replaced."""
+    keep_versions: Annotated[Integer, Field(ge=50, le=10000)] = 500
+    """How many versions of the default branch an image's repository keeps. Images of Git tags stay for ever."""
     keep_cache_days: Annotated[Integer, Field(ge=1, le=3650)] = 30
     """Days until a build cache expires, counted from its last write."""
     keep_review_days: Annotated[int, Field(ge=1, le=3650)] = 14
-    """Days until images and caches of merge requests and other unprotected refs expire, with `trust: isolated`."""
+    """Days until images of merge requests and other branches expire; with `trust: isolated` their caches, too."""
     force_delete: bool = False
     """Whether removing an image from the settings deletes its repository and every image in it."""
 
@@ -421,11 +434,18 @@ class Project(Model):
     An empty list: the project has no releases. Default: any tags that GitLab protects."""
     time_zone: Annotated[str, AfterValidator(_known_time_zone)] = "UTC"
     """The time zone of the date in an image's tag; a name from the IANA database."""
-    pipeline_path: PipelinePath = ".gitlab-ci.yml"
+    pipeline_path: PipelinePath = WHOLE_PIPELINE
     """The file to publish. A project with jobs of its own sets another file here, and includes that file."""
+    stage: Stage = "build"
+    """The stage of all jobs. A project with jobs of its own lists it among its stages."""
     max_jobs: Annotated[Integer, Field(ge=1)] | None = None
     """GitLab's limit for the jobs of a pipeline, if the instance has one."""
     images: Annotated[tuple[Image, ...], Field(min_length=1)]
+
+    @property
+    def has_own_jobs(self) -> bool:
+        """Whether the published file is included by the project's pipeline, instead of being all of it."""
+        return self.pipeline_path != WHOLE_PIPELINE
 
     def repository(self, image: Image) -> str:
         """The name of the image's ECR repository, without the registry's prefix."""

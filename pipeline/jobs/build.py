@@ -4,7 +4,6 @@ import posixpath
 import shlex
 from collections.abc import Iterator
 
-from pipeline import rules
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names, templates
 from pipeline.jobs.resources import overwrites
@@ -23,7 +22,7 @@ def image_template(inputs: PipelineInputs, image: Image) -> Job:
         variables=overwrites(inputs.settings.resources_of(image), inputs.settings.runners.defaults),
         timeout=timeout if timeout != templates.BUILD_TIMEOUT else None,
         needs=needs or None,
-        rules=(*rules.by_trust(inputs), *rules.when_changed(inputs, image), Reference(templates.BUILD, "rules")),
+        rules=(Reference(names.files(image), "rules"), Reference(templates.BUILD, "rules")),
         script=("\n".join(_script(inputs, image)),),
     )
 

@@ -1,4 +1,7 @@
-"""`.buildyard-files-NAME`: the files that an image is made from, written once and read by the rules of all its jobs."""
+"""`.buildyard-files-NAME`: the files that an image is made from, and the rules that build it when one changes.
+
+Each is written once, and the image's jobs refer to them: together they are most of the pipeline's size.
+"""
 
 from pipeline import rules
 from pipeline.inputs import PipelineInputs
@@ -8,5 +11,10 @@ from stacks.settings import Image
 
 
 def files_template(inputs: PipelineInputs, image: Image) -> Job:
-    """The template with the lists of the image's patterns."""
-    return Job(name=names.files(image), origin=inputs.origin_of(image), lists=rules.path_lists(inputs, image))
+    """The template with the image's lists of patterns and its rules."""
+    return Job(
+        name=names.files(image),
+        origin=inputs.origin_of(image),
+        lists=rules.path_lists(rules.changed_paths(inputs, image)),
+        rules=(*rules.by_trust(inputs), *rules.when_changed(inputs, image)),
+    )

@@ -7,16 +7,17 @@ from dataclasses import replace
 from pipeline import rules
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names, templates
-from pipeline.model import Job, Need, When
+from pipeline.model import Job, Need, Reference, When
+from stacks.names import dotenv_suffix
 from stacks.settings import Image
 
 
 def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
     """The image's manifest job, which follows its builds whether they start automatically or are manual.
 
-    An image that others depend on has two manifest jobs, and a pipeline contains one of them. The builds of the other
-    images need the first job if the pipeline contains it. If it were also there when the builds are manual, the other
-    builds would wait until somebody starts them.
+    An image has two manifest jobs, and a pipeline contains one of them. The builds of dependent images need the first
+    job if the pipeline contains it. If it were also there when the builds are manual, the other builds would wait until
+    somebody starts them. So that other jobs can need them by name, an image without dependents has both, too.
     """
     architectures = inputs.settings.architectures_of(image)
     platforms = [f"{architecture}={architecture.platform}" for architecture in architectures]
@@ -25,20 +26,22 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
         name=names.manifest(image.name),
         origin=inputs.origin_of(image),
         extends=(templates.MANIFEST,),
-        needs=tuple(Need(job=name) for name in [names.TAG, *builds]),
-        script=(shlex.join(["publish_image", image.name, inputs.repository_url(image), *platforms]),),
-    )
-    if not inputs.is_depended_on(image):
-        yield job
-        return
-    by_itself = (*rules.when_changed(inputs, image), *rules.always())
-    yield replace(job, rules=(*rules.by_trust(inputs), *by_itself))
-    yield replace(
-        job,
-        name=names.manifest_manual(image),
-        rules=(
-            *rules.by_trust(inputs),
-            *(replace(rule, when=When.NEVER) for rule in by_itself),
-            rules.IN_EVERY_PIPELINE,
+        needs=tuple(Need(job=name) for name in builds),
+        resource_group=names.resource_group(image),
+        script=(
+            shlex.join(
+                [
+                    *("publish_image", dotenv_suffix(image.name), image.name, inputs.repository_url(image)),
+                    *platforms,
+                ]
+            ),
         ),
+    )
+    yield replace(job, rules=(Reference(names.files(image), "rules"), Reference(templates.MANIFEST, "rules")))
+    never = (replace(rule, when=When.NEVER) for rule in rules.when_changed(inputs, image))
+    yield Job(
+        name=names.manifest_manual(image),
+        origin=inputs.origin_of(image),
+        extends=(job.name,),
+        rules=(*rules.by_trust(inputs), *never, Reference(templates.MANIFEST_MANUAL, "rules")),
     )

@@ -3,10 +3,6 @@
 from stacks.architecture import Architecture
 from stacks.settings import Image
 
-STAGE = "build"
-"""The only stage. Needs put the jobs in order, not stages: a job cannot need a job of a later stage, and an image's
-manifest job runs before the builds of the images that depend on it. A project that lists no stages has this one."""
-
 TAG = "container-get-tag"
 
 
@@ -23,6 +19,15 @@ def manifest(name: str) -> str:
 def manifest_manual(image: Image) -> str:
     """The same job of an image that others depend on, in pipelines in which its builds are manual."""
     return f"{manifest(image.name)}:manual"
+
+
+def resource_group(image: Image) -> str:
+    """The group of which one job runs at a time: it publishes the image's tags on one ref.
+
+    GitLab ignores a group whose name has a sign that an environment's must not have, such as a colon.
+    Source: https://gitlab.com/gitlab-org/gitlab/-/blob/master/app/models/ci/resource_group.rb
+    """
+    return f"build-{image.name}/$CI_COMMIT_REF_SLUG"
 
 
 def template(image: Image) -> str:

@@ -1,22 +1,20 @@
-"""`container-get-tag`: computes the pipeline's image tag while the builds run."""
+"""`container-get-tag`: the pipeline's tags, for other jobs."""
 
-from pipeline import rules, scripts
+from pipeline import rules
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names, templates
 from pipeline.model import Artifacts, Job
-from stacks import tags
 
 
 def tag_job(inputs: PipelineInputs) -> Job:
-    """The job that passes `IMAGE_TAG` to the manifest jobs. No build waits for it."""
-    project = inputs.project
-    arguments = [project.default_branch, project.time_zone, tags.LATEST, tags.CACHE_PREFIX]
+    """The job that tells other jobs the pipeline's tags. The pipeline's own jobs compute them for themselves."""
     return Job(
         name=names.TAG,
         origin=inputs.origin,
         extends=(templates.BRIEF,),
         needs=(),
-        rules=(*rules.by_trust(inputs), rules.IN_EVERY_PIPELINE),
-        script=(scripts.python("tag.py", *arguments),),
+        rules=(*rules.by_trust(inputs), *rules.when_any_changed(inputs), *rules.always()),
+        before_script=(templates.image_tags(inputs),),
+        script=("image_tags >build.env", "cat build.env"),
         artifacts=Artifacts(dotenv="build.env"),
     )

@@ -1,12 +1,12 @@
 """The hidden templates: what all jobs of a kind share, written once per pipeline."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from pipeline import rules, scripts
 from pipeline.inputs import PipelineInputs
-from pipeline.jobs import names
 from pipeline.jobs.resources import brief
-from pipeline.model import Artifacts, Job, Retry
+from pipeline.model import Artifacts, Job, Retry, When
 from stacks import tags
 from stacks.architecture import Architecture
 from stacks.names import BUILDER_VARIABLE
@@ -16,6 +16,7 @@ JOB = ".buildyard-job"
 BRIEF = ".buildyard-brief"
 BUILD = ".buildyard-build"
 MANIFEST = ".buildyard-manifest"
+MANIFEST_MANUAL = ".buildyard-manifest-manual"
 
 RETRY = Retry(
     times=2,
@@ -50,10 +51,12 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
     yield Job(
         name=JOB,
         origin=inputs.origin,
-        stage=names.STAGE,
+        # Needs put the jobs in order, not stages: a job cannot need a job of a later stage, and an image's manifest job
+        # runs before the builds of the images that depend on it.
+        stage=inputs.project.stage,
         image=f"${BUILDER_VARIABLE}",
         variables={TIER_VARIABLE: str(Tier.UNPROTECTED)} if trust is Trust.ISOLATED else {},
-        interruptible=True,
+        inherits=False,
         retry=RETRY,
     )
     yield Job(
@@ -72,12 +75,19 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         origin=inputs.origin,
         extends=(BRIEF,),
         variables={"BUILDYARD_REGISTRY": inputs.registry_host},
-        rules=(*rules.by_trust(inputs), rules.IN_EVERY_PIPELINE),
+        rules=rules.always(),
         before_script=(
             login,
-            scripts.function("publish_image", "publish.py", tags.LATEST, review_suffix(inputs)),
+            image_tags(inputs),
+            "image_tags >build.env",
+            scripts.function("publish_image", "publish.py", review_suffix(inputs)),
         ),
         artifacts=Artifacts(paths=(".buildyard/*.digest",), dotenv="build.env"),
+    )
+    yield Job(
+        name=MANIFEST_MANUAL,
+        origin=inputs.origin,
+        rules=(*(replace(rule, when=When.NEVER) for rule in rules.always()), rules.IN_EVERY_PIPELINE),
     )
     yield Job(
         name=BUILD,
@@ -97,6 +107,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         rules=(*rules.by_trust(inputs), *rules.always(), rules.MANUAL),
         before_script=(
             login,
+            image_tags(inputs),
             scripts.shell(
                 "build.sh",
                 latest_tag=tags.LATEST,
@@ -113,6 +124,15 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             tags=(*architecture.runner_tags, *trust.job_tags),
             variables={"BUILDYARD_ARCHITECTURE": str(architecture), "BUILDYARD_PLATFORM": architecture.platform},
         )
+
+
+def image_tags(inputs: PipelineInputs) -> str:
+    """The shell function that prints the pipeline's tags."""
+    project = inputs.project
+    prefix, reserved = tags.version_prefix(project.default_branch), tags.reserved(project.default_branch)
+    return scripts.function(
+        "image_tags", "tag.py", project.default_branch, project.time_zone, tags.LATEST, prefix, *reserved
+    )
 
 
 def review_suffix(inputs: PipelineInputs) -> str:

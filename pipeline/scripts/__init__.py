@@ -1,9 +1,10 @@
 """The scripts that jobs run. The published pipeline contains their text, and hands them names as values.
 
 Shell scripts are POSIX sh, since the builder image's shell may be BusyBox. Python scripts run on 3.10 or newer, with
-only the standard library.
+only the standard library. One that imports from another contains its text.
 """
 
+import re
 import shlex
 from importlib.resources import files
 
@@ -11,21 +12,23 @@ from importlib.resources import files
 def shell(name: str, **values: str) -> str:
     """A shell script, as one entry of a job's script. It begins with assignments of `values` to variables."""
     assignments = (f"{variable}={shlex.quote(value)}\n" for variable, value in values.items())
-    return "".join(assignments) + files(__name__).joinpath(name).read_text().rstrip()
-
-
-def python(name: str, *arguments: str) -> str:
-    """The shell command that runs a Python script with these arguments."""
-    return _python(name, shlex.join(arguments))
+    return "".join(assignments) + _text(name)
 
 
 def function(name: str, script: str, *arguments: str) -> str:
     """A shell function that runs a Python script with these arguments, followed by the function's own."""
-    return f"{name}() {{\n{_python(script, shlex.join(arguments) + _ALL)}\n}}"
+    return f"{name}() {{\npython3 - {shlex.join(arguments)} \"$@\" <<'PYTHON'\n{_program(script)}\nPYTHON\n}}"
 
 
-_ALL = ' "$@"'
+def _program(name: str) -> str:
+    """A Python script, with the text of those from which it imports."""
+    return re.sub(
+        r"^from pipeline\.scripts\.(\w+) import .*\n",
+        lambda found: f"{_program(f'{found[1]}.py')}\n",
+        _text(name),
+        flags=re.M,
+    )
 
 
-def _python(name: str, arguments: str) -> str:
-    return f"python3 - {arguments} <<'PYTHON'\n{shell(name)}\nPYTHON"
+def _text(name: str) -> str:
+    return files(__name__).joinpath(name).read_text().rstrip()

@@ -47,6 +47,7 @@ cache_tag() {
 build_image() {
   name=$1 published=$2 repository=$(own_repository "$2") context=$3 folder=$4 dockerfile=$5
   shift 5
+  image_tags >/dev/null # a Git tag that no image can have ends the job here
   if [ "$repository" != "$published" ]; then
     echo "$CI_COMMIT_REF_NAME is not protected: its images and caches go to $repository."
   fi
@@ -82,9 +83,8 @@ print(int(datetime.fromisoformat(sys.argv[1].replace("Z", "+00:00")).timestamp()
   rm -rf .buildyard
   output=$(mktemp -d)
 
-  # The label `created` is the pipeline's time: publish.py uses it to find the newer of two images for `latest`. (The
-  # commit's time is unsuitable: a fast-forward can add commits that are older than those of the branch.)
-  # Without attestations the result is one plain manifest, whose digest depends only on what was built.
+  # publish.py finds the newer of two images for `latest` by GitLab's number of the pipeline. BuildKit's option overrides
+  # a label of the Dockerfile. Without attestations the result is one plain manifest, whose digest depends only on what was built.
   # shellcheck disable=SC2086 # the named contexts and secrets contain no spaces
   buildctl-daemonless.sh build --progress=plain --frontend=dockerfile.v0 \
     --local "context=$context" --local "dockerfile=$folder" --opt "filename=$dockerfile" \
@@ -92,6 +92,7 @@ print(int(datetime.fromisoformat(sys.argv[1].replace("Z", "+00:00")).timestamp()
     --opt "label:org.opencontainers.image.revision=$CI_COMMIT_SHA" \
     --opt "label:org.opencontainers.image.source=$CI_PROJECT_URL" \
     --opt "label:org.opencontainers.image.created=$CI_PIPELINE_CREATED_AT" \
+    --opt "label:buildyard.pipeline=$CI_PROJECT_ID/$CI_PIPELINE_IID" \
     --output "type=image,name=$repository,push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true" \
     --metadata-file "$output/metadata.json" "$@"
 

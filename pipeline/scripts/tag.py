@@ -1,18 +1,20 @@
-"""Write the pipeline's image tag to build.env as IMAGE_TAG.
+"""Print the pipeline's image tags, as lines for a dotenv report.
 
-Arguments: the default branch, a time zone, the tag that moves with the default branch, and the prefix of cache tags.
-The tag is the Git tag in a tag pipeline, the moving tag on the default branch, and `yymmdd_HHMMSS-commit` otherwise.
-The time is when the pipeline was created, so that a retry gives the same tag.
+Arguments: the default branch, a time zone, the tag that moves with the default branch, the beginning of the default
+branch's versions, and the patterns of tags that a Git tag must not match.
+IMAGE_VERSION is the tag that never moves: the Git tag, `BRANCH-yymmdd_HHMMSS-commit` on the default branch, and
+`yymmdd_HHMMSS-commit` otherwise. IMAGE_TAG is the same, except on the default branch, where it is the tag that moves.
+The time is when the pipeline was created, so that a retry gives the same tags.
 """
 
 import os
 import re
 import sys
 from datetime import datetime
-from pathlib import Path
+from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
-default_branch, time_zone, latest, cache_prefix = sys.argv[1:]
+default_branch, time_zone, latest, version_prefix, *reserved = sys.argv[1:]
 git_tag = os.environ.get("CI_COMMIT_TAG")
 if git_tag:
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", git_tag):
@@ -20,17 +22,17 @@ if git_tag:
             f"The Git tag {git_tag} cannot be an image's tag, which has at most 128 letters, digits, dots, underscores "
             "and dashes, and does not begin with a dot or dash. Tag the commit again, under such a name."
         )
-    if git_tag == latest or git_tag.startswith(cache_prefix):
+    if any(fnmatchcase(git_tag, pattern) for pattern in reserved):
         sys.exit(
-            f"The Git tag {git_tag} would overwrite what this pipeline keeps under that tag: {latest} and "
-            f"{cache_prefix}* are reserved. Tag the commit again, under another name."
+            f"The Git tag {git_tag} looks like a tag that this pipeline moves, or that expires: "
+            f"{', '.join(reserved)} are reserved. Tag the commit again, under another name."
         )
-    tag = git_tag
-elif os.environ.get("CI_COMMIT_BRANCH") == default_branch:
-    tag = latest
+    tag = version = git_tag
 else:
     created = datetime.fromisoformat(os.environ["CI_PIPELINE_CREATED_AT"].replace("Z", "+00:00"))
-    tag = f"{created.astimezone(ZoneInfo(time_zone)):%y%m%d_%H%M%S}-{os.environ['CI_COMMIT_SHORT_SHA']}"
+    version = f"{created.astimezone(ZoneInfo(time_zone)):%y%m%d_%H%M%S}-{os.environ['CI_COMMIT_SHORT_SHA']}"
+    tag = version
+    if os.environ.get("CI_COMMIT_BRANCH") == default_branch:
+        tag, version = latest, f"{version_prefix}{version}"
 
-Path("build.env").write_text(f"IMAGE_TAG={tag}\n")
-print(f"IMAGE_TAG={tag}")
+print(f"IMAGE_TAG={tag}\nIMAGE_VERSION={version}")

@@ -1,6 +1,7 @@
 """A project of the sandbox's GitLab for a runner: a clone, and the variables of its jobs."""
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -61,6 +62,7 @@ class GitLabProject:
             "CI_COMMIT_TITLE": title,
             "CI_DEFAULT_BRANCH": branch,
             "CI_PIPELINE_CREATED_AT": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
+            "CI_PIPELINE_IID": str(time.time_ns() // 1_000_000),  # it grows, as GitLab's does, but is no count
             "CI_PROJECT_ID": str(project["id"]),
             "CI_PROJECT_PATH": self.path,
             "CI_PROJECT_URL": f"{self.url}/{self.path}",

@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.builds.distribution import Distribution
 from sandbox.builds.worker import Worker
 
-REPORT_KEYS = ("IMAGE_TAG", "IMAGE_URL", "IMAGE_DIGEST")
+REPORT_KEYS = ("IMAGE_TAG", "IMAGE_VERSION", "IMAGE_URL", "IMAGE_DIGEST")
 
 # Runs in the user namespace of an emulated node: a root file system has files of several users, for any architecture.
 _RUN = 'crane export --platform "$1" "$2" - | tar -x -C "$3" && exec chroot "$3" uname -m'

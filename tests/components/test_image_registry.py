@@ -35,11 +35,14 @@ def test_a_kms_key_encrypts_the_images() -> None:
 
 
 def test_every_repository_expires_its_caches() -> None:
-    declared = declare(registry={"keep-untagged-days": 3, "keep-cache-days": 14})
+    declared = declare(trust="isolated", registry={"keep-untagged-days": 3, "keep-cache-days": 14, "keep-versions": 60})
     assert declared.of("ecr:LifecyclePolicy").keys() == declared.of("ecr:Repository").keys()
-    for policy in declared.of("ecr:LifecyclePolicy").values():
-        days = [rule["selection"]["countNumber"] for rule in policy.document("policy")["rules"]]
-        assert days == [3, 14], "ECR would not use the days of the settings"
+    for name, policy in declared.of("ecr:LifecyclePolicy").items():
+        if name.endswith("/review"):
+            continue
+        counts = [rule["selection"]["countNumber"] for rule in policy.document("policy")["rules"]]
+        versions = [] if name.endswith("builder") else [60]
+        assert counts == [1, 14, *versions, 3], "ECR would not use the numbers of the settings"
 
 
 def test_every_repository_has_the_prefix() -> None:

@@ -3,7 +3,6 @@
 import json
 
 from components import policy_documents
-from stacks import tags
 
 REPOSITORIES = [f"arn:aws:ecr:ap-east-1:123456789012:repository/platform/{name}" for name in ("web", "base")]
 PROVIDER = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.ap-east-1.amazonaws.com/id/ABC"
@@ -106,17 +105,3 @@ def test_irsa_gives_the_role_to_one_service_account_and_audience() -> None:
             "oidc.eks.ap-east-1.amazonaws.com/id/ABC:sub": "system:serviceaccount:ns:builds",
         }
     }, "any service account of the cluster could assume the role"
-
-
-def test_releases_never_expire() -> None:
-    rules = policy_documents.lifecycle_policy(keep_untagged_days=7, keep_cache_days=30)["rules"]
-    selections = [rule["selection"] for rule in rules]
-    assert [(each["tagStatus"], each.get("tagPatternList"), each["countNumber"]) for each in selections] == [
-        ("untagged", None, 7),
-        ("tagged", [tags.cache_pattern()], 30),
-    ], "a rule that selects other tags deletes images that are deployed"
-    assert [rule["rulePriority"] for rule in rules] == [1, 2], "ECR refuses two rules of one priority"
-    for rule in rules:
-        assert rule.keys() == {"rulePriority", "description", "selection", "action"}
-        assert rule["action"] == {"type": "expire"}
-        assert rule["selection"].items() >= {"countType": "sinceImagePushed", "countUnit": "days"}.items()

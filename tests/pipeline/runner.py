@@ -22,6 +22,7 @@ GITLAB = {
     "CI_COMMIT_SHORT_SHA": "01234567",
     "CI_COMMIT_TIMESTAMP": "2026-01-02T11:04:05+08:00",
     "CI_PIPELINE_CREATED_AT": "2026-01-02T16:30:00Z",
+    "CI_PIPELINE_IID": "41",
     "CI_PROJECT_ID": "7",
     "CI_PROJECT_URL": "https://gitlab.example.com/platform/images",
 }
@@ -58,6 +59,12 @@ class Done:
         return dict(line.split("=", 1) for line in (self.project / "build.env").read_text().splitlines())
 
     @property
+    def waited(self) -> float:
+        """The seconds that the job's Python scripts would have waited."""
+        waits = self.record / "waits"
+        return sum(map(float, waits.read_text().split())) if waits.exists() else 0
+
+    @property
     def registry(self) -> dict[str, Any]:
         """The registry's content."""
         held: dict[str, Any] = json.loads((self.record / "registry.json").read_text())
@@ -71,6 +78,7 @@ def run(job: Mapping[str, Any], folder: Path, *, shell: list[str] | None = None,
         each.mkdir(exist_ok=True)
     environment = {
         "PATH": os.pathsep.join([str(STUBS), str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONPATH": str(STUBS / "no_waiting"),
         "STUB_RECORD": str(record),
         "CI_PROJECT_DIR": str(project),
         **GITLAB,

@@ -102,7 +102,7 @@ def test_any_text_survives_yaml_gitlab_and_the_shell(value: str, folder: str) ->
 
 def test_labels_say_revision_source_and_time(tmp_path: Path) -> None:
     labels = {
-        option.removeprefix("label:org.opencontainers.image.")
+        option.removeprefix("label:").removeprefix("org.opencontainers.image.")
         for option in run(JOBS["build-base:arm64"], tmp_path).options("--opt")
         if option.startswith("label:")
     }
@@ -110,6 +110,7 @@ def test_labels_say_revision_source_and_time(tmp_path: Path) -> None:
         "revision=0123456789abcdef0123456789abcdef01234567",
         "source=https://gitlab.example.com/platform/images",
         "created=2026-01-02T16:30:00Z",
+        "buildyard.pipeline=7/41",
     }
 
 

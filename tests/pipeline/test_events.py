@@ -1,6 +1,7 @@
 """Tests of the rules: which images are built on which event."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,8 @@ from tests.pipeline.published import SEVERAL_IMAGES, files, jobs, loaded
 from tests.stacks.stack_settings import project
 
 JOBS = jobs(files())
+WITH_OWN_JOBS = SEVERAL_IMAGES.replace("default-branch:", "pipeline-path: ci/images.yml\n    default-branch:")
+INCLUDED = jobs(files(WITH_OWN_JOBS))
 IMAGES = {"toolbox", "base", "web", "sensor"}
 
 
@@ -82,13 +85,13 @@ ANY_EVENT = [
 
 
 @pytest.mark.parametrize("event", ANY_EVENT)
-def test_every_image_has_one_manifest_job_that_follows_its_builds_and_the_tag(event: events.Event) -> None:
+def test_every_image_has_one_manifest_job_that_follows_its_builds(event: events.Event) -> None:
     selected = events.selected(JOBS, event)
     for image in IMAGES:
         manifests = [name for name in selected if name.startswith(f"build-{image}:manifest")]
         assert len(manifests) == 1, f"{image} would be published {len(manifests)} times"
         assert selected[manifests[0]] == "on_success", "the manifest would wait for a click after the builds"
-        assert set(JOBS[manifests[0]]["needs"]) == {"container-get-tag"} | {
+        assert set(JOBS[manifests[0]]["needs"]) == {
             name for name in JOBS if name.startswith(f"build-{image}:") and "64" in name
         }
 
@@ -104,7 +107,7 @@ def test_no_job_waits_for_one_that_only_a_person_can_start(event: events.Event) 
             assert needed in selected, f"GitLab refuses the pipeline: {name} needs {needed}, which is not in it"
             follows_own_build = needed.split(":")[0] == name.split(":")[0]
             assert selected[needed] != "manual" or follows_own_build, f"{name} would wait for a click on {needed}"
-            if how == "on_success" and not follows_own_build and needed != "container-get-tag":
+            if how == "on_success" and not follows_own_build:
                 builds = [each for each in JOBS[needed]["needs"] if "64" in each]
                 assert all(selected[each] == "on_success" for each in builds), f"{name} would wait for {builds}"
 
@@ -113,6 +116,12 @@ def test_an_image_waits_for_the_one_that_it_is_built_on_only_if_that_is_built_to
     for changed, waits in [("images/base/x", True), ("images/web/x", False)]:
         assert ("build-base:manifest" in events.selected(JOBS, events.merge_request(changed))) is waits
     assert JOBS["build-web:arm64"]["needs"] == [{"job": "build-base:manifest", "optional": True}]
+
+
+@pytest.mark.parametrize("event", ANY_EVENT)
+def test_the_tags_are_told_only_if_something_is_built(event: events.Event) -> None:
+    told = "container-get-tag" in events.selected(JOBS, event)
+    assert told is bool(built_by_themselves(event)), "a push that touches no image would start a node"
 
 
 def test_builds_do_not_wait_for_the_tag() -> None:
@@ -149,7 +158,32 @@ def test_a_new_commit_cancels_only_merge_requests_pipelines() -> None:
     assert workflow["auto_cancel"] == {"on_new_commit": "none"}, "a push would cancel the release before it"
     by_request = next(rule for rule in workflow["rules"] if "merge_request_event" in rule["if"])
     assert by_request["auto_cancel"] == {"on_new_commit": "interruptible"}
-    assert all(job["interruptible"] for job in JOBS.values())
+
+
+@pytest.mark.parametrize("built", [JOBS, INCLUDED])
+@pytest.mark.parametrize("event", ANY_EVENT)
+def test_jobs_are_interruptible_in_merge_requests_and_nowhere_else(
+    event: events.Event, built: Mapping[str, Mapping[str, Any]]
+) -> None:
+    in_merge_request = event.variables["CI_PIPELINE_SOURCE"] == "merge_request_event"
+    for name in events.selected(built, event):
+        assert "interruptible" not in built[name]
+        rule = events.matching(built[name]["rules"], event)
+        assert rule is not None
+        assert rule.get("interruptible", False) is in_merge_request, f"{name} of {event}"
+
+
+@pytest.mark.parametrize("event", ANY_EVENT)
+def test_an_included_file_has_the_same_jobs(event: events.Event) -> None:
+    assert events.selected(INCLUDED, event) == events.selected(JOBS, event)
+
+
+def test_an_included_file_leaves_a_branch_with_a_merge_request_to_the_merge_requests_pipeline() -> None:
+    opened = {"CI_OPEN_MERGE_REQUESTS": "platform/images!1"}
+    assert events.selected(INCLUDED, events.push(branch="feature")) != {}
+    assert events.selected(INCLUDED, events.push(branch="feature", **opened)) == {}, "one commit, and two pipelines"
+    assert events.selected(INCLUDED, events.push("images/base/x", branch="master", **opened)) != {}
+    assert "workflow" not in loaded(files(WITH_OWN_JOBS)[0].text), "it would decide over the project's own jobs"
 
 
 @pytest.mark.parametrize("context", ["a b", "it's", "50%off%", "pay$HOME", "[x]", "a*b", "{a,b}", "back\\slash", "ü"])

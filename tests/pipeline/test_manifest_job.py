@@ -1,6 +1,7 @@
 """Tests of the manifest jobs' script: what it publishes, and what it refuses."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from stacks import tags
 from tests.pipeline.published import HOST, files, jobs
 from tests.pipeline.runner import SHELLS, Done, run
+from tests.stacks.stack_settings import project
 
 JOBS = jobs(files())
 JOB = JOBS["build-toolbox:manifest"]
@@ -41,13 +43,21 @@ def change(folder: Path, **registry: Any) -> None:
     file.write_text(json.dumps({**json.loads(file.read_text()), **registry}))
 
 
-def publish(folder: Path, tag: str = "v1.0") -> Done:
-    return run(JOB, folder, IMAGE_TAG=tag)
+def publish(folder: Path, **variables: str) -> Done:
+    """Publish under a Git tag; with other variables, from a branch."""
+    wanted = {"CI_COMMIT_BRANCH": "master", **variables} if variables else {"CI_COMMIT_TAG": "v1.0"}
+    return run(JOB, folder, shell=None, **wanted)
+
+
+def of_pipeline(number: int) -> dict[str, str]:
+    """The variables of a pipeline of the default branch."""
+    created = f"2026-01-02T16:30:{60 - number:02}Z"  # a clock that runs backwards
+    return {"CI_PIPELINE_IID": str(number), "CI_PIPELINE_CREATED_AT": created}
 
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_both_builds_are_joined_under_the_tag_and_reported(pushed: Path, shell: list[str]) -> None:
-    done = run(JOB, pushed, shell=shell, IMAGE_TAG="v1.0")
+    done = run(JOB, pushed, shell=shell, CI_COMMIT_TAG="v1.0")
     assert done.status == 0, done.output
     digest = done.registry["tags"]["v1.0"]
     index = done.registry["manifests"][digest]["manifests"]
@@ -55,7 +65,8 @@ def test_both_builds_are_joined_under_the_tag_and_reported(pushed: Path, shell: 
         "arm64": "sha256:arm",
         "amd64": "sha256:amd",
     }
-    assert done.dotenv == {"IMAGE_TAG": "v1.0", "IMAGE_URL": URL, "IMAGE_DIGEST": digest}
+    report = {"IMAGE_TAG": "v1.0", "IMAGE_VERSION": "v1.0", "IMAGE_URL": URL, "IMAGE_DIGEST": digest}
+    assert done.dotenv == {**report, **{f"{key}_TOOLBOX": value for key, value in report.items()}}
     assert (done.project / ".buildyard" / "toolbox.digest").read_text() == f"{digest}\n", (
         "images that depend on it are built on this"
     )
@@ -80,51 +91,82 @@ def test_a_published_tag_is_not_moved(pushed: Path) -> None:
     assert done.registry["tags"] == before
 
 
-def test_latest_moves(pushed: Path) -> None:
-    before = publish(pushed, tag=tags.LATEST).registry["tags"]
-    push(pushed, "toolbox", arm64="sha256:arm2")
-    assert publish(pushed, tag=tags.LATEST).registry["tags"] != before
-
-
-def built_at(folder: Path, digest: str, time: str) -> None:
+def built_by(folder: Path, digest: str, pipeline: str) -> None:
+    """Give an image the label that names its pipeline."""
     manifests = json.loads((folder / "record" / "registry.json").read_text())["manifests"]
-    manifests[digest]["config"]["config"] = {"Labels": {"org.opencontainers.image.created": time}}
+    manifests[digest]["config"]["config"] = {"Labels": {"buildyard.pipeline": pipeline}}
     change(folder, manifests=manifests)
 
 
-@pytest.mark.parametrize(
-    "time", ["2999-01-01T00:00:00Z", "9999-12-31T23:59:59-23:00", "soon", "", "0001-01-01T00:00:00+14:00", "2026-01-02"]
-)
-def test_a_wrong_label_does_not_keep_latest_from_moving(pushed: Path, time: str) -> None:
-    built_at(pushed, "sha256:arm", time)
-    built_at(pushed, "sha256:arm2", "2026-01-02T16:30:00Z")
-    before = publish(pushed, tag=tags.LATEST).registry["tags"]
-    push(pushed, "toolbox", arm64="sha256:arm2")
-    done = publish(pushed, tag=tags.LATEST)
+def published_by(folder: Path, number: int, arm64: str) -> Done:
+    """Publish from a pipeline of the default branch, in which this image was built for arm64."""
+    built_by(folder, arm64, f"7/{number}")
+    push(folder, "toolbox", arm64=arm64)
+    done = publish(folder, **of_pipeline(number))
     assert done.status == 0, done.output
-    assert done.registry["tags"] != before, "one wrong label would end all publishing, with every job green"
-    assert ("counts as older" in done.output) == (time != "2026-01-02"), "nobody would know that a label is wrong"
+    return done
+
+
+def test_latest_moves_with_the_default_branch_and_the_version_stays(pushed: Path) -> None:
+    first = published_by(pushed, 41, "sha256:arm").dotenv
+    second = published_by(pushed, 42, "sha256:arm2")
+    assert second.registry["tags"] == {
+        first["IMAGE_VERSION"]: first["IMAGE_DIGEST"],
+        second.dotenv["IMAGE_VERSION"]: second.dotenv["IMAGE_DIGEST"],
+        tags.LATEST: second.dotenv["IMAGE_DIGEST"],
+    }, "somebody who deployed the first image could no longer pull it"
+    assert first["IMAGE_DIGEST"] != second.dotenv["IMAGE_DIGEST"]
+
+
+@pytest.mark.parametrize("pipeline", ["8/42", "", "soon", "7/-1", "7/42 ", "7/" + "9" * 40, "42"])
+def test_an_image_without_a_number_of_this_projects_pipelines_is_older(pushed: Path, pipeline: str) -> None:
+    published_by(pushed, 43, "sha256:arm")
+    built_by(pushed, "sha256:arm", pipeline)
+    done = published_by(pushed, 41, "sha256:arm2")
+    assert done.registry["tags"][tags.LATEST] == done.dotenv["IMAGE_DIGEST"], (
+        "one wrong label would end all publishing, with every job green"
+    )
+    assert "counts as older" in done.output, "nobody would know that a label is wrong"
 
 
 def test_latest_never_goes_back_to_an_older_pipeline(pushed: Path) -> None:
-    built_at(pushed, "sha256:arm", "2026-01-02T16:30:00Z")
-    built_at(pushed, "sha256:arm2", "2026-01-02T16:29:59Z")
-    newer = publish(pushed, tag=tags.LATEST)
-    push(pushed, "toolbox", arm64="sha256:arm2")
-    late = publish(pushed, tag=tags.LATEST)
-    assert late.status == 0, late.output
-    assert "stays" in late.output
-    assert late.registry["tags"] == newer.registry["tags"], "a slow pipeline would undo a newer one"
-    assert late.dotenv == newer.dotenv, "the report must name the image that the tag points to"
+    newer = published_by(pushed, 42, "sha256:arm").dotenv
+    late = published_by(pushed, 41, "sha256:arm2")
+    assert "pipeline 42 and stays: this is the older pipeline 41" in late.output
+    assert late.registry["tags"][tags.LATEST] == newer["IMAGE_DIGEST"], "a slow pipeline would undo a newer one"
+    assert late.registry["tags"][late.dotenv["IMAGE_VERSION"]] == late.dotenv["IMAGE_DIGEST"] != newer["IMAGE_DIGEST"]
+
+
+def test_a_retry_of_the_newest_pipeline_changes_nothing(pushed: Path) -> None:
+    first = published_by(pushed, 42, "sha256:arm")
+    again = published_by(pushed, 42, "sha256:arm")
+    assert (again.dotenv, again.registry["tags"]) == (first.dotenv, first.registry["tags"])
+
+
+def test_one_job_of_an_image_and_ref_publishes_at_a_time() -> None:
+    groups = {name: job["resource_group"] for name, job in JOBS.items() if ":manifest" in name}
+    assert groups["build-toolbox:manifest"] == groups["build-toolbox:manifest:manual"]
+    assert groups["build-toolbox:manifest"] == "build-toolbox/$CI_COMMIT_REF_SLUG"
+    assert len(set(groups.values())) == 4, "images would wait for each other"
+
+
+def test_gitlab_takes_the_names_of_resource_groups() -> None:
+    """GitLab creates no group with another name, and runs the jobs at the same time without a word."""
+    longest = files(projects=[project({"name": "a" * 100})])
+    for job in [*JOBS.values(), *jobs(longest).values()]:
+        if group := job.get("resource_group"):
+            key = group.replace("$CI_COMMIT_REF_SLUG", "a" * 63)
+            assert re.fullmatch(r"[a-zA-Z0-9_${}. -]([a-zA-Z0-9_/${}. -]*[a-zA-Z0-9_${}. -])?", key), key
+            assert len(key) <= 255
 
 
 def test_an_image_of_one_architecture_is_tagged_as_it_is(pushed: Path) -> None:
     push(pushed, "sensor", arm64="sha256:arm")
-    done = run(JOBS["build-sensor:manifest"], pushed, IMAGE_TAG="v1.0")
+    done = run(JOBS["build-sensor:manifest"], pushed, CI_COMMIT_TAG="v1.0")
     assert done.status == 0, done.output
     assert done.registry["tags"] == {"v1.0": "sha256:arm"}
     assert done.dotenv["IMAGE_DIGEST"] == "sha256:arm"
-    assert run(JOBS["build-sensor:manifest"], pushed, IMAGE_TAG="v1.0").status == 0
+    assert run(JOBS["build-sensor:manifest"], pushed, CI_COMMIT_TAG="v1.0").status == 0
 
 
 @pytest.mark.parametrize(
@@ -152,16 +194,49 @@ def test_a_build_that_did_not_run_is_named(pushed: Path) -> None:
     assert done.registry["tags"] == {}
 
 
-def test_without_a_tag_nothing_is_published(pushed: Path) -> None:
-    done = publish(pushed, tag="")
-    assert done.status == 1
-    assert "container-get-tag set no IMAGE_TAG" in done.output
+@pytest.mark.parametrize(
+    "error",
+    [
+        "GET https://r/v2/404/manifests/v1: DENIED: User is not authorized to perform ecr:BatchGetImage",
+        "GET https://r/v2/x/manifests/latest: unexpected status code 404 Not Found: proxy",
+        "Get https://r/v2/: dial tcp 127.0.0.1:443: connect: connection refused",
+        "GET https://r/v2/: UNAUTHORIZED: the tag MANIFEST_UNKNOWN",
+    ],
+)
+def test_only_the_registrys_own_word_means_that_a_tag_is_free(pushed: Path, error: str) -> None:
+    change(pushed, errors=[error])
+    done = run(JOB, pushed, CI_COMMIT_TAG="v1.0")
+    assert done.status == 1, "latest would move back, or a release be overwritten"
+    assert error in done.output
+    assert "crane config failed" in done.output
+    assert done.registry["tags"] == {}
+    assert "IMAGE_DIGEST" not in done.dotenv
 
 
-def test_a_registry_that_is_down_is_no_reason_to_publish(pushed: Path) -> None:
-    change(pushed, down=True)
+@pytest.mark.parametrize(
+    "error",
+    [
+        "GET https://r/v2/x: TOOMANYREQUESTS: Rate exceeded",
+        "GET https://r/v2/x: unexpected status code 503 Service Unavailable",
+        "PUT https://r/v2/x: unexpected status code 500 Internal Server Error",
+        "Get https://r/v2/x: net/http: TLS handshake timeout",
+        "Get https://r/v2/x: read tcp 10.0.0.1:443: read: connection reset by peer",
+        "Get https://r/v2/x: EOF",
+    ],
+)
+def test_a_busy_registry_is_waited_for(pushed: Path, error: str) -> None:
+    change(pushed, errors=[error] * 7)
+    done = publish(pushed)
+    assert done.status == 0, done.output
+    assert done.waited == 120
+    change(pushed, errors=[error] * 8)
+    done = publish(pushed)
+    assert done.status == 1, "a job would wait for ever"
+    assert error in done.output
+
+
+def test_a_repository_that_is_gone_is_no_free_tag(pushed: Path) -> None:
+    change(pushed, errors=["GET https://r/v2/x: NAME_UNKNOWN: The repository with name 'x' does not exist"])
     done = publish(pushed)
     assert done.status == 1
-    assert "connection refused" in done.output
-    assert "crane config failed" in done.output
-    assert not (done.project / "build.env").exists()
+    assert "deploy the stack, then retry this job" in done.output

@@ -37,7 +37,7 @@ def test_gitlab_ci_local_parses_it(tmp_path: Path, gitlab_ci_local: GitLabCiLoca
     write(tmp_path, files())
     rows = [line.split() for line in gitlab_ci_local(tmp_path, "--list").splitlines()[1:]]
     listed = {row[0] for row in rows}
-    assert {"container-get-tag", "build-toolbox:arm64", "build-toolbox:amd64", "build-toolbox:manifest"} <= listed
+    assert {"build-toolbox:arm64", "build-toolbox:amd64", "build-toolbox:manifest:manual"} <= listed
 
 
 def test_the_header_says_what_made_it_and_what_to_edit_instead() -> None:
@@ -61,8 +61,8 @@ def test_jobs_run_on_their_architectures_runners() -> None:
 
 def test_an_image_of_one_architecture_has_its_build_and_a_manifest() -> None:
     built = {name: job for name, job in jobs(files()).items() if name.startswith("build-sensor")}
-    assert list(built) == ["build-sensor:arm64", "build-sensor:manifest"]
-    assert built["build-sensor:manifest"]["needs"] == ["container-get-tag", "build-sensor:arm64"]
+    assert list(built) == ["build-sensor:arm64", "build-sensor:manifest", "build-sensor:manifest:manual"]
+    assert built["build-sensor:manifest"]["needs"] == ["build-sensor:arm64"]
 
 
 def test_resources_are_overwritten_only_where_they_differ_from_the_runners_defaults() -> None:
@@ -118,7 +118,7 @@ def test_jobs_run_in_the_builder_image_with_its_entrypoint_off() -> None:
 def test_nothing_global_touches_the_jobs_of_a_project_that_includes_the_file() -> None:
     assert not {"default", "variables", "image", "before_script"} & set(loaded(files()[0].text))
     hidden = [name for name in loaded(files()[0].text) if name.startswith(".")]
-    assert all(name.startswith((".buildyard-", ".image-")) for name in hidden)
+    assert all(name.startswith(".buildyard-") for name in hidden)
 
 
 def test_repositories_carry_the_registry_and_its_prefix() -> None:

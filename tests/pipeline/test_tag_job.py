@@ -1,5 +1,6 @@
 """Tests of the tag job's script: the pipeline's image tag."""
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -8,14 +9,16 @@ from stacks import tags
 from tests.pipeline.published import files, jobs
 from tests.pipeline.runner import SHELLS, run
 
-JOB = jobs(files())["container-get-tag"]
+JOBS = jobs(files())
+JOB = JOBS["container-get-tag"]
 
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_branch_has_the_pipelines_time_in_the_projects_time_zone_and_the_commit(
     tmp_path: Path, shell: list[str]
 ) -> None:
-    assert run(JOB, tmp_path, shell=shell).dotenv == {"IMAGE_TAG": "260103_003000-01234567"}
+    tag = "260103_003000-01234567"
+    assert run(JOB, tmp_path, shell=shell).dotenv == {"IMAGE_TAG": tag, "IMAGE_VERSION": tag}
 
 
 def test_a_retry_has_the_same_tag(tmp_path: Path) -> None:
@@ -27,21 +30,30 @@ def test_a_merge_request_is_not_latest_even_from_the_default_branch(tmp_path: Pa
     assert done.dotenv["IMAGE_TAG"].endswith("-01234567")
 
 
-def test_the_default_branch_is_latest(tmp_path: Path) -> None:
-    assert run(JOB, tmp_path, CI_COMMIT_BRANCH="master").dotenv == {"IMAGE_TAG": tags.LATEST}
+def test_the_default_branch_is_latest_and_has_a_version_that_stays(tmp_path: Path) -> None:
+    version = "master-260103_003000-01234567"
+    assert run(JOB, tmp_path, CI_COMMIT_BRANCH="master").dotenv == {"IMAGE_TAG": tags.LATEST, "IMAGE_VERSION": version}
+    assert fnmatchcase(version, tags.version_pattern("master")), "versions would stay for ever"
 
 
 @pytest.mark.parametrize("tag", ["v1.0", "1", "_x", "a" * 128, "V1.0-rc.1_2"])
 def test_a_git_tag_is_the_images_tag(tmp_path: Path, tag: str) -> None:
-    assert run(JOB, tmp_path, CI_COMMIT_TAG=tag, CI_COMMIT_BRANCH="").dotenv == {"IMAGE_TAG": tag}
+    assert run(JOB, tmp_path, CI_COMMIT_TAG=tag, CI_COMMIT_BRANCH="").dotenv == {"IMAGE_TAG": tag, "IMAGE_VERSION": tag}
 
 
 @pytest.mark.parametrize(
-    "tag", ["release/1.0", "v1+build", "-x", ".x", "a" * 129, "ü", tags.LATEST, f"{tags.CACHE_PREFIX}x"]
+    "tag",
+    [
+        *("release/1.0", "v1+build", "-x", ".x", "a" * 129, "ü"),
+        *(tags.LATEST, f"{tags.CACHE_PREFIX}x", "master-260103_003000-01234567", "260103_003000-01234567"),
+    ],
 )
 def test_a_git_tag_that_no_image_can_have_is_refused(tmp_path: Path, tag: str) -> None:
     done = run(JOB, tmp_path, CI_COMMIT_TAG=tag, CI_COMMIT_BRANCH="")
     assert done.status == 1
     assert f"The Git tag {tag} " in done.output
     assert "Tag the commit again" in done.output
-    assert not (done.project / "build.env").exists()
+    assert (done.project / "build.env").read_text() == ""
+    build = run(JOBS["build-toolbox:arm64"], tmp_path, CI_COMMIT_TAG=tag, CI_COMMIT_BRANCH="")
+    assert build.status == 1
+    assert not (build.record / "buildctl").exists(), "an image would be built that cannot be published"

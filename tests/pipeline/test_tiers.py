@@ -95,7 +95,7 @@ def test_the_manifest_job_publishes_where_the_builds_pushed(tmp_path: Path, tier
     for architecture, digest in (("arm64", "a"), ("amd64", "b")):
         metadata = tmp_path / "project" / ".buildyard" / f"base-{architecture}.json"
         metadata.write_text(json.dumps({"containerimage.digest": f"sha256:{digest}"}))
-    done = run(ISOLATED["build-base:manifest"], tmp_path, IMAGE_TAG="v1", BUILDYARD_TIER=tier)
+    done = run(ISOLATED["build-base:manifest"], tmp_path, CI_COMMIT_TAG="v1", BUILDYARD_TIER=tier)
     assert done.status == 0, done.output
     assert done.dotenv["IMAGE_URL"] == repository
 

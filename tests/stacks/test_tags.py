@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stacks import tags
-from tests.components.mocks import Declared, declare
+from tests.components.mocks import NAME, Declared, declare
 from tests.pipeline.published import files, jobs
 from tests.pipeline.runner import run
 from tests.stacks.stack_settings import project, settings
@@ -38,13 +38,14 @@ class Names:
 
     def expires(self, tag: str) -> bool:
         """Whether ECR deletes an image with the tag after some time."""
-        [answer] = {
-            any(fnmatchcase(tag, pattern) for pattern in rule["selection"]["tagPatternList"])
-            for policy in self.declared.of("ecr:LifecyclePolicy").values()
-            for rule in policy.document("policy")["rules"]
+        policies = self.declared.of("ecr:LifecyclePolicy")
+        selections = [
+            rule["selection"]
+            for rule in policies[f"{NAME}-platform/images/web"].document("policy")["rules"]
             if rule["selection"]["tagStatus"] == "tagged"
-        }
-        return answer
+        ]
+        matching = (each for each in selections if fnmatchcase(tag, each["tagPatternList"][0]))
+        return next((each["countNumber"] != 1 for each in matching), False)
 
 
 @pytest.fixture(params=[None, RENAMED], ids=["as they are", "renamed"])
@@ -91,20 +92,21 @@ def test_the_default_branchs_tag_can_be_moved_and_stays(names: Names, tmp_path: 
     assert not names.expires(tag), "ECR would delete what people deploy"
 
 
-@pytest.mark.parametrize("git_tag", ["", "v1.0"])
-def test_every_other_tag_is_immutable_and_stays(names: Names, tmp_path: Path, git_tag: str) -> None:
-    branch = "" if git_tag else "feature"
+@pytest.mark.parametrize(("git_tag", "branch"), [("", "feature"), ("v1.0", ""), ("", "main")])
+def test_every_version_is_immutable_and_only_git_tags_stay_for_ever(
+    names: Names, tmp_path: Path, git_tag: str, branch: str
+) -> None:
     done = run(names.jobs["container-get-tag"], tmp_path, CI_COMMIT_TAG=git_tag, CI_COMMIT_BRANCH=branch)
-    tag = done.dotenv["IMAGE_TAG"]
-    assert not names.movable(tag)
-    assert not names.expires(tag)
+    version = done.dotenv["IMAGE_VERSION"]
+    assert not names.movable(version)
+    assert names.expires(version) is (not git_tag)
 
 
 def test_a_git_tag_cannot_be_a_name_that_the_pipeline_uses(names: Names, tmp_path: Path) -> None:
     for tag in (names.latest, f"{names.cache_prefix}main"):
         done = run(names.jobs["container-get-tag"], tmp_path, CI_COMMIT_TAG=tag, CI_COMMIT_BRANCH="")
         assert done.status == 1, f"the Git tag {tag} would overwrite what builds keep there"
-        assert f"{names.latest} and {names.cache_prefix}*" in done.output
+        assert f"{names.latest}, {names.cache_prefix}*" in done.output
 
 
 def test_a_manifest_job_moves_only_the_default_branchs_tag(names: Names, tmp_path: Path) -> None:
@@ -116,8 +118,9 @@ def test_a_manifest_job_moves_only_the_default_branchs_tag(names: Names, tmp_pat
     registry = {"manifests": {"sha256:old": image, "sha256:new": image}, "tags": tagged, "calls": []}
     (tmp_path / "record" / "registry.json").write_text(json.dumps(registry))
     (tmp_path / "project" / ".buildyard" / "web-arm64.json").write_text('{"containerimage.digest": "sha256:new"}')
-    moved = run(job, tmp_path, IMAGE_TAG=names.latest)
+    moved = run(job, tmp_path, CI_COMMIT_BRANCH="main")
     assert moved.status == 0, moved.output
-    refused = run(job, tmp_path, IMAGE_TAG="v1.0")
+    version = moved.dotenv["IMAGE_VERSION"]
+    refused = run(job, tmp_path, CI_COMMIT_TAG="v1.0", CI_COMMIT_BRANCH="")
     assert refused.status == 1
-    assert refused.registry["tags"] == {"v1.0": "sha256:old", names.latest: "sha256:new"}
+    assert refused.registry["tags"] == {"v1.0": "sha256:old", names.latest: "sha256:new", version: "sha256:new"}

@@ -1,0 +1,68 @@
+"""Questions to the registry, which crane asks. The registry's throttling and outages are waited for."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from typing import Any
+
+# Two minutes: ECR throttles by the second, and an outage that a load balancer hides takes less.
+PAUSES = (1, 2, 4, 8, 15, 30, 60)
+PASSING = re.compile(
+    r"\bTOOMANYREQUESTS\b|\bThrottlingException\b|status code (408|429|5\d\d)\b|connection reset by peer|i/o timeout"
+    r"|Client\.Timeout|TLS handshake timeout|context deadline exceeded|unexpected EOF|: EOF$|no such host"
+)
+
+
+def crane(*arguments: str, absent: str = "") -> str:
+    """Run a crane command: its output. If it fails, the job ends with crane's message.
+
+    A registry that answers with the error code `absent` has not what was asked for: the output is empty then.
+    """
+    for pause in (*PAUSES, None):
+        done = subprocess.run(["crane", *arguments], capture_output=True, text=True)
+        said = done.stderr.strip()
+        if done.returncode == 0:
+            return done.stdout.strip()
+        if absent and re.search(rf"\b{absent}: ", said):
+            return ""
+        if pause is None or not PASSING.search(said):
+            break
+        print(f"The registry did not answer; next try in {pause} s: {said.splitlines()[-1]}", flush=True)
+        time.sleep(pause)
+    if "NAME_UNKNOWN: " in said:
+        sys.exit(f"{said}\nThe registry has no such repository: deploy the stack, then retry this job.")
+    sys.exit(f"{said}\ncrane {arguments[0]} failed; see its message above. Retry this job when that is mended.")
+
+
+def manifest(reference: str) -> dict[str, Any]:
+    """The manifest or the index under a tag or digest; empty if there is no such tag."""
+    text = crane("manifest", reference, absent="MANIFEST_UNKNOWN")
+    return json.loads(text) if text else {}
+
+
+def config(reference: str) -> dict[str, Any]:
+    """An image's configuration."""
+    found: dict[str, Any] = json.loads(crane("config", reference))
+    return found
+
+
+def labels(reference: str) -> dict[str, str]:
+    """An image's labels; of an index, those of its first image. Empty if there is no such image."""
+    found = manifest(reference)
+    if not found:
+        return {}
+    if "manifests" in found:
+        repository = reference.partition("@")[0] if "@" in reference else reference.rpartition(":")[0]
+        reference = f"{repository}@{found['manifests'][0]['digest']}"
+    return dict(config(reference).get("config", {}).get("Labels") or {})
+
+
+def pipeline_number(labels: dict[str, str], project: str) -> int | None:
+    """The number of the pipeline of this project that built an image; None if the labels name none.
+
+    It is GitLab's `CI_PIPELINE_IID`, which counts a project's pipelines. A project that was created anew counts anew.
+    """
+    found = re.fullmatch(r"([0-9]{1,18})/([0-9]{1,18})", labels.get("buildyard.pipeline", ""))
+    return int(found[2]) if found and found[1] == project else None
