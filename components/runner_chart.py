@@ -81,13 +81,15 @@ def chart_values(manager: Manager) -> dict[str, Any]:
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "privileged": False,
-            # The manager writes its configuration, for which the chart has a volume, and temporary files.
+            # It writes config.toml and .runner_system_id, for which the chart has a volume, and temporary files:
+            # https://gitlab.com/gitlab-org/gitlab-runner/-/blob/main/commands/internal/configfile/configfile.go
             "readOnlyRootFilesystem": True,
             "runAsNonRoot": True,
             "capabilities": {"drop": ["ALL"]},
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        # The manager keeps each running job's log, of up to 4 MiB, in a temporary file.
+        # The manager keeps each running job's log, of up to 4 MiB, in a temporary file:
+        # https://gitlab.com/gitlab-org/gitlab-runner/-/blob/main/helpers/trace/buffer.go
         "volumes": [{"name": "tmp", "emptyDir": {}}],
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],  # noqa: S108 (the pod's own volume)
         "resources": {"requests": _bounds("request"), "limits": _bounds("limit")},

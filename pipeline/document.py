@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.model import Artifacts, Changes, Job, Need, Reference, Retry, Rule, Workflow, WorkflowRule
+from pipeline.model import Artifacts, Changes, Job, Need, Reference, Retry, Rule, Variable, Workflow, WorkflowRule
 
 
 class Inline(list[Any]):
@@ -20,6 +20,11 @@ def workflow(value: Workflow) -> dict[str, Any]:
         "auto_cancel": {"on_new_commit": str(value.on_new_commit)},
         "rules": [_workflow_rule(rule) for rule in value.rules],
     }
+
+
+def variables(values: Mapping[str, Variable]) -> dict[str, Any]:
+    """The top-level key `variables`."""
+    return {name: _variable(each) for name, each in values.items()}
 
 
 def jobs(values: Sequence[Job]) -> dict[str, Any]:
@@ -40,6 +45,7 @@ def _job(job: Job) -> dict[str, Any]:
             "retry": job.retry and _retry(job.retry),
             "resource_group": job.resource_group,
             "needs": None if job.needs is None else _needs(job.needs),
+            "dependencies": None if job.dependencies is None else Inline(job.dependencies),
             "rules": [rule if isinstance(rule, Reference) else _rule(rule) for rule in job.rules] or None,
             "before_script": [_line(line) for line in job.before_script] or None,
             "script": [_line(line) for line in job.script] or None,
@@ -47,6 +53,11 @@ def _job(job: Job) -> dict[str, Any]:
             **{key: list(values) for key, values in job.lists.items()},
         }
     )
+
+
+def _variable(variable: Variable) -> dict[str, Any]:
+    options = Inline(variable.options) or None
+    return _given({"value": variable.value, "options": options, "description": variable.description})
 
 
 def _needs(needs: Sequence[Need]) -> list[Any]:

@@ -3,6 +3,7 @@
 from pipeline import graph, limits, rules
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs.build import build_jobs, image_template
+from pipeline.jobs.check import check_job
 from pipeline.jobs.files import files_template
 from pipeline.jobs.manifest import manifest_jobs
 from pipeline.jobs.tag import tag_job
@@ -29,8 +30,11 @@ def generate(inputs: PipelineInputs) -> Pipeline:
         source=inputs.source,
         stages=(inputs.project.stage,),
         workflow=rules.workflow(inputs.project.default_branch),
+        variables=rules.VARIABLES,
         is_whole=not inputs.project.has_own_jobs,
-        jobs=tuple(rules.completed(inputs, job) for job in (*templates(inputs), tag_job(inputs), *images)),
+        jobs=tuple(
+            rules.completed(inputs, job) for job in (*templates(inputs), tag_job(inputs), check_job(inputs), *images)
+        ),
     )
     problems = [*graph.check(pipeline), *limits.check(pipeline, inputs)]
     if problems:

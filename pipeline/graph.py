@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
+from pipeline.jobs import names
 from pipeline.model import Job, Pipeline, Reference, Rule
 from stacks.problems import Problem, nearest
 
@@ -41,7 +42,7 @@ def _job(job: Job, jobs: Mapping[str, Job], stages: Sequence[str]) -> Iterator[P
                 message=f"{job.name} extends {template}, which does not exist",
                 hint=nearest(template, list(jobs)),
             )
-    if job.stage and job.stage not in stages:
+    if job.stage and job.stage not in (*stages, names.LAST_STAGE):
         yield Problem(
             path=job.origin,
             message=f"{job.name} is in the stage {job.stage}, which does not exist",

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import TopologicalSorter
 
 from stacks.settings import Image, Project, Settings
 
@@ -55,6 +56,20 @@ class PipelineInputs:
     @cached_property
     def _with_dependencies(self) -> dict[str, dict[str, Image]]:
         return {}
+
+    @cached_property
+    def in_order(self) -> Sequence[Image]:
+        """All images of the project, each after those that it is built on."""
+        return self._ordered(self.project.images)
+
+    def in_order_under(self, image: Image) -> Sequence[Image]:
+        """The images that it is built on, directly or not, each after those that it is built on, and at last itself."""
+        return self._ordered(self.with_dependencies(image))
+
+    def _ordered(self, images: Sequence[Image]) -> Sequence[Image]:
+        known = {image.name: image for image in images}
+        graph = {image.name: [name for name in image.depends_on if name in known] for image in images}
+        return [known[name] for name in TopologicalSorter(graph).static_order()]
 
     @cached_property
     def origin(self) -> str:

@@ -124,6 +124,8 @@ class Job:
     """Jobs of one group run one after the other, whichever pipelines they are in."""
     needs: tuple[Need, ...] | None = None
     """None inherits the template's needs; an empty tuple starts the job at once."""
+    dependencies: tuple[str, ...] | None = None
+    """The jobs of earlier stages to take artifacts from; None takes those of all."""
     rules: tuple[Rule | Reference, ...] = ()
     before_script: tuple[str | Reference, ...] = ()
     script: tuple[str | Reference, ...] = ()
@@ -135,6 +137,16 @@ class Job:
     def hidden(self) -> bool:
         """Whether it is a template, which GitLab does not run."""
         return self.name.startswith(".")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variable:
+    """A variable of the whole pipeline, which GitLab shows to people who start one."""
+
+    value: str
+    description: str
+    options: tuple[str, ...] = ()
+    """The values to choose from; any value if there are none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,5 +163,6 @@ class Pipeline:
     workflow: Workflow
     is_whole: bool
     """Whether the file is all of the project's pipeline. An included file has no `stages` and `workflow`."""
+    variables: Mapping[str, Variable]
     jobs: tuple[Job, ...]
     """Templates and jobs in the order of the file: first what all images share, then each image's own."""

@@ -26,7 +26,8 @@ def render(pipeline: Pipeline) -> tuple[PipelineFile, ...]:
 
     Raises `SettingsError` if these are more files than GitLab reads, or the jobs of one image are too large for a file.
     """
-    whole = {"stages": document.Inline(pipeline.stages), "workflow": document.workflow(pipeline.workflow)}
+    variables = {"variables": document.variables(pipeline.variables)}
+    whole = {"stages": document.Inline(pipeline.stages), "workflow": document.workflow(pipeline.workflow), **variables}
     frame = whole if pipeline.is_whole else {}
     first, *others = _divide(pipeline, frame={**_include(_names(pipeline, limits.MAX_FILES)), **frame})
     if len(others) + 1 > limits.MAX_FILES:

@@ -6,6 +6,9 @@
 | push to the default branch | built | manual |
 | Git tag, schedule | built | built |
 | any other: another branch, started from the web, ... | manual | manual |
+
+If `BUILDYARD_IMAGES` is set, in a schedule or by somebody who starts a pipeline, it decides instead: the images that it
+names are built, with all that are built on them.
 """
 
 import posixpath
@@ -16,13 +19,28 @@ from functools import lru_cache
 
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names
-from pipeline.model import AutoCancel, Changes, Job, Reference, Rule, When, Workflow, WorkflowRule
+from pipeline.model import AutoCancel, Changes, Job, Reference, Rule, Variable, When, Workflow, WorkflowRule
 from stacks.settings import Image
 from stacks.trust import TIER_VARIABLE, Tier, Trust
 
 MAX_CHANGES = 50
 """Patterns in one rule; an image with more gets several rules. Source: https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/gitlab/ci/config/entry/rules/rule/changes.rb"""
 
+VARIABLES = {
+    "BUILDYARD_IMAGES": Variable(
+        value="",
+        description="The images to build, with those that are built on them: names with commas between, or * for all. "
+        "If empty, start the jobs by hand.",
+    ),
+    "BUILDYARD_CACHE": Variable(
+        value="use",
+        options=("use", "renew"),
+        description="`renew` runs every step again, such as `apt-get upgrade`, and writes the cache anew.",
+    ),
+}
+"""What people choose who start a pipeline or set up a schedule."""
+
+_REQUESTED = "$BUILDYARD_IMAGES"
 _MERGE_REQUEST = '$CI_PIPELINE_SOURCE == "merge_request_event"'
 
 
@@ -83,8 +101,25 @@ def when_changed(inputs: PipelineInputs, image: Image) -> tuple[Rule, ...]:
     return _when_changed(inputs.project.default_branch, lists)
 
 
-def when_any_changed(inputs: PipelineInputs) -> tuple[Rule, ...]:
-    """The rules that match whenever a changed image is built."""
+def when_requested(inputs: PipelineInputs, image: Image) -> Rule:
+    """The rule that builds an image if `BUILDYARD_IMAGES` names it, or one that it is built on."""
+    accepted = "|".join(re.escape(each.name) for each in inputs.with_dependencies(image))
+    return Rule(condition=rf"{_REQUESTED} =~ /(^|[, ])(\*|{accepted})([, ]|$)/")
+
+
+def when_any_is_built(inputs: PipelineInputs) -> tuple[Rule, ...]:
+    """The rules that match whenever an image is built without somebody who starts its jobs."""
+    return (OTHERS_REQUESTED, *_when_any_changed(inputs), *always())
+
+
+def when_any_is_built_on_the_default_branch(inputs: PipelineInputs) -> tuple[Rule, ...]:
+    """The same for pipelines of the default branch alone."""
+    other = Rule(condition=f'$CI_COMMIT_BRANCH != "{inputs.project.default_branch}"', when=When.NEVER)
+    merge_request = Rule(condition=_MERGE_REQUEST, when=When.NEVER)
+    return (other, merge_request, *when_any_is_built(inputs))
+
+
+def _when_any_changed(inputs: PipelineInputs) -> tuple[Rule, ...]:
     paths = (path for image in inputs.project.images for path in _paths(image.context, image.dockerfile))
     lists = path_lists(tuple(dict.fromkeys(paths))).values()
     return _when_changed(inputs.project.default_branch, lists)
@@ -127,6 +162,9 @@ def always() -> tuple[Rule, ...]:
 
 MANUAL = Rule(when=When.MANUAL, allow_failure=True)
 """A job that somebody must start. The pipeline passes without it."""
+
+OTHERS_REQUESTED = Rule(condition=_REQUESTED)
+"""`BUILDYARD_IMAGES` names something: after `when_requested`, other images than this one."""
 
 IN_EVERY_PIPELINE = Rule()
 """For jobs that follow others. A job without rules would be missing from merge request pipelines."""

@@ -23,6 +23,7 @@ from sandbox.builds.prerequisites import require
 from sandbox.builds.worker import Worker
 from sandbox.endpoints import REGION, read_endpoints
 from sandbox.scratch import ScratchProject, scratch_project
+from sandbox.services.aws.tokens import signing_key
 from stacks.names import default_namespace
 from stacks.parsing import parse
 
@@ -132,6 +133,7 @@ def open_environment(images: Sequence[str]) -> Iterator[Environment]:
             aws=endpoints.aws,
             region=REGION,
             accounts={_RUNNER: account},
+            token_key=signing_key(project.data),
             directory=worker.own(directory / "builds"),
             worker=worker,
         ) as around:

@@ -1,13 +1,15 @@
 """`build-NAME:ARCHITECTURE`: one image, built natively for one architecture and pushed by digest."""
 
-import posixpath
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 
+from pipeline import rules
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names, templates
+from pipeline.jobs.inputs import build_options, dockerfile_of, image_inputs
 from pipeline.jobs.resources import overwrites
-from pipeline.model import Job, Need, Reference
+from pipeline.model import Job, Need, Reference, When
 from stacks.settings import Image
 
 
@@ -22,7 +24,13 @@ def image_template(inputs: PipelineInputs, image: Image) -> Job:
         variables=overwrites(inputs.settings.resources_of(image), inputs.settings.runners.defaults),
         timeout=timeout if timeout != templates.BUILD_TIMEOUT else None,
         needs=needs or None,
-        rules=(Reference(names.files(image), "rules"), Reference(templates.BUILD, "rules")),
+        rules=(
+            *rules.by_trust(inputs),
+            rules.when_requested(inputs, image),
+            replace(rules.OTHERS_REQUESTED, when=When.MANUAL, allow_failure=True),
+            Reference(names.files(image), "rules"),
+            Reference(templates.BUILD, "rules"),
+        ),
         script=("\n".join(_script(inputs, image)),),
     )
 
@@ -39,18 +47,9 @@ def build_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
 
 def _script(inputs: PipelineInputs, image: Image) -> Iterator[str]:
     """Calls of the functions in `scripts/build.sh`, quoted for the shell. GitLab expands no variables in a script."""
-    for name in image.depends_on:
-        yield shlex.join(["use_image", name, inputs.repository_url(inputs.image(name))])
+    yield image_inputs("use_images", inputs, inputs.in_order_under(image))
     for secret, variable in image.secrets.items():
         yield shlex.join(["use_secret", secret, variable])
-    folder, file = posixpath.split(posixpath.normpath(posixpath.join(image.context, image.dockerfile)))
-    where = [image.name, inputs.repository_url(image), image.context, folder or ".", file]
-    lines = [shlex.join(["build_image", *where]), *(shlex.join(option) for option in _options(image))]
+    where = [image.name, inputs.repository_url(image), image.context, *dockerfile_of(image)]
+    lines = [shlex.join(["build_image", *where]), *(shlex.join(option) for option in build_options(image))]
     yield " \\\n  ".join(lines)
-
-
-def _options(image: Image) -> Iterator[list[str]]:
-    if image.target:
-        yield ["--opt", f"target={image.target}"]
-    for name, value in image.build_args.items():
-        yield ["--opt", f"build-arg:{name}={value}"]

@@ -16,5 +16,5 @@ def files_template(inputs: PipelineInputs, image: Image) -> Job:
         name=names.files(image),
         origin=inputs.origin_of(image),
         lists=rules.path_lists(rules.changed_paths(inputs, image)),
-        rules=(*rules.by_trust(inputs), *rules.when_changed(inputs, image)),
+        rules=rules.when_changed(inputs, image),
     )

@@ -37,11 +37,26 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
             ),
         ),
     )
-    yield replace(job, rules=(Reference(names.files(image), "rules"), Reference(templates.MANIFEST, "rules")))
-    never = (replace(rule, when=When.NEVER) for rule in rules.when_changed(inputs, image))
+    requested, changed = rules.when_requested(inputs, image), rules.when_changed(inputs, image)
+    yield replace(
+        job,
+        rules=(
+            *rules.by_trust(inputs),
+            requested,
+            replace(rules.OTHERS_REQUESTED, when=When.NEVER),
+            Reference(names.files(image), "rules"),
+            Reference(templates.MANIFEST, "rules"),
+        ),
+    )
     yield Job(
         name=names.manifest_manual(image),
         origin=inputs.origin_of(image),
         extends=(job.name,),
-        rules=(*rules.by_trust(inputs), *never, Reference(templates.MANIFEST_MANUAL, "rules")),
+        rules=(
+            *rules.by_trust(inputs),
+            replace(requested, when=When.NEVER),
+            rules.OTHERS_REQUESTED,
+            *(replace(rule, when=When.NEVER) for rule in changed),
+            Reference(templates.MANIFEST_MANUAL, "rules"),
+        ),
     )

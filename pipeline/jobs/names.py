@@ -3,7 +3,11 @@
 from stacks.architecture import Architecture
 from stacks.settings import Image
 
+LAST_STAGE = ".post"
+"""The stage after all others, which every pipeline of GitLab has."""
+
 TAG = "container-get-tag"
+CHECK = "container-check-latest"
 
 
 def build(image: Image, architecture: Architecture) -> str:

@@ -1,6 +1,6 @@
 """`container-get-tag`: the pipeline's tags, for other jobs."""
 
-from pipeline import rules
+from pipeline import rules, scripts
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names, templates
 from pipeline.model import Artifacts, Job
@@ -13,8 +13,11 @@ def tag_job(inputs: PipelineInputs) -> Job:
         origin=inputs.origin,
         extends=(templates.BRIEF,),
         needs=(),
-        rules=(*rules.by_trust(inputs), *rules.when_any_changed(inputs), *rules.always()),
-        before_script=(templates.image_tags(inputs),),
-        script=("image_tags >build.env", "cat build.env"),
+        rules=(*rules.by_trust(inputs), *rules.when_any_is_built(inputs)),
+        before_script=(
+            templates.image_tags(inputs),
+            scripts.function("check_requested", "requested.py", *(image.name for image in inputs.project.images)),
+        ),
+        script=("check_requested", "image_tags >build.env", "cat build.env"),
         artifacts=Artifacts(dotenv="build.env"),
     )

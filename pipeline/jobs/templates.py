@@ -47,7 +47,6 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
     """All templates, each before those that extend it."""
     runners, trust = inputs.settings.runners, inputs.settings.trust
     architectures = inputs.settings.architectures
-    login = scripts.shell("login.sh", identity=str(inputs.settings.identity))
     yield Job(
         name=JOB,
         origin=inputs.origin,
@@ -77,7 +76,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         variables={"BUILDYARD_REGISTRY": inputs.registry_host},
         rules=rules.always(),
         before_script=(
-            login,
+            login(inputs),
             image_tags(inputs),
             "image_tags >build.env",
             scripts.function("publish_image", "publish.py", review_suffix(inputs)),
@@ -106,11 +105,13 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         needs=(),
         rules=(*rules.by_trust(inputs), *rules.always(), rules.MANUAL),
         before_script=(
-            login,
+            login(inputs),
             image_tags(inputs),
+            scripts.function(
+                "resolve_bases", "bases.py", inputs.project.default_branch, tags.LATEST, review_suffix(inputs)
+            ),
             scripts.shell(
                 "build.sh",
-                latest_tag=tags.LATEST,
                 cache_prefix=tags.CACHE_PREFIX,
                 review_suffix=review_suffix(inputs),
             ),
@@ -124,6 +125,11 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             tags=(*architecture.runner_tags, *trust.job_tags),
             variables={"BUILDYARD_ARCHITECTURE": str(architecture), "BUILDYARD_PLATFORM": architecture.platform},
         )
+
+
+def login(inputs: PipelineInputs) -> str:
+    """The script that logs a job in to the registry."""
+    return scripts.shell("login.sh", identity=str(inputs.settings.identity))
 
 
 def image_tags(inputs: PipelineInputs) -> str:

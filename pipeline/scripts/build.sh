@@ -7,15 +7,30 @@ own_repository() {
   fi
 }
 
-# use_image NAME REPOSITORY: make FROM NAME use the image that this pipeline has built, else the last published one.
-use_image() {
-  if [ -f ".buildyard/$1.digest" ]; then
-    base="$(own_repository "$2")@$(cat ".buildyard/$1.digest")"
-  else
-    base="$2:$latest_tag"
-  fi
-  echo "FROM $1 is $base"
-  named_contexts="${named_contexts-} --opt context:$1=docker-image://$base"
+# use_images IMAGE...: make FROM NAME use this pipeline's own images, else the published ones: see bases.py.
+use_images() {
+  named_contexts=$(resolve_bases "$@")
+}
+
+# buildkit ARGUMENT...: run BuildKit, and keep its log in $output/log.
+buildkit() {
+  {
+    result=0
+    buildctl-daemonless.sh build "$@" 2>&1 || result=$?
+    echo "$result" >"$output/result"
+  } | tee "$output/log"
+  return "$(cat "$output/result")"
+}
+
+# damaged_caches CACHE...: print those of which BuildKit could not read a blob, by the digests at the log's end.
+damaged_caches() {
+  digests=$(tail -n 20 "$output/log" | grep -o 'sha256:[0-9a-f]\{64\}' | sort -u)
+  for cache in "$@"; do
+    manifest=$(crane manifest "$cache" 2>/dev/null) || continue
+    for digest in $digests; do
+      case $manifest in *"$digest"*) echo "$cache" && break ;; esac
+    done
+  done
 }
 
 # use_secret ID VARIABLE: give RUN --mount=type=secret,id=ID a CI/CD variable's value, or the content of its file.
@@ -57,19 +72,25 @@ build_image() {
 
   # Each ref writes its own cache, so that a cache has one writer. A Git tag is built once and writes none. A ref that
   # is not protected writes to its own repository, and nothing in it is read for a protected ref.
-  own_cache=
+  own_cache='' caches=''
   if [ -z "${CI_COMMIT_TAG-}" ]; then
     ref=$CI_COMMIT_REF_NAME
     if [ "${CI_MERGE_REQUEST_SOURCE_PROJECT_ID:-$CI_PROJECT_ID}" != "$CI_PROJECT_ID" ]; then
       ref="$CI_MERGE_REQUEST_SOURCE_PROJECT_ID/$ref" # a fork's branch can have the name of one of ours
     fi
     own_cache=$repository:$(cache_tag "$ref")
-    set -- "$@" --import-cache "type=registry,ref=$own_cache" --export-cache \
+    caches=$own_cache
+    set -- "$@" --export-cache \
       "type=registry,ref=$own_cache,mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"
   fi
   default_cache=$published:$(cache_tag "$BUILDYARD_DEFAULT_BRANCH")
   if [ "$own_cache" != "$default_cache" ]; then
-    set -- "$@" --import-cache "type=registry,ref=$default_cache"
+    caches="$caches $default_cache"
+  fi
+  if [ "${BUILDYARD_CACHE-}" = renew ]; then
+    echo "BUILDYARD_CACHE is renew: every step runs again."
+    caches=
+    set -- "$@" --no-cache
   fi
 
   # With the commit's time in the image, building the same commit again from the cache gives the same digest.
@@ -83,10 +104,11 @@ print(int(datetime.fromisoformat(sys.argv[1].replace("Z", "+00:00")).timestamp()
   rm -rf .buildyard
   output=$(mktemp -d)
 
-  # publish.py finds the newer of two images for `latest` by GitLab's number of the pipeline. BuildKit's option overrides
-  # a label of the Dockerfile. Without attestations the result is one plain manifest, whose digest depends only on what was built.
+  # publish.py finds the newer of two images for `latest` by GitLab's number of the pipeline. BuildKit's options override
+  # labels of the Dockerfile. Without attestations the result is one plain manifest, whose digest depends only on what
+  # was built.
   # shellcheck disable=SC2086 # the named contexts and secrets contain no spaces
-  buildctl-daemonless.sh build --progress=plain --frontend=dockerfile.v0 \
+  set -- --progress=plain --frontend=dockerfile.v0 \
     --local "context=$context" --local "dockerfile=$folder" --opt "filename=$dockerfile" \
     --opt "platform=$BUILDYARD_PLATFORM" ${named_contexts-} ${secrets-} \
     --opt "label:org.opencontainers.image.revision=$CI_COMMIT_SHA" \
@@ -95,6 +117,19 @@ print(int(datetime.fromisoformat(sys.argv[1].replace("Z", "+00:00")).timestamp()
     --opt "label:buildyard.pipeline=$CI_PROJECT_ID/$CI_PIPELINE_IID" \
     --output "type=image,name=$repository,push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true" \
     --metadata-file "$output/metadata.json" "$@"
+
+  imports=
+  for cache in $caches; do
+    imports="$imports --import-cache type=registry,ref=$cache"
+  done
+  # shellcheck disable=SC2086 # the names of caches contain no spaces
+  if ! buildkit "$@" $imports; then
+    # shellcheck disable=SC2086
+    damaged=$(damaged_caches $caches)
+    [ -n "$damaged" ] || return "$(cat "$output/result")"
+    echo "The build cache $damaged is damaged: the registry has not all that it lists. Building without a cache." >&2
+    buildkit "$@"
+  fi
 
   mkdir .buildyard
   mv "$output/metadata.json" ".buildyard/$name-$BUILDYARD_ARCHITECTURE.json"

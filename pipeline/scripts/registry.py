@@ -49,14 +49,9 @@ def config(reference: str) -> dict[str, Any]:
 
 
 def labels(reference: str) -> dict[str, str]:
-    """An image's labels; of an index, those of its first image. Empty if there is no such image."""
-    found = manifest(reference)
-    if not found:
-        return {}
-    if "manifests" in found:
-        repository = reference.partition("@")[0] if "@" in reference else reference.rpartition(":")[0]
-        reference = f"{repository}@{found['manifests'][0]['digest']}"
-    return dict(config(reference).get("config", {}).get("Labels") or {})
+    """An image's labels; of an index, those of its image for linux/amd64. Empty if there is no such image."""
+    text = crane("config", reference, absent="MANIFEST_UNKNOWN")
+    return dict(json.loads(text).get("config", {}).get("Labels") or {}) if text else {}
 
 
 def pipeline_number(labels: dict[str, str], project: str) -> int | None:

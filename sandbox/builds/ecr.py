@@ -18,13 +18,13 @@ from threading import Lock
 from typing import Any
 
 import boto3
-import requests
 from botocore.exceptions import ClientError
 from werkzeug.wrappers import Request, Response
 
+from sandbox.builds.aws_api import aws_api
 from sandbox.builds.distribution import Distribution
-from sandbox.builds.rights import Policy, allows
 from sandbox.services.aws.ecr import immutable_tag, is_immutable
+from sandbox.services.aws.rights import Policy, allows
 
 _TOKEN_SECONDS = 12 * 3600
 _TOKEN_OPERATION = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"  # noqa: S105 - a name
@@ -65,6 +65,7 @@ class Ecr:
         self.registry_host = f"{account}.dkr.ecr.{region}.amazonaws.com"
         self.api_host = f"api.ecr.{region}.amazonaws.com"
         self._aws, self._account, self._region, self._images = aws, account, region, images
+        self._ask_aws = aws_api(aws)
         self._callers: dict[str, _Caller] = {}  # by token
         self._moving_tags = Lock()
         self._making_clients = Lock()  # threads may share boto3's clients, but not create them at the same time
@@ -73,14 +74,9 @@ class Ecr:
 
     def answer_api(self, request: Request) -> Response:
         """ECR's API. The sandbox's AWS answers, except that each caller gets a password of its own here."""
-        answer = requests.post(
-            self._aws,
-            data=request.get_data(),
-            headers={name: value for name, value in request.headers if name.lower() != "host"},
-            timeout=60,
-        )
-        if request.headers.get("X-Amz-Target") != _TOKEN_OPERATION or not answer.ok:
-            return Response(answer.content, answer.status_code, content_type=answer.headers.get("Content-Type"))
+        answer = self._ask_aws(request)
+        if request.headers.get("X-Amz-Target") != _TOKEN_OPERATION or answer.status_code != HTTPStatus.OK:
+            return answer
         caller = self._identify(request)
         if not allows(caller.policies, "ecr:GetAuthorizationToken", "*"):
             message = _refusal(caller, "ecr:GetAuthorizationToken", "*")
@@ -88,7 +84,7 @@ class Ecr:
         token = secrets.token_urlsafe(24)
         self._callers[token] = caller
         encoded = base64.b64encode(f"AWS:{token}".encode()).decode()
-        [data] = answer.json()["authorizationData"]
+        [data] = json.loads(answer.get_data())["authorizationData"]
         return _json({"authorizationData": [{**data, "authorizationToken": encoded, "expiresAt": caller.until}]})
 
     def answer_registry(self, request: Request) -> Response:

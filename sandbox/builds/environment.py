@@ -7,6 +7,7 @@ from pathlib import Path
 
 import boto3
 
+from sandbox.builds.aws_api import aws_api
 from sandbox.builds.base_images import stock
 from sandbox.builds.distribution import Distribution, distribution
 from sandbox.builds.docker_hub import HOST as DOCKER_HUB
@@ -33,11 +34,11 @@ class BuildEnvironment:
 
 @contextmanager
 def build_environment(
-    *, aws: str, region: str, accounts: Mapping[str, ServiceAccount], directory: Path, worker: Worker
+    *, aws: str, region: str, accounts: Mapping[str, ServiceAccount], token_key: bytes, directory: Path, worker: Worker
 ) -> Iterator[BuildEnvironment]:
     """Start everything with the AWS at `aws`; the registry stores its images in `directory`.
 
-    `accounts` are the service accounts of the pods of each of GitLab's runners.
+    `accounts` are the service accounts of the pods of each of GitLab's runners, and `token_key` signs their tokens.
     """
     with ExitStack() as stack:
         images = stack.enter_context(distribution(directory / "registry", worker))
@@ -47,16 +48,14 @@ def build_environment(
             ecr.registry_host: ecr.answer_registry,
             ecr.api_host: ecr.answer_api,
             DOCKER_HUB: docker_hub(images),
+            **dict.fromkeys((f"sts.{region}.amazonaws.com", f"eks-auth.{region}.api.aws"), aws_api(aws)),
         }
         network = stack.enter_context(proxy(hosts, directory / "certificates"))
-        agents = {
-            account: stack.enter_context(pod_identity(account, aws=aws, region=region))
-            for account in set(accounts.values())
-        }
+        identities = stack.enter_context(pod_identity(set(accounts.values()), aws=aws, region=region, key=token_key))
         runner = Runner(
             worker=worker,
             environment=network.environment,
-            identities={name: agents[account] for name, account in accounts.items()},
+            identities={name: identities[account] for name, account in accounts.items()},
         )
         yield BuildEnvironment(images=images, runner=runner, ecr=ecr)
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,6 +23,8 @@ class Checkout:
 
     directory: Path
     variables: dict[str, str]
+    files: Mapping[str, str]
+    """The contents of the variables of the type File, by name."""
     protected: bool
     """Whether the pipeline's ref is protected."""
     runners: Sequence[GitLabRunner]
@@ -51,9 +53,10 @@ class GitLabProject:
         git("update-ref", f"refs/remotes/origin/{branch}", _base(git, event, branch))
         sha, written, title = git("show", "--no-patch", "--format=%H%n%cI%n%s").split("\n")
         protected = self._protects(event, project)
-        known = self._get("/variables?per_page=100")
+        known = [each for each in self._get("/variables?per_page=100") if protected or not each["protected"]]
+        files = {each["key"]: each["value"] for each in known if each["variable_type"] == "file"}
         variables = {
-            **{each["key"]: each["value"] for each in known if protected or not each["protected"]},
+            **{each["key"]: each["value"] for each in known if each["key"] not in files},
             **event.variables(branch, project["id"]),
             "CI_COMMIT_REF_PROTECTED": str(protected).lower(),
             "CI_COMMIT_SHA": sha,
@@ -66,9 +69,12 @@ class GitLabProject:
             "CI_PROJECT_ID": str(project["id"]),
             "CI_PROJECT_PATH": self.path,
             "CI_PROJECT_URL": f"{self.url}/{self.path}",
+            "CI_REPOSITORY_URL": f"{self.url}/{self.path}.git",
             "CI_SERVER_URL": self.url,
         }
-        return Checkout(directory=directory, variables=variables, protected=protected, runners=self._runners())
+        return Checkout(
+            directory=directory, variables=variables, files=files, protected=protected, runners=self._runners()
+        )
 
     def _protects(self, event: Event, project: Any) -> bool:
         """Whether the event's pipeline may use protected variables and runners.

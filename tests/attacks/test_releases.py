@@ -5,9 +5,13 @@ With `trust: isolated` each attack fails. With `shared` it succeeds: that is wha
 
 import pytest
 
+from sandbox.builds.events import Event, Trigger
+from sandbox.builds.run import Result
+from stacks.trust import Trust
 from tests.attacks.attacker import DENIED, DOCTOR, Attacker, words
-from tests.sandbox.builds.environments import FILES
-from tests.sandbox.builds.example_group import HOST
+from tests.attacks.conftest import prepare
+from tests.sandbox.builds.environments import FILES, Environment
+from tests.sandbox.builds.example_group import BRANCH, HOST
 
 pytestmark = pytest.mark.builds
 
@@ -39,7 +43,7 @@ def move(attacker: Attacker, tag: str, *options: str) -> str:
     return f"crane mutate {' '.join(options)} --label evil=yes {attacker.image}:latest -t {attacker.image}:{tag}\n"
 
 
-def test_latest_and_so_the_base_of_other_images_cannot_be_moved(isolated: Attacker) -> None:
+def test_latest_cannot_be_moved(isolated: Attacker) -> None:
     before = isolated.digest()
     attack = isolated.run(move(isolated, "latest"))
     assert not attack.passed
@@ -47,25 +51,86 @@ def test_latest_and_so_the_base_of_other_images_cannot_be_moved(isolated: Attack
     assert isolated.digest() == before
 
 
-def test_shared_latest_and_so_the_base_of_other_images_can_be_moved(shared: Attacker) -> None:
+def test_shared_latest_can_be_moved(shared: Attacker) -> None:
     before = shared.digest()
     attack = shared.run(move(shared, "latest"))
     assert attack.passed, words(attack)
     assert shared.digest() != before
 
 
-FOREVER = "--label=org.opencontainers.image.created=2999-01-01T00:00:00Z"
+BASED = [
+    {"name": "base", "context": "base", "architectures": ["amd64"]},
+    {"name": "app", "context": "app", "architectures": ["amd64"], "depends-on": ["base"]},
+]
+BASED_FILES = {
+    "base/Dockerfile": "FROM busybox:1.37\nRUN echo clean >/base\n",
+    "app/Dockerfile": "FROM base\nCOPY source /source\n",
+    "app/source": "print 1\n",
+}
+
+
+def replaced_base(attacker: Attacker) -> Result:
+    """The result of a branch that puts another file into the published base."""
+    base = attacker.image.replace("/app", "/base")
+    script = "mkdir evil\necho owned >evil/base\ntar -C evil -cf layer.tar base\n"
+    return attacker.run(f"{script}crane append --base {base}:latest --new_layer layer.tar --new_tag {base}:latest\n")
+
+
+def next_push(attacker: Attacker) -> Result:
+    """The owner's next push, which changes only the dependent image. So its base is not built."""
+    attacker.project.commit({"app/source": "print 2\n"})
+    result = attacker.environment.build(attacker.project, Event(trigger=Trigger.PUSH, ref=BRANCH))
+    assert result.passed, words(result)
+    assert "build-base:amd64" not in [job.name for job in result.jobs], "this shows nothing about the published base"
+    return result
+
+
+def test_a_moved_base_does_not_reach_its_dependent_images(environment: Environment) -> None:
+    attacker = prepare(environment, Trust.ISOLATED, BASED, BASED_FILES)
+    attack = replaced_base(attacker)
+    assert not attack.passed
+    assert DENIED in words(attack)
+    next_push(attacker)
+    assert attacker.file("latest", "base") == "clean\n"
+
+
+def test_shared_a_moved_base_reaches_its_dependent_images(environment: Environment) -> None:
+    attacker = prepare(environment, Trust.SHARED, BASED, BASED_FILES)
+    attack = replaced_base(attacker)
+    assert attack.passed, words(attack)
+    next_push(attacker)
+    assert attacker.file("latest", "base") == "owned\n"
+
+
+def number(attacker: Attacker, pipeline: str) -> str:
+    """The label by which two pipelines of the project are ordered."""
+    project = attacker.environment.group.api.projects.get(attacker.project.path).id
+    return f"--label=buildyard.pipeline={project}/{pipeline}"
 
 
 def test_latest_cannot_be_pinned_by_a_label(isolated: Attacker) -> None:
-    attack = isolated.run(move(isolated, "latest", FOREVER))
+    attack = isolated.run(move(isolated, "latest", number(isolated, "9" * 18)))
     assert not attack.passed
     assert DENIED in words(attack)
+    before = isolated.digest()
+    isolated.project.commit({"app/source": "print 2\n"})
+    assert isolated.environment.build(isolated.project).passed
+    assert isolated.digest() != before
 
 
-@pytest.mark.parametrize("time", ["2999-01-01T00:00:00Z", "soon", "99999-13-01"])
-def test_shared_a_label_does_not_pin_latest_for_ever(shared: Attacker, time: str) -> None:
-    attack = shared.run(move(shared, "latest", f"--label=org.opencontainers.image.created={time}"))
+def test_shared_a_label_can_pin_latest_but_not_with_every_job_green(shared: Attacker) -> None:
+    attack = shared.run(move(shared, "latest", number(shared, "9" * 18)))
+    assert attack.passed, words(attack)
+    shared.project.commit({"app/source": "print 2\n"})
+    push = shared.environment.build(shared.project, Event(trigger=Trigger.PUSH, ref=BRANCH))
+    assert not push.passed, "nobody would know that latest does not move any more"
+    assert "somebody else wrote this tag" in words(push)
+
+
+@pytest.mark.parametrize("pipeline", ["soon", "9" * 19, "-1", ""])
+def test_shared_an_unreadable_label_does_not_pin_latest(shared: Attacker, pipeline: str) -> None:
+    later = "--label=org.opencontainers.image.created=2999-01-01T00:00:00Z"
+    attack = shared.run(move(shared, "latest", number(shared, pipeline), later))
     assert attack.passed, words(attack)
     pinned = shared.digest()
     shared.project.commit({"app/source": "print 2\n"})

@@ -9,8 +9,9 @@ from werkzeug.wrappers import Response
 
 from sandbox.builds.events import Event, Trigger
 from sandbox.builds.gitlab_project import GitLabProject
+from sandbox.endpoints import REGION
 from stacks.trust import TIER_VARIABLE, Tier, Trust
-from tests.attacks.attacker import DENIED, Attacker, words
+from tests.attacks.attacker import ASSUME, DENIED, Attacker, words
 from tests.sandbox.builds.environments import Environment
 from tests.sandbox.builds.example_group import BUILDS, HOST, account, role_of
 
@@ -47,9 +48,39 @@ def test_a_branch_that_says_it_is_protected_pushes_nothing(isolated: Attacker) -
     assert isolated.environment.tags(isolated.project) == before
 
 
+def assumed(attacker: Attacker) -> dict[str, str]:
+    """The results of a branch's attempts to get the role that publishes."""
+    wanted = account(attacker.trust, Tier.PROTECTED)
+    role = f"arn:aws:iam::123456789012:role/{role_of(wanted)}"
+    arguments = f"{REGION} {role} {wanted.namespace} {wanted.cluster}"
+    attack = attacker.run(f"python3 - {arguments} <<'PYTHON'\n{ASSUME}\nPYTHON\n")
+    assert attack.passed, f"the attack itself does not work, so it shows nothing: {words(attack)}"
+    results = dict(line.split(" - ", 1) for line in words(attack).splitlines() if " - " in line)
+    assert "AccessKeyId" in results.pop("my own token")
+    return results
+
+
+def test_a_branch_cannot_assume_the_role_that_publishes(isolated: Attacker) -> None:
+    results = assumed(isolated)
+    mine = role_of(account(Trust.ISOLATED, Tier.UNPROTECTED))
+    assert f":assumed-role/{mine}/" in results.pop("who am I")
+    expected = {
+        "a forged token": "InvalidTokenException",
+        "an unsigned token": "InvalidTokenException",
+        "the other role": "is not authorized to perform: sts:AssumeRole on resource: ",
+        "the other role with a pod's tags": "is not authorized to perform: sts:AssumeRole on resource: ",
+        "the other role by my token": "InvalidIdentityToken",
+        "as the agent": "is not authorized to perform: eks-auth:AssumeRoleForPodIdentity",
+    }
+    assert results.keys() == expected.keys()
+    for attempt, words_of_refusal in expected.items():
+        assert results[attempt].startswith("refused with"), f"{attempt}: a branch publishes releases"
+        assert words_of_refusal in results[attempt]
+
+
 def test_shared_a_branch_has_the_role_that_publishes(shared: Attacker) -> None:
-    attack = shared.run("docker-credential-ecr-login list\ncrane digest " + shared.image + ":latest\n")
-    assert attack.passed, words(attack)
+    publishing = role_of(account(Trust.SHARED, Tier.PROTECTED))
+    assert f":assumed-role/{publishing}/" in assumed(shared)["who am I"]
 
 
 TOKEN = f"printf %s {HOST} | docker-credential-ecr-login get >token.json\ncp token.json {{where}}\n"

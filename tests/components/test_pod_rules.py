@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import pytest
+
 from components.labels import BUILDS
+from tests.components.connections import connects_to
 from tests.components.mocks import NAME, STACK, declare
 
 POLICY = "admissionregistration.k8s.io:ValidatingAdmissionPolicy"
@@ -71,6 +74,40 @@ def test_the_network_of_the_cluster_is_closed_except_for_the_endpoints_of_aws() 
     assert opened == [("10.0.1.5/32", 443), ("10.0.2.5/32", 443), ("2001:db8:1234::5/128", 443)], (
         "a cluster with an endpoint for ECR could not push"
     )
+
+
+@pytest.mark.parametrize(
+    ("address", "port", "protocol", "reached", "what"),
+    [
+        ("169.254.169.254", 80, "TCP", False, "the instance metadata, which has the node's role"),
+        ("fd00:ec2::254", 80, "TCP", False, "the instance metadata, which has the node's role"),
+        ("172.20.0.1", 443, "TCP", False, "the Kubernetes API, by its service"),
+        ("10.0.3.9", 443, "TCP", False, "the Kubernetes API, by its private endpoint"),
+        ("100.64.3.4", 8080, "TCP", False, "another pod"),
+        ("2001:db8:1234::9", 8080, "TCP", False, "another pod"),
+        ("10.0.3.9", 10250, "TCP", False, "a kubelet"),
+        ("172.20.0.10", 53, "UDP", True, "DNS"),
+        ("172.20.0.10", 53, "TCP", True, "DNS"),
+        ("172.20.0.10", 9153, "TCP", False, "another port of the DNS servers"),
+        ("169.254.170.23", 80, "TCP", True, "the Pod Identity agent"),
+        ("fd00:ec2::23", 80, "TCP", True, "the Pod Identity agent"),
+        ("10.0.1.5", 443, "TCP", True, "ECR, by an endpoint in the VPC"),
+        ("10.0.1.5", 22, "TCP", False, "another port of the endpoint's address"),
+        ("203.0.113.5", 443, "TCP", True, "GitLab and ECR, by the internet"),
+        ("203.0.113.5", 22, "TCP", True, "Git by SSH"),
+        ("2a04:4e42::223", 443, "TCP", True, "the internet"),
+        ("10.0.12.7", 443, "TCP", False, "GitLab in the VPC, if the settings do not name it"),
+    ],
+)
+def test_builds_reach(address: str, port: int, protocol: str, reached: bool, what: str) -> None:
+    assert connects_to(spec(NETWORK_POLICY), address, port, protocol) is reached, what
+
+
+def test_builds_reach_what_the_settings_name() -> None:
+    named = spec(NETWORK_POLICY, network={"allow": [{"cidr": "10.0.12.7/32", "ports": [443]}]})
+    assert connects_to(named, "10.0.12.7", 443)
+    assert not connects_to(named, "10.0.12.7", 22)
+    assert not connects_to(named, "10.0.12.8", 443)
 
 
 def test_the_settings_replace_what_is_closed_and_add_what_is_open() -> None:

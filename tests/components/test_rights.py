@@ -11,7 +11,7 @@ import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from components import build_nodes, policy_documents
-from sandbox.builds.rights import allows, trusts
+from sandbox.services.aws.rights import allows, trusts
 from tests.policy_linter import findings
 
 ACCOUNT, REGION = "123456789012", "ap-east-1"

@@ -8,7 +8,7 @@ import pytest
 
 from components.policy_documents import MAX_POLICY_CHARACTERS
 from delivery.rights import gained, iam_grants
-from sandbox.builds.rights import allows, trusts
+from sandbox.services.aws.rights import allows, trusts
 from tests.policy_linter import findings
 
 FOLDER = Path(__file__).parents[2] / "docs" / "examples" / "roles"

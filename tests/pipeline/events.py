@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_OPERATORS = {"&&": " and ", "||": " or "}
+_OPERATORS = {"&&": " and ", "||": " or ", "=~": "=="}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +64,32 @@ def selected(jobs: Mapping[str, Mapping[str, Any]], event: Event) -> dict[str, s
 def _holds(condition: str | None, variables: Mapping[str, str]) -> bool:
     if condition is None:
         return True
-    tokens = re.findall(r'\$\w+|"[^"]*"|&&|\|\||==|!=', condition)
-    words = [
-        repr(variables.get(token[1:], "")) if token[0] == "$" else _OPERATORS.get(token, token) for token in tokens
-    ]
-    return bool(eval(" ".join(words), {}))  # noqa: S307 (only string literals and four operators)
+    tokens = re.findall(r'\$\w+|"[^"]*"|&&|\|\||==|!=|=~|/(?:\\.|[^/])*/', condition)
+    words = [_word(token, variables) for token in tokens]
+    # Only string literals, five operators and patterns.
+    return bool(eval(" ".join(words), {"Pattern": _Pattern}))  # noqa: S307
+
+
+def _word(token: str, variables: Mapping[str, str]) -> str:
+    match token[0]:
+        case "$":
+            return repr(variables.get(token[1:], ""))
+        case "/":
+            return f"Pattern({token[1:-1]!r})"
+        case _:
+            return _OPERATORS.get(token, token)
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    """A pattern on the right of `=~`, which is written as `==` here."""
+
+    text: str
+
+    def __eq__(self, other: object) -> bool:
+        return re.search(self.text, str(other)) is not None
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def _changes(changes: Mapping[str, Any] | None, changed: Iterable[str] | None) -> bool:

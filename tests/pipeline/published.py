@@ -17,6 +17,8 @@ from tests.stacks.stack_settings import settings
 SOURCE = "stacks/Pulumi.test.yaml"
 HOST = registry_host("123456789012", "ap-east-1")
 
+NOT_JOBS = ("include", "stages", "workflow", "variables")
+
 SEVERAL_IMAGES = """
 cluster: {name: ci}
 projects:
@@ -122,7 +124,7 @@ def jobs(published: tuple[PipelineFile, ...]) -> dict[str, dict[str, Any]]:
     values: dict[str, Any] = {}
     for file in published:
         values |= loaded(file.text)
-    values = {key: value for key, value in values.items() if key not in ("include", "stages", "workflow")}
+    values = {key: value for key, value in values.items() if key not in NOT_JOBS}
     resolved = {name: _dereferenced(job, values) for name, job in values.items()}
     return {name: _extended(job, resolved) for name, job in resolved.items() if not name.startswith(".")}
 

@@ -76,6 +76,10 @@ def run(job: Mapping[str, Any], folder: Path, *, shell: list[str] | None = None,
     project, record = folder / "project", folder / "record"
     for each in (project, record):
         each.mkdir(exist_ok=True)
+    if variables.get("CI_COMMIT_BRANCH") and not (project / ".git").exists():
+        git = ("git", "-c", "user.name=x", "-c", "user.email=x@example.com", "-C", str(project))
+        subprocess.run([*git, "init", "--quiet"], check=True)
+        subprocess.run([*git, "commit", "--quiet", "--allow-empty", "--message=x"], check=True)
     environment = {
         "PATH": os.pathsep.join([str(STUBS), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(STUBS / "no_waiting"),

@@ -100,7 +100,7 @@ def test_every_image_has_one_manifest_job_that_follows_its_builds(event: events.
 def test_no_job_waits_for_one_that_only_a_person_can_start(event: events.Event) -> None:
     selected = events.selected(JOBS, event)
     for name, how in selected.items():
-        for need in JOBS[name]["needs"]:
+        for need in JOBS[name].get("needs", []):
             needed = need["job"] if isinstance(need, dict) else need
             if isinstance(need, dict) and need["optional"] and needed not in selected:
                 continue
@@ -130,7 +130,7 @@ def test_builds_do_not_wait_for_the_tag() -> None:
 
 
 def test_a_merge_request_is_compared_with_the_default_branch() -> None:
-    by_request, by_push = JOBS["build-toolbox:arm64"]["rules"][:2]
+    by_request, by_push = (rule for rule in JOBS["build-toolbox:arm64"]["rules"] if "changes" in rule)
     assert by_request["changes"]["compare_to"] == "refs/heads/master"
     assert "compare_to" not in by_push["changes"], (
         "a branch compared with itself has no changes: nothing would be built"
@@ -190,7 +190,7 @@ def test_an_included_file_leaves_a_branch_with_a_merge_request_to_the_merge_requ
 def test_a_folder_of_any_name_is_matched_and_no_other(context: str) -> None:
     text = SEVERAL_IMAGES.replace("context: images/toolbox", f"context: {context!r}".replace("\\\\", "\\"))
     rules = jobs(files(text))["build-toolbox:arm64"]["rules"]
-    pattern = rules[0]["changes"]["paths"][0]
+    pattern = next(rule["changes"]["paths"][0] for rule in rules if "changes" in rule)
     assert events.matches(pattern, f"{context}/Dockerfile")
     assert not events.matches(pattern, "other/Dockerfile")
     assert not any(sign + "HOME" in pattern for sign in "$%"), "GitLab would replace it by a variable's value"

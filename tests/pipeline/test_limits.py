@@ -91,14 +91,14 @@ def test_a_fault_has_a_hint(jobs: list[Job], hint: str) -> None:
 
 def test_more_jobs_than_the_instance_takes_point_to_the_limit() -> None:
     with pytest.raises(SettingsError) as caught:
-        files(projects=[project({"name": "base"}, {"name": "web", "depends-on": ["base"]}, **{"max-jobs": 6})])
+        files(projects=[project({"name": "base"}, {"name": "web", "depends-on": ["base"]}, **{"max-jobs": 7})])
     (problem,) = caught.value.problems
     assert problem.path == "buildyard:projects[0].max-jobs"
-    assert "up to 7 jobs" in problem.message, "the tag, and three for each image"
+    assert "up to 8 jobs" in problem.message, "the tag, the check, and three for each image"
 
 
 def test_as_many_jobs_as_the_instance_takes_are_published() -> None:
-    assert files(projects=[project({"name": "base"}, {"name": "web", "depends-on": ["base"]}, **{"max-jobs": 7})])
+    assert files(projects=[project({"name": "base"}, {"name": "web", "depends-on": ["base"]}, **{"max-jobs": 8})])
 
 
 def many(count: int = 1000) -> dict[str, Any]:
@@ -113,11 +113,11 @@ def test_a_thousand_images_stay_within_gitlabs_limits() -> None:
     assert [include["local"] for include in loaded(published[0].text)["include"]] == [
         f"/{f.path}" for f in published[1:]
     ]
-    assert len(jobs(published)) == 4001
+    assert len(jobs(published)) == 4002
 
 
 # The first limit leaves a file some 260 images: just more jobs than a power of two, at which Ruby's hash doubles.
-@pytest.mark.parametrize("limit", [1_200_000, 200_000])
+@pytest.mark.parametrize("limit", [1_200_000, 500_000])
 def test_files_are_as_large_as_gitlab_takes_and_no_larger(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_FILE_BYTES", limit)
     published = render(generate(inputs(projects=[many(540)])))
@@ -144,14 +144,14 @@ def test_a_file_that_does_not_fit_with_the_includes_is_divided(monkeypatch: pyte
 
 
 def test_a_pipeline_that_fits_is_one_file() -> None:
-    assert [file.path for file in files(projects=[project(*({"name": f"i{n}"} for n in range(200)))])] == [
+    assert [file.path for file in files(projects=[project(*({"name": f"i{n}"} for n in range(150)))])] == [
         ".gitlab-ci.yml"
     ]
 
 
 def test_more_files_than_gitlab_includes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_FILES", 2)
-    monkeypatch.setattr(limits, "MAX_FILE_BYTES", 400_000)
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", 500_000)
     with pytest.raises(SettingsError) as caught:
         files(projects=[many(100)])
     [problem] = caught.value.problems
@@ -163,7 +163,7 @@ def test_more_files_than_gitlab_includes_are_refused(monkeypatch: pytest.MonkeyP
 
 def test_a_pipeline_with_as_many_files_as_gitlab_includes_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_FILES", 3)
-    monkeypatch.setattr(limits, "MAX_FILE_BYTES", 400_000)
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", 500_000)
     assert [file.path for file in files(projects=[many(100) | {"pipeline-path": "ci/images.yml"}])] == [
         "ci/images.yml",
         "ci/images.2.yml",
@@ -269,7 +269,7 @@ def test_a_thousand_images_with_dependencies_stay_within_gitlabs_limits() -> Non
     built = jobs(published)
     assert len([name for name in built if name.endswith(":arm64")]) == 1000
     for name, job in built.items():
-        assert len(job["needs"]) <= limits.MAX_NEEDS, f"GitLab would refuse the needs of {name}"
+        assert len(job.get("needs", ())) <= limits.MAX_NEEDS, f"GitLab would refuse the needs of {name}"
         for rule in job["rules"]:
             assert len(rule.get("changes", {}).get("paths", ())) <= rules.MAX_CHANGES, f"GitLab would refuse {name}"
 
@@ -301,7 +301,8 @@ def test_images_that_share_dependencies_count_each_once(monkeypatch: pytest.Monk
     monkeypatch.setattr(PipelineInputs, "image", counted)
     names = [f"i{number}" for number in range(40)]
     published = jobs(files(projects=[project(*({"name": n, "depends-on": names[:k]} for k, n in enumerate(names)))]))
-    assert published["build-i39:arm64"]["rules"][0]["changes"]["paths"] == [
+    [paths, *_] = [rule["changes"]["paths"] for rule in published["build-i39:arm64"]["rules"] if "changes" in rule]
+    assert paths == [
         "images/i39/**/*",
         *(f"images/{name}/**/*" for name in names[:39]),
     ]

@@ -100,7 +100,8 @@ def built_by(folder: Path, digest: str, pipeline: str) -> None:
 
 def published_by(folder: Path, number: int, arm64: str) -> Done:
     """Publish from a pipeline of the default branch, in which this image was built for arm64."""
-    built_by(folder, arm64, f"7/{number}")
+    for digest in (arm64, "sha256:amd"):
+        built_by(folder, digest, f"7/{number}")
     push(folder, "toolbox", arm64=arm64)
     done = publish(folder, **of_pipeline(number))
     assert done.status == 0, done.output
@@ -121,8 +122,10 @@ def test_latest_moves_with_the_default_branch_and_the_version_stays(pushed: Path
 @pytest.mark.parametrize("pipeline", ["8/42", "", "soon", "7/-1", "7/42 ", "7/" + "9" * 40, "42"])
 def test_an_image_without_a_number_of_this_projects_pipelines_is_older(pushed: Path, pipeline: str) -> None:
     published_by(pushed, 43, "sha256:arm")
-    built_by(pushed, "sha256:arm", pipeline)
-    done = published_by(pushed, 41, "sha256:arm2")
+    built_by(pushed, "sha256:amd", pipeline)
+    push(pushed, "toolbox", arm64="sha256:arm2")
+    done = publish(pushed, **of_pipeline(41))
+    assert done.status == 0, done.output
     assert done.registry["tags"][tags.LATEST] == done.dotenv["IMAGE_DIGEST"], (
         "one wrong label would end all publishing, with every job green"
     )
@@ -131,7 +134,9 @@ def test_an_image_without_a_number_of_this_projects_pipelines_is_older(pushed: P
 
 def test_latest_never_goes_back_to_an_older_pipeline(pushed: Path) -> None:
     newer = published_by(pushed, 42, "sha256:arm").dotenv
-    late = published_by(pushed, 41, "sha256:arm2")
+    push(pushed, "toolbox", arm64="sha256:arm2")
+    late = publish(pushed, **of_pipeline(41))
+    assert late.status == 0, late.output
     assert "pipeline 42 and stays: this is the older pipeline 41" in late.output
     assert late.registry["tags"][tags.LATEST] == newer["IMAGE_DIGEST"], "a slow pipeline would undo a newer one"
     assert late.registry["tags"][late.dotenv["IMAGE_VERSION"]] == late.dotenv["IMAGE_DIGEST"] != newer["IMAGE_DIGEST"]

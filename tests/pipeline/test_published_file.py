@@ -116,9 +116,10 @@ def test_jobs_run_in_the_builder_image_with_its_entrypoint_off() -> None:
 
 
 def test_nothing_global_touches_the_jobs_of_a_project_that_includes_the_file() -> None:
-    assert not {"default", "variables", "image", "before_script"} & set(loaded(files()[0].text))
-    hidden = [name for name in loaded(files()[0].text) if name.startswith(".")]
-    assert all(name.startswith(".buildyard-") for name in hidden)
+    published = loaded(files()[0].text)
+    assert not {"default", "image", "before_script"} & set(published)
+    assert all(name.startswith("BUILDYARD_") for name in published["variables"])
+    assert all(name.startswith(".buildyard-") for name in published if name.startswith("."))
 
 
 def test_repositories_carry_the_registry_and_its_prefix() -> None:

@@ -1,6 +1,7 @@
 """A running sandbox for tests."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -14,11 +15,15 @@ AwsClient = Callable[[str], Any]  # a boto3 client by service name
 
 
 @pytest.fixture(scope="session")
-def endpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+def sandbox_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("sandbox")
+
+
+@pytest.fixture(scope="session")
+def endpoints(sandbox_directory: Path) -> Iterator[Endpoints]:
     """A running sandbox, shared by all tests of the session: each test uses names of its own."""
-    directory = tmp_path_factory.mktemp("sandbox")
-    yield server.start(directory)
-    server.stop(directory)
+    yield server.start(sandbox_directory)
+    server.stop(sandbox_directory)
 
 
 @pytest.fixture(scope="session")

@@ -18,9 +18,12 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.test import create_environ, run_wsgi_app
 from werkzeug.wrappers import Request, Response
 
-from sandbox.services.aws import autoscaling, ecr, eks, limits
+from sandbox.services.aws import autoscaling, ecr, eks, limits, sts
+from sandbox.services.aws.eks import auth
 from sandbox.services.aws.journal import Entry, Journal
 from sandbox.services.aws.repeatable import repeatable
+from sandbox.services.aws.sts.responses import StsResponse
+from sandbox.services.aws.tokens import signing_key
 from sandbox.services.document import storage_refusal
 
 # The headers by which moto finds the service, the region and the operation of a request, and parses its body.
@@ -40,6 +43,9 @@ def create_app(directory: Path) -> "AwsApplication":
     autoscaling.extend_moto()
     ecr.extend_moto()
     eks.extend_moto()
+    auth.extend_moto()
+    sts.extend_moto()
+    auth.EksAuthResponse.token_key = StsResponse.token_key = signing_key(directory)
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # AWS's managed policies
     # Unused here, and slow to load: machine images, and IAM in AWS's other partitions.
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"

@@ -41,6 +41,12 @@ def blueprint(store: Store) -> Blueprint:
                 **git_environment(),
                 "GIT_PROJECT_ROOT": str(store.directory),
                 "GIT_HTTP_EXPORT_ALL": "1",
+                # As GitLab configures its repositories: any commit can be fetched, and partially.
+                "GIT_CONFIG_COUNT": "2",
+                "GIT_CONFIG_KEY_0": "uploadpack.allowAnySHA1InWant",
+                "GIT_CONFIG_VALUE_0": "true",
+                "GIT_CONFIG_KEY_1": "uploadpack.allowFilter",
+                "GIT_CONFIG_VALUE_1": "true",
                 "GIT_PROTOCOL": request.headers.get("Git-Protocol", ""),
                 "PATH_INFO": f"/{repository.directory.relative_to(store.directory)}/{service}",
                 "QUERY_STRING": request.query_string.decode(),

@@ -111,5 +111,7 @@ def temporary_example() -> Iterator[tuple[ExampleGroup, Path]]:
 def open_environment(example: tuple[ExampleGroup, Path], worker: Worker, name: str = "builds") -> Iterator[Environment]:
     made, directory = example
     place = worker.own(directory / name)
-    with build_environment(aws=made.aws, region=REGION, accounts=RUNNERS, directory=place, worker=worker) as builds:
+    with build_environment(
+        aws=made.aws, region=REGION, accounts=RUNNERS, token_key=made.token_key, directory=place, worker=worker
+    ) as builds:
         yield Environment(group=made, builds=builds, directory=place)

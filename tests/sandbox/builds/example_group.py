@@ -27,6 +27,7 @@ from sandbox.endpoints import REGION
 from sandbox.services import gitlab as gitlab_service
 from sandbox.services.aws.app import create_app
 from sandbox.services.aws.seed import seed
+from sandbox.services.aws.tokens import signing_key
 from sandbox.services.gitlab.repository import Change, Person, Repository
 from stacks import tags
 from stacks.architecture import Architecture
@@ -69,6 +70,11 @@ class ExampleGroup:
 
     def client(self, service: Any) -> Any:
         return boto3.Session("test", "test", region_name=REGION).client(service, endpoint_url=self.aws)
+
+    @property
+    def token_key(self) -> bytes:
+        """The key of the tokens of the cluster's service accounts."""
+        return signing_key(self.directory / "aws")
 
     @property
     def api(self) -> Gitlab:

@@ -14,10 +14,10 @@ from sandbox.builds import command, tools
 from sandbox.builds.events import Event, Trigger
 from sandbox.builds.prerequisites import MissingPrerequisitesError, require
 from sandbox.builds.progress import Progress
-from sandbox.builds.rights import allows
 from sandbox.builds.runner import SHELL, due
 from sandbox.endpoints import Endpoints
 from sandbox.services.aws.ecr import is_immutable
+from sandbox.services.aws.rights import allows
 
 REPOSITORY = "arn:aws:ecr:ap-east-1:123456789012:repository/platform/images/web"
 

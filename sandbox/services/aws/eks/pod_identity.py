@@ -93,6 +93,10 @@ class PodIdentityAssociations(EKSBackend):
         del self.associations[association_id]
         return association
 
+    def association_of(self, cluster_name: str, namespace: str, service_account: str) -> dict[str, Any] | None:
+        """The association of a service account, if it has one."""
+        return next(iter(self._of(cluster_name, namespace, service_account)), None)
+
     def _of(self, cluster: str, namespace: str | None, service_account: str | None) -> list[dict[str, Any]]:
         wanted = {"clusterName": cluster, "namespace": namespace, "serviceAccount": service_account}
         return [

@@ -3,6 +3,7 @@
 from moto.eks.urls import url_bases
 from moto.eks.urls import url_paths as moto_paths
 
+from sandbox.services.aws.eks.auth import EksAuthResponse
 from sandbox.services.aws.eks.responses import EksResponse
 
 _ADDED = (
@@ -15,6 +16,9 @@ _ADDED = (
     "{0}/clusters/(?P<name>[^/]+)/updates/(?P<updateId>[^/]+)$",
 )
 
-url_paths = dict.fromkeys((*moto_paths, *_ADDED), EksResponse.dispatch)
+url_paths = {
+    **dict.fromkeys((*moto_paths, *_ADDED), EksResponse.dispatch),
+    "{0}/clusters/(?P<name>[^/]+)/assume-role-for-pod-identity$": EksAuthResponse.dispatch,
+}
 
 __all__ = ["url_bases", "url_paths"]

@@ -21,12 +21,15 @@ def allows(policies: Iterable[Policy], action: str, resource: str, context: Cont
     return _effects(policies, judged, lambda each: _matches(each["Resource"], resource), action, context) == {"Allow"}
 
 
-def trusts(policy: Policy, principal: str, action: str, context: Context) -> bool:
-    """Whether a role's trust policy lets a service or an identity provider call `action`. Raises as `allows` does."""
+def trusts(policy: Policy, principal: str | Iterable[str], action: str, context: Context) -> bool:
+    """Whether a role's trust policy lets a principal call `action`, by one of its names. Raises as `allows` does."""
+    names = {principal} if isinstance(principal, str) else set(principal)
     judged = {"Sid", "Effect", "Action", "Principal", "Condition"}
 
     def is_named(statement: Mapping[str, Any]) -> bool:
-        return any(principal in _listed(named) for named in statement["Principal"].values())
+        named = statement["Principal"]
+        listed = named.values() if isinstance(named, Mapping) else [named]
+        return any(not names.isdisjoint(_listed(each)) for each in listed)
 
     return _effects([policy], judged, is_named, action, context) == {"Allow"}
 

@@ -1,0 +1,44 @@
+"""What the scripts are told of an image, so that they can say whether a published one is what a commit gives."""
+
+import hashlib
+import json
+import posixpath
+import shlex
+from collections.abc import Iterator, Sequence
+
+from pipeline.inputs import PipelineInputs
+from pipeline.jobs import names
+from stacks.settings import Image
+
+
+def image_inputs(function: str, inputs: PipelineInputs, images: Sequence[Image]) -> str:
+    """The call of a shell function with these images, as in `scripts/inputs.py`."""
+    return " \\\n  ".join([function, *(shlex.quote(json.dumps(_facts(inputs, image))) for image in images)])
+
+
+def build_options(image: Image) -> Iterator[list[str]]:
+    """BuildKit's options that the settings of an image decide, each as the words of a command line."""
+    if image.target:
+        yield ["--opt", f"target={image.target}"]
+    for name, value in image.build_args.items():
+        yield ["--opt", f"build-arg:{name}={value}"]
+
+
+def dockerfile_of(image: Image) -> tuple[str, str]:
+    """The folder and the name of the image's Dockerfile."""
+    folder, file = posixpath.split(posixpath.normpath(posixpath.join(image.context, image.dockerfile)))
+    return folder or ".", file
+
+
+def _facts(inputs: PipelineInputs, image: Image) -> dict[str, object]:
+    options = [image.context, *dockerfile_of(image), *build_options(image)]
+    architectures = inputs.settings.architectures_of(image)
+    return {
+        "name": image.name,
+        "repository": inputs.repository_url(image),
+        "options": hashlib.sha256(json.dumps(options).encode()).hexdigest()[:12],
+        "paths": list(dict.fromkeys([image.context, posixpath.join(*dockerfile_of(image))])),
+        "on": list(image.depends_on),
+        "minutes": image.timeout_minutes,
+        "jobs": [names.build(image, architecture) for architecture in architectures],
+    }
