@@ -1,7 +1,7 @@
 """The registry of images and build caches: one ECR repository per image, and one for its merge requests."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -25,9 +25,15 @@ class ImageRegistryArgs:
     """The same for the repositories of the unprotected tier, whose images expire."""
     default_branches: Mapping[str, str]
     """The default branch of each repository's project, for the images that pipelines publish."""
+    semver: Collection[str]
+    """The repositories in which the tags of minor and major versions move."""
     shared: bool
     """Whether merge requests push to the repositories of releases."""
     registry: Registry
+    pull_policy: policy_documents.Document | None
+    """The repository policy that lets others pull."""
+    pulled: Sequence[str]
+    """The names of the repositories that get the policy."""
     tags: Mapping[str, str]
 
 
@@ -57,6 +63,9 @@ class ImageRegistry(pulumi.ComponentResource):
             self._create_lifecycle_policy(name, repository, self._lifecycle_policy(name))
         for name, repository in self.reviews.items():
             self._create_lifecycle_policy(name, repository, self._review_lifecycle_policy())
+        if args.pull_policy:
+            for name in args.pulled:
+                self._create_pull_policy(name, args.pull_policy)
         self.urls = {repository: each.repository_url for repository, each in self.repositories.items()}
         self.register_outputs({"urls": self.urls})
 
@@ -64,13 +73,14 @@ class ImageRegistry(pulumi.ComponentResource):
         self, repository: str, image: str, *, force_delete: bool, own_tags: Mapping[str, str] | None = None
     ) -> aws.ecr.Repository:
         key = self._args.registry.kms_key
+        mutability, excluded = tags.mutability(
+            self._args.default_branches.get(repository), semver=repository in self._args.semver
+        )
         return aws.ecr.Repository(
             f"{self._name}-{repository}",
             name=repository,
-            image_tag_mutability="IMMUTABLE_WITH_EXCLUSION",
-            image_tag_mutability_exclusion_filters=[
-                {"filter": tag, "filter_type": "WILDCARD"} for tag in tags.movable()
-            ],
+            image_tag_mutability=mutability,
+            image_tag_mutability_exclusion_filters=[{"filter": tag, "filter_type": "WILDCARD"} for tag in excluded],
             image_scanning_configuration={"scan_on_push": True},
             encryption_configurations=[
                 {"encryption_type": "KMS", "kms_key": key} if key else {"encryption_type": "AES256"}
@@ -96,6 +106,14 @@ class ImageRegistry(pulumi.ComponentResource):
         aws.ecr.LifecyclePolicy(
             f"{self._name}-{name}",
             repository=repository.name,
+            policy=json.dumps(document),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _create_pull_policy(self, name: str, document: policy_documents.Document) -> None:
+        aws.ecr.RepositoryPolicy(
+            f"{self._name}-{name}",
+            repository=self.repositories[name].name,
             policy=json.dumps(document),
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -102,7 +102,10 @@ def _artifacts(artifacts: Artifacts) -> dict[str, Any]:
     return _given(
         {
             "paths": Inline(artifacts.paths) or None,
-            "reports": {"dotenv": artifacts.dotenv} if artifacts.dotenv else None,
+            "reports": _given(
+                {"dotenv": artifacts.dotenv, "metrics": artifacts.metrics, "codequality": artifacts.codequality}
+            )
+            or None,
             "expire_in": artifacts.expire_in,
         }
     )

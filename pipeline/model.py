@@ -92,6 +92,8 @@ class Artifacts:
 
     paths: tuple[str, ...] = ()
     dotenv: str | None = None
+    metrics: str | None = None
+    codequality: str | None = None
     expire_in: str = "1 week"
 
 

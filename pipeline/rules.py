@@ -20,7 +20,7 @@ from functools import lru_cache
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names
 from pipeline.model import AutoCancel, Changes, Job, Reference, Rule, Variable, When, Workflow, WorkflowRule
-from stacks.settings import Image
+from stacks.settings import IMAGE_CONTEXT, Image
 from stacks.trust import TIER_VARIABLE, Tier, Trust
 
 MAX_CHANGES = 50
@@ -120,7 +120,7 @@ def when_any_is_built_on_the_default_branch(inputs: PipelineInputs) -> tuple[Rul
 
 
 def _when_any_changed(inputs: PipelineInputs) -> tuple[Rule, ...]:
-    paths = (path for image in inputs.project.images for path in _paths(image.context, image.dockerfile))
+    paths = (path for image in inputs.project.images for path in _paths(image))
     lists = path_lists(tuple(dict.fromkeys(paths))).values()
     return _when_changed(inputs.project.default_branch, lists)
 
@@ -143,10 +143,23 @@ def by_trust(inputs: PipelineInputs) -> tuple[Rule, ...]:
     return (Rule(condition=f'${TIER_VARIABLE} != "{Tier.PROTECTED}"', when=When.NEVER),)
 
 
+def by_git_tag(inputs: PipelineInputs, image: Image) -> tuple[Rule, ...]:
+    """The rules that leave an image out of the pipelines of Git tags that release other images.
+
+    Source: https://docs.gitlab.com/ci/jobs/job_rules/#compare-a-variable-to-a-regular-expression
+    """
+    if image.git_tags:
+        patterns = "|".join(re.sub(r"[./]", r"\\\g<0>", each).replace("*", ".*") for each in image.git_tags)
+        return (Rule(condition=f"$CI_COMMIT_TAG && $CI_COMMIT_TAG !~ /^({patterns})$/", when=When.NEVER),)
+    if inputs.project.has_git_tags:
+        return (Rule(condition=r"$CI_COMMIT_TAG && $CI_COMMIT_TAG =~ /\//", when=When.NEVER),)
+    return ()
+
+
 def changed_paths(inputs: PipelineInputs, image: Image) -> tuple[str, ...]:
     """The patterns of the files that the image is made from, with those of the images that it is built on."""
     images = inputs.with_dependencies(image)
-    return tuple(dict.fromkeys(path for each in images for path in _paths(each.context, each.dockerfile)))
+    return tuple(dict.fromkeys(path for each in images for path in _paths(each)))
 
 
 def path_lists(paths: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
@@ -170,20 +183,31 @@ IN_EVERY_PIPELINE = Rule()
 """For jobs that follow others. A job without rules would be missing from merge request pipelines."""
 
 
-@lru_cache(maxsize=4096)
-def _paths(context: str, dockerfile: str) -> tuple[str, ...]:
+def _paths(image: Image) -> tuple[str, ...]:
     """The patterns of an image's own files."""
-    if context == ".":
+    folders = tuple(source for source in image.contexts.values() if not source.startswith(IMAGE_CONTEXT))
+    return _patterns(image.context, image.dockerfile, folders, image.watch or ())
+
+
+@lru_cache(maxsize=4096)
+def _patterns(context: str, dockerfile: str, folders: tuple[str, ...], watch: tuple[str, ...]) -> tuple[str, ...]:
+    own = dict.fromkeys([context, *folders])
+    if "." in (watch or own):
         return ("**/*",)
-    own = f"{_literal(context)}/**/*"
     file = posixpath.normpath(posixpath.join(context, dockerfile))
-    return (own,) if file.startswith(f"{context}/") else (own, _literal(file))
+    if watch:
+        # The path of a folder and that of a file look the same, so each is both.
+        watched = [pattern for path in watch for pattern in (_literal(path, "*"), f"{_literal(path, '*')}/**/*")]
+        return tuple(dict.fromkeys([*watched, _literal(file)]))
+    patterns = [f"{_literal(folder)}/**/*" for folder in own]
+    return tuple(patterns if any(file.startswith(f"{folder}/") for folder in own) else [*patterns, _literal(file)])
 
 
-def _literal(path: str) -> str:
-    """The glob pattern that matches only this path.
+def _literal(path: str, special: str = "") -> str:
+    """The glob pattern that matches only this path. The signs in `special` keep their meaning.
 
     GitLab expands `$NAME` and `%NAME%` in patterns before it matches them, and has no escape for them here. Brackets
     around the sign prevent the expansion.
     """
-    return re.sub(r"[$%]", r"[\g<0>]", re.sub(r"[\\*?\[\]{}]", r"\\\g<0>", path))
+    escaped = "".join(f"\\{sign}" if sign in set("\\*?[]{}") - set(special) else sign for sign in path)
+    return re.sub(r"[$%]", r"[\g<0>]", escaped)

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
+from stacks import registry_checks
 from stacks.names import dotenv_suffix
 from stacks.problems import Problem, echo, nearest
 from stacks.quantities import Quantity
@@ -17,6 +18,7 @@ from stacks.settings import (
     MAX_REPOSITORY_NAME,
     REPOSITORY_NAME,
     Bounds,
+    FromVariable,
     Image,
     Project,
     Resources,
@@ -58,6 +60,7 @@ def check(settings: Settings) -> Iterator[Problem]:
     yield from _duplicates("repository", _repositories(settings))
     yield from _repository_names(settings)
     yield from _namespaces(settings)
+    yield from registry_checks.check(settings, CREDENTIALS)
     for path, project in _projects(settings):
         names = ((image.name, f"{image_path}.name") for image_path, image in _images(path, project))
         yield from _duplicates("image", names)
@@ -231,10 +234,15 @@ def _image(settings: Settings, path: str, image: Image) -> Iterator[Problem]:
             message=f"{echo(image.dockerfile)}, seen from {image.context}, is not a file of the repository",
             hint="Use the path of a Dockerfile, relative to the context.",
         )
-    for identifier, variable in image.secrets.items():
+    yield from _contexts(path, image)
+    variables = [(f"{path}.secrets.{identifier}", variable) for identifier, variable in image.secrets.items()]
+    for name, value in image.build_args.items():
+        if isinstance(value, FromVariable):
+            variables.append((f"{path}.build-args.{name}.from", value.variable))
+    for key, variable in variables:
         if any(fnmatchcase(variable, pattern) for pattern in CREDENTIALS):
             yield Problem(
-                path=f"{path}.secrets.{identifier}",
+                path=key,
                 message=f"every job unsets {variable}, so that it logs in with the pod's role",
                 hint="Use another name for the variable with these credentials.",
             )
@@ -245,6 +253,23 @@ def _image(settings: Settings, path: str, image: Image) -> Iterator[Problem]:
             hint=f"Lower it to at most {settings.runners.maximum_timeout_minutes}, "
             f"or raise {_RUNNERS}.maximum-timeout-minutes.",
         )
+
+
+def _contexts(path: str, image: Image) -> Iterator[Problem]:
+    """Find named contexts that BuildKit would not use, or that would replace a dependency."""
+    for name in image.contexts:
+        if name in ("context", "scratch"):
+            yield Problem(
+                path=f"{path}.contexts.{name}",
+                message=f"BuildKit has a meaning of its own for {name}",
+                hint="Use another name, here and in the Dockerfile.",
+            )
+        elif name in image.depends_on:
+            yield Problem(
+                path=f"{path}.contexts.{name}",
+                message=f"{image.name} also depends on an image called {name}",
+                hint="Use another name, here and in the Dockerfile.",
+            )
 
 
 def _bounds(path: str, resources: Resources, defaults: Resources, field: str) -> Iterator[Problem]:

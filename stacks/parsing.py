@@ -13,7 +13,7 @@ from stacks import checks
 from stacks.architecture import Architecture
 from stacks.documents import Location
 from stacks.problems import Problem, SettingsError, echo, key_path, nearest
-from stacks.settings import NAMESPACE, Settings
+from stacks.settings import NAMESPACE, ONE, SEVERAL, Settings
 
 _ROUNDS = 10
 """The repair of one problem may reveal another: an image that was not a mapping has no name either."""
@@ -46,8 +46,13 @@ def path(location: Location) -> str:
 
 
 def _errors(error: ValidationError) -> list[ErrorDetails]:
-    """Pydantic's errors without duplicates: it also reports a list as too short when its items are wrong."""
+    """Pydantic's errors without duplicates: it also reports a list as too short when its items are wrong.
+
+    Their locations contain only keys of the file: pydantic adds the tag of a value that may have several types.
+    """
     found = error.errors(include_url=False)
+    for details in found:
+        details["loc"] = tuple(part for part in details["loc"] if part not in (ONE, SEVERAL))
     return [details for details in found if details["type"] != "too_short" or not details["input"]]
 
 
@@ -115,7 +120,7 @@ def _known_keys(location: Location) -> list[str]:
     root = _schema()
 
     def resolved(schema: dict[str, Any]) -> dict[str, Any]:
-        for option in [schema, *schema.get("anyOf", []), *schema.get("allOf", [])]:
+        for option in [schema, *(option for key in ("anyOf", "allOf", "oneOf") for option in schema.get(key, []))]:
             if "$ref" in option:
                 return resolved(root["$defs"][option["$ref"].rsplit("/", 1)[-1]])
         return schema
@@ -125,8 +130,9 @@ def _known_keys(location: Location) -> list[str]:
         if isinstance(part, int):
             schema = resolved(schema.get("items", {}))
         else:
-            schema = resolved(schema.get("properties", {}).get(part) or schema.get("additionalProperties", {}))
-    if "propertyNames" in schema:
+            values = [schema.get("additionalProperties", {}), *schema.get("patternProperties", {}).values()]
+            schema = resolved(schema.get("properties", {}).get(part) or values[-1])
+    if "$ref" in schema.get("propertyNames", {}):
         return [str(architecture) for architecture in Architecture]
     return list(schema.get("properties", {}))
 
@@ -139,6 +145,10 @@ def _pattern_advice() -> dict[str, str]:
         if isinstance(schema, dict):
             if "pattern" in schema and "patternErrorMessage" in schema:
                 yield schema["pattern"], schema["patternErrorMessage"]
+            if "patternErrorMessage" in schema.get("propertyNames", {}):
+                yield from (
+                    (each, schema["propertyNames"]["patternErrorMessage"]) for each in schema["patternProperties"]
+                )
             for value in schema.values():
                 yield from found(value)
         elif isinstance(schema, list):
@@ -149,7 +159,7 @@ def _pattern_advice() -> dict[str, str]:
 
 
 _STAND_IN = "stand-in-for-a-problem"
-_STAND_INS = {"cluster": {}, "images": [{}], "projects": [{}], "instance-types": ["stand.in"]}
+_STAND_INS = {"cluster": {}, "images": [{}], "projects": [{}], "instance-types": ["stand.in"], "from": "STAND_IN"}
 
 
 def _repair(raw: Mapping[str, Any]) -> Settings | None:

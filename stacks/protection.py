@@ -28,19 +28,28 @@ def problems(project: Project, path: str, *, branches: Sequence[str], tags: Sequ
             f"publish: protected runners take no jobs of it",
             hint=f"Protect it {_WHERE}, or set buildyard:trust to shared.",
         )
-    for position, pattern in enumerate(project.release_tags or ()):
+    for key, pattern in _release_tags(project):
         if not protects(tags, pattern):
             yield Problem(
-                path=f"{path}.release-tags[{position}]",
+                path=f"{path}.{key}",
                 message=f"{project.path} does not protect the Git tags {pattern}, so their builds cannot publish a "
                 "release: protected runners take no jobs of them",
                 hint=f"Protect them {_WHERE}, or remove the pattern here.",
             )
 
 
+def _release_tags(project: Project) -> Iterator[tuple[str, str]]:
+    """The patterns of Git tags that release images, by their keys in the project's settings."""
+    for position, pattern in enumerate(project.release_tags or ()):
+        yield f"release-tags[{position}]", pattern
+    for number, image in enumerate(project.images):
+        for position, pattern in enumerate(image.git_tags or ()):
+            yield f"images[{number}].git-tags[{position}]", pattern
+
+
 def notices(trust: Trust, project: Project, *, branches: Sequence[str], tags: Sequence[str]) -> Iterator[str]:
     """Warnings to reviewers about a project's protected branches and tags."""
-    if not tags and project.release_tags is None:
+    if not tags and project.release_tags is None and not project.has_git_tags:
         outcome = {
             Trust.ISOLATED: "images of Git tags go to the repositories of merge requests, and expire",
             Trust.PROTECTED_ONLY: "Git tags build no images",

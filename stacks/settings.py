@@ -5,20 +5,23 @@ whether jobs fit the nodes. Use `parsing` to read settings.
 """
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from functools import cache
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic.config import JsonDict
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from stacks.addresses import Cidr
 from stacks.architecture import Architecture
+from stacks.model import Model
+from stacks.model import pattern_text as _text
 from stacks.names import default_namespace
 from stacks.problems import echo, nearest, refusal
 from stacks.quantities import GIBIBYTE, Quantity
+from stacks.registries import Login, Pull, PulledRepository, PullThrough, RegistryHost
 from stacks.trust import Tier, Trust, review_repository
 
 NAMESPACE = "buildyard"
@@ -82,6 +85,25 @@ def _file(path: str) -> str:
     return path
 
 
+IMAGE_CONTEXT = "docker-image://"
+"""The beginning of a named context that is an image."""
+
+
+def _context(source: str) -> str:
+    if source.startswith(IMAGE_CONTEXT):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}", source.removeprefix(IMAGE_CONTEXT)):
+            raise refusal(
+                f"{echo(source)} is not an image with a digest", f"Use {IMAGE_CONTEXT}IMAGE:TAG@sha256:DIGEST."
+            )
+        return source
+    if "://" in source:
+        raise refusal(
+            f"{echo(source)} is neither a folder nor an image",
+            f"Use a folder's path in the repository, or {IMAGE_CONTEXT}IMAGE:TAG@sha256:DIGEST.",
+        )
+    return _inside_repository(source)
+
+
 def _branch(name: str) -> str:
     """Refuse what the pattern of `default-branch` allows, and `git check-ref-format --branch` or GitLab do not."""
     if name == "HEAD" or any(part.endswith(".lock") for part in name.split("/")):
@@ -136,12 +158,6 @@ def _whole_gibibytes(size: Quantity) -> Quantity:
     return size
 
 
-def _text(pattern: str, advice: str, *, min_length: int = 1, max_length: int | None = None) -> Any:
-    """A string with a pattern. For any other string, the preview and the editor show `advice`."""
-    editor: JsonDict = {"patternErrorMessage": advice}
-    return Field(pattern=pattern, min_length=min_length, max_length=max_length, json_schema_extra=editor)
-
-
 _NAME = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
 _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 
@@ -189,6 +205,7 @@ Branch = Annotated[
     AfterValidator(_branch),
 ]
 """Source: https://git-scm.com/docs/git-check-ref-format"""
+ContextSource = Annotated[str, Field(max_length=1024), AfterValidator(_context)]
 VariableName = Annotated[
     str, _text(r"^[A-Za-z_][A-Za-z0-9_]*$", "Use letters, digits and '_'. The first must not be a digit.")
 ]
@@ -233,15 +250,23 @@ TagKey = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_tag
 TagValue = Annotated[str, Field(max_length=256), AfterValidator(_tag_text)]
 
 
-class Model(BaseModel):
-    """A group of settings. It is frozen, has dashes in its keys in YAML, and refuses unknown keys."""
+class FromVariable(Model):
+    """A value that is only known in the job: that of a CI/CD variable."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=lambda field: field.replace("_", "-"),
-        use_attribute_docstrings=True,
-    )
+    variable: Annotated[VariableName, Field(alias="from")]
+    """The variable's name, such as CI_COMMIT_TAG."""
+
+
+ONE, SEVERAL = "[one]", "[several]"
+"""Tags of values that are a text or something larger. `parsing` removes them from the paths of pydantic's errors."""
+
+_BY_TYPE = Discriminator(lambda value: ONE if value is None or isinstance(value, str | bool | int | float) else SEVERAL)
+
+BuildArgument = Annotated[Annotated[str, Tag(ONE)] | Annotated[FromVariable, Tag(SEVERAL)], _BY_TYPE]
+Command = Annotated[
+    Annotated[str, Field(min_length=1), Tag(ONE)] | Annotated[tuple[str, ...], Field(min_length=1), Tag(SEVERAL)],
+    _BY_TYPE,
+]
 
 
 class Bounds(Model):
@@ -394,6 +419,15 @@ class Registry(Model):
     """Days until a build cache expires, counted from its last write."""
     keep_review_days: Annotated[int, Field(ge=1, le=3650)] = 14
     """Days until images of merge requests and other branches expire; with `trust: isolated` their caches, too."""
+    pull_from: tuple[PulledRepository, ...] = ()
+    """Other ECR repositories that builds of both trust tiers may pull from: a name in this account and region, or with
+    the registry's host of another one. `shared/*` means all whose names begin with `shared/`."""
+    logins: dict[RegistryHost, Login] = {}
+    """Registries other than ECR that builds pull from with a login, by host."""
+    pull_through: PullThrough = PullThrough()
+    """Registries whose images builds pull through ECR's cache."""
+    pull: Pull = Pull()
+    """Who else may pull the released images: accounts, roles, organizations, Lambda functions."""
     force_delete: bool = False
     """Whether removing an image from the settings deletes its repository and every image in it."""
 
@@ -413,12 +447,32 @@ class Image(Model):
     """The architectures to build for. Default: all that the stack has nodes for."""
     depends_on: tuple[Name, ...] = ()
     """Images of the same project that this one is built on. `FROM NAME` in its Dockerfile is the image just built."""
-    build_args: dict[VariableName, str] = {}
+    watch: Annotated[tuple[RepositoryPath, ...], Field(min_length=1)] | None = None
+    """The files and folders whose changes start a build, besides the Dockerfile, as paths from the repository's root.
+    `*` is any part of a name, and `**/` any folders. Default: the context, and the folders in `contexts`."""
+    contexts: dict[Name, ContextSource] = {}
+    """Named contexts, for `COPY --from=NAME` and `FROM NAME`: each a folder's path from the repository's root, or an
+    image with a digest: `docker-image://IMAGE:TAG@sha256:DIGEST`."""
+    build_args: dict[VariableName, BuildArgument] = {}
+    """Build arguments: each a literal text, or `{from: VARIABLE}`, a CI/CD variable's value. If the variable is not
+    set, the Dockerfile's default applies. Anybody who may pull the image can read them: use `secrets` for secrets."""
     target: Name | None = None
     """The Dockerfile stage to build. Default: the last."""
     secrets: dict[Name, VariableName] = {}
     """Secrets for `RUN --mount=type=secret,id=ID`: each id, and the CI/CD variable that contains the secret, as a value
     or as a file. A build without it fails."""
+    git_tags: Annotated[tuple[GitTagPattern, ...], Field(min_length=1)] | None = None
+    """Patterns of the Git tags that release this image, such as `toolbox/v*`, when images are released one by one. Its
+    tag is what follows the last `/`. Default: every Git tag; those without `/`, if another image has patterns."""
+    semver: bool = False
+    """Whether a Git tag `v1.4.2` also moves the image's tags `1.4` and `1`. Other Git tags are refused; pre-releases
+    and older versions move nothing."""
+    test: Command | None = None
+    """A command that runs in the built image, on each architecture, before anything is tagged: a text for `/bin/sh -c`,
+    or a list of the program and its arguments. If it fails, the build job fails."""
+    lint: bool = False
+    """Whether hadolint checks the Dockerfile. Its findings fail no job: they are in the job's log, and in the merge
+    request as a code quality report."""
     resources: Resources = Resources()
     """The resources of this image's build jobs, where they differ from the runners' defaults."""
     timeout_minutes: Minutes = 60
@@ -447,6 +501,11 @@ class Project(Model):
         """Whether the published file is included by the project's pipeline, instead of being all of it."""
         return self.pipeline_path != WHOLE_PIPELINE
 
+    @property
+    def has_git_tags(self) -> bool:
+        """Whether some images are released by Git tags of their own."""
+        return any(image.git_tags for image in self.images)
+
     def repository(self, image: Image) -> str:
         """The name of the image's ECR repository, without the registry's prefix."""
         return image.repository or f"{self.path.lower()}/{image.name}"
@@ -464,7 +523,7 @@ class Settings(Model):
     network: Network = Network()
     """The networks that build pods may connect to, if the cluster enforces network policies."""
     registry: Registry = Registry()
-    """The ECR registry: the account, repository names, encryption, and how long caches are kept."""
+    """The ECR registry: account, names, encryption, retention, who else may pull; and what else builds may pull."""
     trust: Trust = Trust.ISOLATED
     """How merge requests are separated from releases: isolated, shared or protected-only."""
     identity: Identity = Identity.POD_IDENTITY

@@ -12,6 +12,9 @@ LATEST = "latest"
 CACHE_PREFIX = "buildcache-"
 """The beginning of every build cache's tag."""
 
+RELEASES = "v*"
+"""The pattern of the Git tags of images with `semver: true`."""
+
 UNRELEASED = ("2*_*-*", "3*_*-*")
 """The patterns of `yymmdd_HHMMSS-commit`, from 2020 to 2039: images of merge requests and other branches."""
 
@@ -36,6 +39,20 @@ def cache_pattern() -> str:
 def movable() -> tuple[str, ...]:
     """The patterns of tags that builds move. All other tags are immutable."""
     return (LATEST, cache_pattern())
+
+
+def mutability(default_branch: str | None = None, *, semver: bool = False) -> tuple[str, tuple[str, ...]]:
+    """A repository's setting in ECR for tags that move, and the patterns of tags that it does not apply to.
+
+    With `semver`, `1.4` and `1` move. No pattern matches just these, so the setting is turned around, and its patterns
+    are those of tags that never move. ECR takes five patterns with two `*` in each, hence `v*` for releases, and not
+    what would match `1.4.2` but not `1.4`.
+    Source: https://github.com/hashicorp/terraform-provider-aws/pull/43642, which checks these limits
+    """
+    if not semver:
+        return "IMMUTABLE_WITH_EXCLUSION", movable()
+    versions = (f"{version_prefix(default_branch)}*_*",) if default_branch else ()
+    return "MUTABLE_WITH_EXCLUSION", (RELEASES, *versions, *(pattern.removesuffix("-*") for pattern in UNRELEASED))
 
 
 def reserved(default_branch: str) -> tuple[str, ...]:

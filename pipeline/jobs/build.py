@@ -1,5 +1,7 @@
 """`build-NAME:ARCHITECTURE`: one image, built natively for one architecture and pushed by digest."""
 
+import json
+import posixpath
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,8 +11,8 @@ from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names, templates
 from pipeline.jobs.inputs import build_options, dockerfile_of, image_inputs
 from pipeline.jobs.resources import overwrites
-from pipeline.model import Job, Need, Reference, When
-from stacks.settings import Image
+from pipeline.model import Artifacts, Job, Need, Reference, When
+from stacks.settings import Command, Image
 
 
 def image_template(inputs: PipelineInputs, image: Image) -> Job:
@@ -26,12 +28,14 @@ def image_template(inputs: PipelineInputs, image: Image) -> Job:
         needs=needs or None,
         rules=(
             *rules.by_trust(inputs),
+            *rules.by_git_tag(inputs, image),
             rules.when_requested(inputs, image),
             replace(rules.OTHERS_REQUESTED, when=When.MANUAL, allow_failure=True),
             Reference(names.files(image), "rules"),
             Reference(templates.BUILD, "rules"),
         ),
         script=("\n".join(_script(inputs, image)),),
+        artifacts=Artifacts(codequality=templates.FINDINGS) if image.lint else None,
     )
 
 
@@ -50,6 +54,26 @@ def _script(inputs: PipelineInputs, image: Image) -> Iterator[str]:
     yield image_inputs("use_images", inputs, inputs.in_order_under(image))
     for secret, variable in image.secrets.items():
         yield shlex.join(["use_secret", secret, variable])
-    where = [image.name, inputs.repository_url(image), image.context, *dockerfile_of(image)]
-    lines = [shlex.join(["build_image", *where]), *(shlex.join(option) for option in build_options(image))]
+    if image.semver:
+        yield shlex.join(["release_version", "check"])
+    folder, file = dockerfile_of(image)
+    dockerfile = posixpath.normpath(posixpath.join(folder, file))
+    if given := [*image.depends_on, *image.contexts]:
+        yield shlex.join(["check_stages", dockerfile, *given])
+    built = [image.name, inputs.repository_url(image)]
+    lines = [shlex.join(["build_image", *built, image.context, folder, file]), *build_options(image)]
     yield " \\\n  ".join(lines)
+    if image.lint:
+        yield shlex.join(["lint_dockerfile", dockerfile, templates.FINDINGS])
+    yield shlex.join(["report_size", *built])
+    if image.test:
+        yield shlex.join(["test_image", *built, _exec_form(image.test)])
+
+
+def _exec_form(command: Command) -> str:
+    """The arguments of a RUN instruction, on one line.
+
+    Source: https://docs.docker.com/reference/dockerfile/#exec-form
+    """
+    words = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
+    return json.dumps(words).replace("<", "\\u003c")  # `<<` could begin a here-document

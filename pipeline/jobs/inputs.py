@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names
-from stacks.settings import Image
+from stacks.settings import IMAGE_CONTEXT, FromVariable, Image
 
 
 def image_inputs(function: str, inputs: PipelineInputs, images: Sequence[Image]) -> str:
@@ -16,12 +16,23 @@ def image_inputs(function: str, inputs: PipelineInputs, images: Sequence[Image])
     return " \\\n  ".join([function, *(shlex.quote(json.dumps(_facts(inputs, image))) for image in images)])
 
 
-def build_options(image: Image) -> Iterator[list[str]]:
-    """BuildKit's options that the settings of an image decide, each as the words of a command line."""
+def build_options(image: Image) -> Iterator[str]:
+    """BuildKit's options that the settings of an image decide, each as words of the shell."""
     if image.target:
-        yield ["--opt", f"target={image.target}"]
+        yield shlex.join(["--opt", f"target={image.target}"])
+    for name, source in image.contexts.items():
+        if source.startswith(IMAGE_CONTEXT):
+            yield shlex.join(["--opt", f"context:{name}={source}"])
+        else:
+            # The prefix keeps the name apart from `context` and `dockerfile`, which name the image's own folders.
+            yield shlex.join(["--local", f"named-{name}={source}", "--opt", f"context:{name}=local:named-{name}"])
     for name, value in image.build_args.items():
-        yield ["--opt", f"build-arg:{name}={value}"]
+        if isinstance(value, FromVariable):
+            # Two words if the variable is set, else none. The shell does not evaluate the value.
+            variable = value.variable
+            yield f'${{{variable}+--opt}} ${{{variable}+"build-arg:{name}=${variable}"}}'
+        else:
+            yield shlex.join(["--opt", f"build-arg:{name}={value}"])
 
 
 def dockerfile_of(image: Image) -> tuple[str, str]:
@@ -32,12 +43,15 @@ def dockerfile_of(image: Image) -> tuple[str, str]:
 
 def _facts(inputs: PipelineInputs, image: Image) -> dict[str, object]:
     options = [image.context, *dockerfile_of(image), *build_options(image)]
+    folders = [image.context, *(each for each in image.contexts.values() if not each.startswith(IMAGE_CONTEXT))]
+    dockerfile = posixpath.normpath(posixpath.join(*dockerfile_of(image)))
     architectures = inputs.settings.architectures_of(image)
     return {
         "name": image.name,
         "repository": inputs.repository_url(image),
         "options": hashlib.sha256(json.dumps(options).encode()).hexdigest()[:12],
-        "paths": list(dict.fromkeys([image.context, posixpath.join(*dockerfile_of(image))])),
+        "paths": list(dict.fromkeys([*(() if image.watch else folders), dockerfile])),
+        "globs": list(image.watch or ()),
         "on": list(image.depends_on),
         "minutes": image.timeout_minutes,
         "jobs": [names.build(image, architecture) for architecture in architectures],

@@ -35,13 +35,15 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
                     *platforms,
                 ]
             ),
+            *([shlex.join(["release_version", "move", inputs.repository_url(image)])] if image.semver else ()),
         ),
     )
+    first = (*rules.by_trust(inputs), *rules.by_git_tag(inputs, image))
     requested, changed = rules.when_requested(inputs, image), rules.when_changed(inputs, image)
     yield replace(
         job,
         rules=(
-            *rules.by_trust(inputs),
+            *first,
             requested,
             replace(rules.OTHERS_REQUESTED, when=When.NEVER),
             Reference(names.files(image), "rules"),
@@ -53,7 +55,7 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
         origin=inputs.origin_of(image),
         extends=(job.name,),
         rules=(
-            *rules.by_trust(inputs),
+            *first,
             replace(requested, when=When.NEVER),
             rules.OTHERS_REQUESTED,
             *(replace(rule, when=When.NEVER) for rule in changed),

@@ -26,12 +26,13 @@ def manifest_manual(image: Image) -> str:
 
 
 def resource_group(image: Image) -> str:
-    """The group of which one job runs at a time: it publishes the image's tags on one ref.
+    """The group of which one job runs at a time: it publishes the image's tags.
 
     GitLab ignores a group whose name has a sign that an environment's must not have, such as a colon.
     Source: https://gitlab.com/gitlab-org/gitlab/-/blob/master/app/models/ci/resource_group.rb
     """
-    return f"build-{image.name}/$CI_COMMIT_REF_SLUG"
+    # Two versions may move the same tag, though they are two refs.
+    return f"build-{image.name}" + ("" if image.semver else "/$CI_COMMIT_REF_SLUG")
 
 
 def template(image: Image) -> str:

@@ -1,10 +1,11 @@
 """The hidden templates: what all jobs of a kind share, written once per pipeline."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pipeline import rules, scripts
 from pipeline.inputs import PipelineInputs
+from pipeline.jobs import registries
 from pipeline.jobs.resources import brief
 from pipeline.model import Artifacts, Job, Retry, When
 from stacks import tags
@@ -26,6 +27,10 @@ RETRY = Retry(
 """Failures that the job did not cause. GitLab reports a reclaimed spot node as a script that failed by SIGKILL or
 SIGTERM (https://gitlab.com/gitlab-org/gitlab-runner/-/issues/37911). Its exit code differs from that of a broken
 Dockerfile, which fails with 1 and would fail again. A timeout is not retried, since it would run out again."""
+
+FINDINGS = "gl-code-quality-report.json"
+METRICS = "metrics.txt"
+"""Reports of build jobs, with GitLab's usual names. They are written after the build: a context may contain them."""
 
 _BRIEF_MINUTES = 10
 
@@ -80,6 +85,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             image_tags(inputs),
             "image_tags >build.env",
             scripts.function("publish_image", "publish.py", review_suffix(inputs)),
+            *release_version(inputs),
         ),
         artifacts=Artifacts(paths=(".buildyard/*.digest",), dotenv="build.env"),
     )
@@ -105,7 +111,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         needs=(),
         rules=(*rules.by_trust(inputs), *rules.always(), rules.MANUAL),
         before_script=(
-            login(inputs),
+            *registries.build_login(inputs),
             image_tags(inputs),
             scripts.function(
                 "resolve_bases", "bases.py", inputs.project.default_branch, tags.LATEST, review_suffix(inputs)
@@ -115,8 +121,12 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
                 cache_prefix=tags.CACHE_PREFIX,
                 review_suffix=review_suffix(inputs),
             ),
+            scripts.shell("after_build.sh"),
+            *release_version(inputs),
+            scripts.function("check_stages", "stages.py"),
+            scripts.function("measure", "measure.py", tags.LATEST, METRICS),
         ),
-        artifacts=Artifacts(paths=(".buildyard/*.json",)),
+        artifacts=Artifacts(paths=(".buildyard/*.json",), metrics=METRICS),
     )
     for architecture in architectures:
         yield Job(
@@ -129,16 +139,23 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
 
 def login(inputs: PipelineInputs) -> str:
     """The script that logs a job in to the registry."""
-    return scripts.shell("login.sh", identity=str(inputs.settings.identity))
+    return "\n".join(registries.login(inputs))
 
 
 def image_tags(inputs: PipelineInputs) -> str:
     """The shell function that prints the pipeline's tags."""
     project = inputs.project
     prefix, reserved = tags.version_prefix(project.default_branch), tags.reserved(project.default_branch)
+    separator = "/" if project.has_git_tags else ""
     return scripts.function(
-        "image_tags", "tag.py", project.default_branch, project.time_zone, tags.LATEST, prefix, *reserved
+        "image_tags", "tag.py", project.default_branch, project.time_zone, separator, tags.LATEST, prefix, *reserved
     )
+
+
+def release_version(inputs: PipelineInputs) -> Sequence[str]:
+    """The shell function for images with `semver: true`, if there are any."""
+    needed = any(image.semver for image in inputs.project.images)
+    return (scripts.function("release_version", "semver.py", review_suffix(inputs)),) if needed else ()
 
 
 def review_suffix(inputs: PipelineInputs) -> str:

@@ -17,17 +17,20 @@ def shell(name: str, **values: str) -> str:
 
 def function(name: str, script: str, *arguments: str) -> str:
     """A shell function that runs a Python script with these arguments, followed by the function's own."""
-    return f"{name}() {{\npython3 - {shlex.join(arguments)} \"$@\" <<'PYTHON'\n{_program(script)}\nPYTHON\n}}"
+    given = " ".join([*map(shlex.quote, arguments), '"$@"'])
+    return f"{name}() {{\npython3 - {given} <<'PYTHON'\n{_program(script, set())}\nPYTHON\n}}"
 
 
-def _program(name: str) -> str:
-    """A Python script, with the text of those from which it imports."""
-    return re.sub(
-        r"^from pipeline\.scripts\.(\w+) import .*\n",
-        lambda found: f"{_program(f'{found[1]}.py')}\n",
-        _text(name),
-        flags=re.M,
-    )
+def _program(name: str, included: set[str]) -> str:
+    """A Python script, with the text of those from which it imports, each once."""
+
+    def imported(found: re.Match[str]) -> str:
+        if found[1] in included:
+            return ""
+        included.add(found[1])
+        return f"{_program(f'{found[1]}.py', included)}\n"
+
+    return re.sub(r"^from pipeline\.scripts\.(\w+) import .*\n", imported, _text(name), flags=re.M)
 
 
 def _text(name: str) -> str:

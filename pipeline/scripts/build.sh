@@ -82,6 +82,8 @@ build_image() {
     caches=$own_cache
     set -- "$@" --export-cache \
       "type=registry,ref=$own_cache,mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"
+  else
+    set -- "$@" --opt "label:org.opencontainers.image.version=${CI_COMMIT_TAG##*/}"
   fi
   default_cache=$published:$(cache_tag "$BUILDYARD_DEFAULT_BRANCH")
   if [ "$own_cache" != "$default_cache" ]; then
@@ -126,6 +128,7 @@ print(int(datetime.fromisoformat(sys.argv[1].replace("Z", "+00:00")).timestamp()
   if ! buildkit "$@" $imports; then
     # shellcheck disable=SC2086
     damaged=$(damaged_caches $caches)
+    [ -n "$damaged" ] || explain_refusal "$output/log" >&2
     [ -n "$damaged" ] || return "$(cat "$output/result")"
     echo "The build cache $damaged is damaged: the registry has not all that it lists. Building without a cache." >&2
     buildkit "$@"

@@ -5,13 +5,14 @@ Two builds with equal hashes give the same image, but for what they fetch from e
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from typing import Any
 
 Image = dict[str, Any]
-"""`name`, `repository`, `options` (a hash of the build's options), `paths` in the repository, `on` (the names of the
-images that it is built on directly), `minutes` (its timeout) and `jobs` (those that build it)."""
+"""`name`, `repository`, `options` (a hash of the build's options), `paths` and `globs` of its files and folders, `on`
+(the names of the images that it is built on directly), `minutes` (its timeout) and `jobs` (those that build it)."""
 
 
 def git(directory: str, *arguments: str) -> str:
@@ -37,9 +38,21 @@ def own_hashes(images: list[Image], directory: str, commit: str) -> dict[str, st
         about, _, path = entry.partition("\t")
         found[path] = about
     return {
-        image["name"]: hashed(image["options"], [(path, found.get(path)) for path in image["paths"]])
+        image["name"]: hashed(
+            image["options"],
+            [(path, found.get(path)) for path in image["paths"]],
+            [sorted(matching(glob, found)) for glob in image["globs"]],
+        )
         for image in images
     }
+
+
+def matching(glob: str, found: dict[str, str]) -> list[tuple[str, str]]:
+    """The files and folders with a path that the glob matches: `*` is any part of a name, and `**/` any folders."""
+    parts = re.findall(r"\*\*/|\*|[^*]+", glob)
+    known = {"**/": "(?:.*/)?", "*": "[^/]*"}
+    pattern = re.compile("".join(known.get(part) or re.escape(part) for part in parts), re.DOTALL)
+    return [(path, about) for path, about in found.items() if pattern.fullmatch(path)]
 
 
 def expected_hashes(images: list[Image], directory: str, commit: str) -> dict[str, str]:

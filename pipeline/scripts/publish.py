@@ -13,6 +13,7 @@ import os
 import sys
 from pathlib import Path
 
+from pipeline.scripts.index import push_index
 from pipeline.scripts.registry import config, crane, labels, manifest, pipeline_number
 
 
@@ -40,6 +41,18 @@ def published(reference: str) -> dict[str, str]:
     return {platform(config(reference)): crane("digest", reference)} if found else {}
 
 
+def annotations() -> dict[str, str]:
+    """The annotations of an index. Source: https://github.com/opencontainers/image-spec/blob/main/annotations.md"""
+    said = {
+        "created": os.environ["CI_PIPELINE_CREATED_AT"],
+        "revision": os.environ["CI_COMMIT_SHA"],
+        "source": os.environ["CI_PROJECT_URL"],
+        "title": name,
+        "version": version,
+    }
+    return {f"org.opencontainers.image.{key}": value for key, value in said.items()}
+
+
 def publish() -> str:
     """Push the tag that stays: the image's digest."""
     reference = f"{repository}:{version}"
@@ -56,7 +69,7 @@ def publish() -> str:
     if present:
         print(f"{reference} is published already.")
     elif len(built) > 1:
-        crane("index", "append", "--tag", reference, *(f"--manifest={repository}@{each}" for each in built.values()))
+        push_index(reference, built.values(), annotations())
     else:
         crane("tag", f"{repository}@{next(iter(built.values()))}", version)
     return crane("digest", reference)

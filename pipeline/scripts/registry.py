@@ -15,8 +15,8 @@ PASSING = re.compile(
 )
 
 
-def crane(*arguments: str, absent: str = "") -> str:
-    """Run a crane command: its output. If it fails, the job ends with crane's message.
+def crane(*arguments: str, absent: str = "", exact: bool = False) -> str:
+    """Run a crane command: its output, stripped unless `exact`. If it fails, the job ends with its message.
 
     A registry that answers with the error code `absent` has not what was asked for: the output is empty then.
     """
@@ -24,7 +24,7 @@ def crane(*arguments: str, absent: str = "") -> str:
         done = subprocess.run(["crane", *arguments], capture_output=True, text=True)
         said = done.stderr.strip()
         if done.returncode == 0:
-            return done.stdout.strip()
+            return done.stdout if exact else done.stdout.strip()
         if absent and re.search(rf"\b{absent}: ", said):
             return ""
         if pause is None or not PASSING.search(said):

@@ -1,7 +1,8 @@
 """Print the pipeline's image tags, as lines for a dotenv report.
 
-Arguments: the default branch, a time zone, the tag that moves with the default branch, the beginning of the default
-branch's versions, and the patterns of tags that a Git tag must not match.
+Arguments: the default branch, a time zone, the separator between a Git tag's prefix and the image's tag (empty if Git
+tags have no prefix), the tag that moves with the default branch, the beginning of the default branch's versions, and
+the patterns of tags that a Git tag must not match.
 IMAGE_VERSION is the tag that never moves: the Git tag, `BRANCH-yymmdd_HHMMSS-commit` on the default branch, and
 `yymmdd_HHMMSS-commit` otherwise. IMAGE_TAG is the same, except on the default branch, where it is the tag that moves.
 The time is when the pipeline was created, so that a retry gives the same tags.
@@ -14,20 +15,20 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from zoneinfo import ZoneInfo
 
-default_branch, time_zone, latest, version_prefix, *reserved = sys.argv[1:]
+default_branch, time_zone, separator, latest, version_prefix, *reserved = sys.argv[1:]
 git_tag = os.environ.get("CI_COMMIT_TAG")
 if git_tag:
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", git_tag):
+    tag = version = git_tag.rpartition(separator)[2] if separator else git_tag
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", tag):
         sys.exit(
             f"The Git tag {git_tag} cannot be an image's tag, which has at most 128 letters, digits, dots, underscores "
             "and dashes, and does not begin with a dot or dash. Tag the commit again, under such a name."
         )
-    if any(fnmatchcase(git_tag, pattern) for pattern in reserved):
+    if any(fnmatchcase(tag, pattern) for pattern in reserved):
         sys.exit(
             f"The Git tag {git_tag} looks like a tag that this pipeline moves, or that expires: "
             f"{', '.join(reserved)} are reserved. Tag the commit again, under another name."
         )
-    tag = version = git_tag
 else:
     created = datetime.fromisoformat(os.environ["CI_PIPELINE_CREATED_AT"].replace("Z", "+00:00"))
     version = f"{created.astimezone(ZoneInfo(time_zone)):%y%m%d_%H%M%S}-{os.environ['CI_COMMIT_SHORT_SHA']}"

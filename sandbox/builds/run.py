@@ -23,6 +23,7 @@ from sandbox.endpoints import REGION, Endpoints
 from sandbox.services.aws.tokens import signing_key
 from stacks import config
 from stacks.names import stack_name
+from stacks.registries import split_reference
 from stacks.settings import Identity, Project, Settings
 
 
@@ -65,6 +66,7 @@ def build(
             token_key=signing_key(directory),
             directory=place,
             worker=worker,
+            ecr_hosts=_pulled_hosts(settings),
         ) as environment,
     ):
         gitlab = GitLabProject(url=endpoints.gitlab, path=wanted.path, token=endpoints.gitlab_token)
@@ -94,6 +96,11 @@ def run(
         for report in reports(environment.runner.artifacts(checkout))
     ]
     return Result(passed=outcome.status == 0, jobs=jobs, images=images, stuck=outcome.stuck)
+
+
+def _pulled_hosts(settings: Settings) -> set[str]:
+    """The hosts of other ECR registries that builds pull from."""
+    return {split_reference(each, "")[0] for each in settings.registry.pull_from} - {""}
 
 
 def _project(settings: Settings, path: str | None) -> Project:

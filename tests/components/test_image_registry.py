@@ -1,5 +1,7 @@
 """Repositories: which tags may move, and what expires."""
 
+from fnmatch import fnmatchcase
+
 from stacks import tags
 from tests.components.mocks import NAME, REGISTRY, declare
 from tests.stacks.stack_settings import project
@@ -17,6 +19,21 @@ def test_only_latest_and_cache_tags_can_be_moved() -> None:
     filters = repository["imageTagMutabilityExclusionFilters"]
     assert filters == [{"filter": tag, "filterType": "WILDCARD"} for tag in tags.movable()]
     assert len(filters) <= 5, "ECR accepts at most five filters"
+
+
+def test_with_semver_only_releases_and_dated_versions_are_immutable() -> None:
+    declared = declare(projects=[project({"name": "web", "semver": True}, {"name": "other"})])
+    repository = declared.of("ecr:Repository")[f"{NAME}-platform/images/web"].inputs
+    assert repository["imageTagMutability"] == "MUTABLE_WITH_EXCLUSION"
+    filters = [each["filter"] for each in repository["imageTagMutabilityExclusionFilters"]]
+    assert len(filters) <= 5
+    assert all(each.count("*") <= 2 for each in filters), "ECR accepts at most two wildcards in a filter"
+    for tag in ("v1.4.2", "v1.4.2-rc.1", "main-260102_163000-01234567", "260102_163000-01234567"):
+        assert any(fnmatchcase(tag, each) for each in filters), f"{tag} could be overwritten"
+    for tag in ("1.4", "1", "20.3", "3", tags.LATEST, f"{tags.CACHE_PREFIX}main-0-arm64"):
+        assert not any(fnmatchcase(tag, each) for each in filters), f"{tag} could not move"
+    other = declared.of("ecr:Repository")[f"{NAME}-platform/images/other"].inputs
+    assert other["imageTagMutability"] == "IMMUTABLE_WITH_EXCLUSION"
 
 
 def test_repositories_are_scanned_encrypted_and_kept() -> None:

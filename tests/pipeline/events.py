@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_OPERATORS = {"&&": " and ", "||": " or ", "=~": "=="}
+_OPERATORS = {"&&": "and", "||": "or", "=~": "==", "!~": "!="}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,32 +64,27 @@ def selected(jobs: Mapping[str, Mapping[str, Any]], event: Event) -> dict[str, s
 def _holds(condition: str | None, variables: Mapping[str, str]) -> bool:
     if condition is None:
         return True
-    tokens = re.findall(r'\$\w+|"[^"]*"|&&|\|\||==|!=|=~|/(?:\\.|[^/])*/', condition)
+    tokens = re.findall(r'\$\w+|"[^"]*"|/(?:\\.|[^/])+/|&&|\|\||==|!=|=~|!~', condition)
     words = [_word(token, variables) for token in tokens]
-    # Only string literals, five operators and patterns.
-    return bool(eval(" ".join(words), {"Pattern": _Pattern}))  # noqa: S307
+    return bool(eval(" ".join(words), {"Regex": _Regex}))  # noqa: S307 (only string literals and operators)
 
 
 def _word(token: str, variables: Mapping[str, str]) -> str:
-    match token[0]:
-        case "$":
-            return repr(variables.get(token[1:], ""))
-        case "/":
-            return f"Pattern({token[1:-1]!r})"
-        case _:
-            return _OPERATORS.get(token, token)
+    if token[0] == "$":
+        return repr(variables.get(token[1:], ""))
+    return f"Regex({token[1:-1]!r})" if token[0] == "/" else _OPERATORS.get(token, token)
 
 
-@dataclass(frozen=True)
-class _Pattern:
-    """A pattern on the right of `=~`, which is written as `==` here."""
-
-    text: str
+class _Regex(str):
+    """A regular expression, which equals the texts that it matches."""
 
     def __eq__(self, other: object) -> bool:
-        return re.search(self.text, str(other)) is not None
+        return re.search(str(self), str(other)) is not None
 
-    __hash__ = None  # type: ignore[assignment]
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
 
 
 def _changes(changes: Mapping[str, Any] | None, changed: Iterable[str] | None) -> bool:

@@ -15,10 +15,17 @@ FILES = {
     "docker/web.Dockerfile": "FROM base\n",
     "README.md": "one\n",
 }
-BASE: Image = {"name": "base", "options": "a", "paths": ["images/base", "images/base/Dockerfile"], "on": []}
-WEB: Image = {"name": "web", "options": "b", "paths": ["images/web", "docker/web.Dockerfile"], "on": ["base"]}
-ALL: Image = {"name": "all", "options": "c", "paths": ["."], "on": []}
-IMAGES = [BASE, WEB, ALL]
+
+
+def image(name: str, *paths: str, globs: tuple[str, ...] = (), on: tuple[str, ...] = ()) -> Image:
+    return {"name": name, "options": name, "paths": list(paths), "globs": list(globs), "on": list(on)}
+
+
+BASE = image("base", "images/base", "images/base/Dockerfile")
+WEB = image("web", "images/web", "docker/web.Dockerfile", on=("base",))
+ALL = image("all", ".")
+WATCH = image("watch", globs=("**/f*e", "images/w*b"))
+IMAGES = [BASE, WEB, ALL, WATCH]
 
 
 @pytest.fixture
@@ -45,10 +52,10 @@ def commit(tmp_path: Path) -> Callable[[Mapping[str, str]], dict[str, str]]:
 @pytest.mark.parametrize(
     ("path", "images"),
     [
-        ("images/base/deep/file", {"base", "web", "all"}),
+        ("images/base/deep/file", {"base", "web", "all", "watch"}),
         ("images/base/Dockerfile", {"base", "web", "all"}),
         ("images/base/new", {"base", "web", "all"}),
-        ("images/web/source", {"web", "all"}),
+        ("images/web/source", {"web", "all", "watch"}),
         ("docker/web.Dockerfile", {"web", "all"}),
         ("README.md", {"all"}),
         ("images/base2/Dockerfile", {"all"}),
@@ -68,5 +75,5 @@ def test_options_change_an_image_and_those_built_on_it(tmp_path: Path) -> None:
     who = ["-c", "user.name=x", "-c", "user.email=x@example.com"]
     subprocess.run(["git", *who, "-C", tmp_path, "commit", "--quiet", "--allow-empty", "--message=x"], check=True)
     before = expected_hashes(IMAGES, str(tmp_path), "HEAD")
-    after = expected_hashes([{**BASE, "options": "z"}, WEB, ALL], str(tmp_path), "HEAD")
+    after = expected_hashes([{**BASE, "options": "z"}, WEB, ALL, WATCH], str(tmp_path), "HEAD")
     assert {name for name in after if after[name] != before[name]} == {"base", "web"}

@@ -72,11 +72,24 @@ def test_both_builds_are_joined_under_the_tag_and_reported(pushed: Path, shell: 
     )
 
 
+def test_the_index_is_annotated(pushed: Path) -> None:
+    done = run(JOB, pushed, CI_COMMIT_TAG="v1.0")
+    index = done.registry["manifests"][done.dotenv["IMAGE_DIGEST"]]
+    assert index["mediaType"] == "application/vnd.oci.image.index.v1+json"
+    assert {name.removeprefix("org.opencontainers.image."): value for name, value in index["annotations"].items()} == {
+        "created": "2026-01-02T16:30:00Z",
+        "revision": "0123456789abcdef0123456789abcdef01234567",
+        "source": "https://gitlab.example.com/platform/images",
+        "title": "toolbox",
+        "version": "v1.0",
+    }
+
+
 def test_a_retry_succeeds_without_writing(pushed: Path) -> None:
     first = publish(pushed)
     again = publish(pushed)
     assert again.status == 0, again.output
-    assert again.registry["calls"].count("index") == 1, (
+    assert again.registry["calls"].count("push") == 1, (
         "an immutable tag refuses a second write, even of the same digest"
     )
     assert again.dotenv == first.dotenv

@@ -2,12 +2,14 @@
 
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stacks import tags
 from tests.pipeline.published import files, jobs
 from tests.pipeline.runner import SHELLS, run
+from tests.stacks.stack_settings import project
 
 JOBS = jobs(files())
 JOB = JOBS["container-get-tag"]
@@ -57,3 +59,21 @@ def test_a_git_tag_that_no_image_can_have_is_refused(tmp_path: Path, tag: str) -
     build = run(JOBS["build-toolbox:arm64"], tmp_path, CI_COMMIT_TAG=tag, CI_COMMIT_BRANCH="")
     assert build.status == 1
     assert not (build.record / "buildctl").exists(), "an image would be built that cannot be published"
+
+
+MONOREPO: list[dict[str, Any]] = [{"name": "web"}, {"name": "tools", "git-tags": ["tools/v*"]}]
+
+
+@pytest.mark.parametrize(("tag", "expected"), [("tools/v1.0", "v1.0"), ("a/b/v1", "v1"), ("v2", "v2")])
+def test_in_a_monorepo_the_images_tag_follows_the_last_slash(tmp_path: Path, tag: str, expected: str) -> None:
+    job = jobs(files(projects=[project(*MONOREPO)]))["container-get-tag"]
+    done = run(job, tmp_path, CI_COMMIT_TAG=tag, CI_COMMIT_BRANCH="")
+    assert done.dotenv == {"IMAGE_TAG": expected, "IMAGE_VERSION": expected}
+
+
+@pytest.mark.parametrize("tag", ["tools/", "tools/-v1", f"tools/{tags.LATEST}", f"tools/{tags.CACHE_PREFIX}x"])
+def test_in_a_monorepo_the_part_after_the_slash_must_be_an_images_tag(tmp_path: Path, tag: str) -> None:
+    job = jobs(files(projects=[project(*MONOREPO)]))["container-get-tag"]
+    done = run(job, tmp_path, CI_COMMIT_TAG=tag, CI_COMMIT_BRANCH="")
+    assert done.status == 1
+    assert f"The Git tag {tag} " in done.output

@@ -1,5 +1,7 @@
 """Protected branches and tags: which of them must be, and what a reviewer is told."""
 
+from typing import Any
+
 import pytest
 
 from stacks.protection import notices, problems, protects
@@ -45,6 +47,14 @@ def test_each_unprotected_pattern_of_releases_is_refused_by_name() -> None:
     [problem] = problems(wanted, PATH, branches=["main"], tags=["v*"])
     assert problem.path == f"{PATH}.release-tags[1]"
     assert "release-*" in problem.message
+
+
+def test_an_images_own_git_tags_must_be_protected_too() -> None:
+    images: list[dict[str, Any]] = [{"name": "web"}, {"name": "tools", "git-tags": ["tools/v*", "t-*"]}]
+    wanted = settings(projects=[project(*images, **{"release-tags": ["v*"]})]).projects[0]
+    [problem] = problems(wanted, PATH, branches=["main"], tags=["v*", "tools/*"])
+    assert problem.path == f"{PATH}.images[1].git-tags[1]"
+    assert "t-*" in problem.message
 
 
 @pytest.mark.parametrize(("trust", "outcome"), [(Trust.ISOLATED, "expire"), (Trust.PROTECTED_ONLY, "build no images")])

@@ -4,7 +4,7 @@ The projects of one group have two trust tiers, those of the other one share eve
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response
 
 from components import policy_documents
 from components.lookups import Account
+from components.registry_access import cache_arns, pull_arns
 from pipeline.generate import generate
 from pipeline.inputs import PipelineInputs, registry_host
 from pipeline.render import render
@@ -86,20 +87,24 @@ class ExampleGroup:
         images: Sequence[Mapping[str, Any]],
         files: Mapping[str, str],
         trust: Trust = Trust.ISOLATED,
+        registry: Mapping[str, Any] | None = None,
     ) -> "ImageProject":
-        """A new project that holds `files`, with the pipeline of a stack that has these images."""
+        """A new project that holds `files`, with the pipeline of a stack that has these images and settings."""
         api, group = self.api, self.api.groups.get(GROUPS[trust])
         made = api.projects.create({"name": name, "namespace_id": group.id, "default_branch": BRANCH})
         for pattern in ("v*", "V*"):
             made.protectedtags.create({"name": pattern})
         path = f"{GROUPS[trust]}/{name}"
         stack = {"path": path, "default-branch": BRANCH, "time-zone": "Asia/Hong_Kong", "images": list(images)}
-        settings = parse({"cluster": {"name": CLUSTER}, "projects": [stack], "trust": str(trust)}, source="test")
+        keys = {"cluster": {"name": CLUSTER}, "projects": [stack], "trust": str(trust), "registry": registry or {}}
+        settings = parse(keys, source="test")
         [declared] = settings.projects
         if trust is Trust.ISOLATED:
             made.variables.create({"key": TIER_VARIABLE, "value": str(Tier.PROTECTED), "protected": True})
         self._settings.append((trust, settings))
-        self._create_repositories([name for tier in trust.tiers for name in settings.pushed_repositories(tier)])
+        semver = {settings.repository_of(declared, image) for image in declared.images if image.semver}
+        for tier in trust.tiers:
+            self._create_repositories(settings.pushed_repositories(tier), semver)
         inputs = PipelineInputs(settings=settings, project=declared, registry_host=HOST, source="test")
         project = ImageProject(path=path, repository=Repository(self.directory / "gitlab" / f"{path}.git"), group=self)
         project.commit({**files, **{file.path: file.text for file in render(generate(inputs))}})
@@ -120,17 +125,20 @@ class ExampleGroup:
             own = [settings for each, settings in self._settings if each is trust]
             pushed = [registry.repository_arn(name) for each in own for name in each.pushed_repositories(tier)]
             pulled = [registry.repository_arn(name) for each in own for name in each.pulled_repositories(tier)]
-            self.grant(policy_documents.push(pushed, pull_arns=pulled), account(trust, tier))
+            for each in own:
+                pulled += pull_arns(each, registry.as_registry)
+            cached = [arn for each in own for arn in cache_arns(each, registry.as_registry, tier)]
+            rights = policy_documents.push(pushed, pull_arns=pulled, cache_arns=cached)
+            self.grant(rights, account(trust, tier))
 
-    def _create_repositories(self, names: Sequence[str]) -> None:
+    def _create_repositories(self, names: Iterable[str], semver: Collection[str]) -> None:
         ecr = self.client("ecr")
         for name in names:
+            mutability, excluded = tags.mutability(BRANCH, semver=name in semver)
             ecr.create_repository(
                 repositoryName=name,
-                imageTagMutability="IMMUTABLE_WITH_EXCLUSION",
-                imageTagMutabilityExclusionFilters=[
-                    {"filterType": "WILDCARD", "filter": tag} for tag in tags.movable()
-                ],
+                imageTagMutability=mutability,
+                imageTagMutabilityExclusionFilters=[{"filterType": "WILDCARD", "filter": tag} for tag in excluded],
             )
         self.grant_push()
 

@@ -1,0 +1,38 @@
+# pushed_image NAME REPOSITORY: the image that this job pushed, with its digest.
+pushed_image() {
+  digest=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["containerimage.digest"])' \
+    ".buildyard/$1-$BUILDYARD_ARCHITECTURE.json")
+  echo "$(own_repository "$2")@$digest"
+}
+
+# lint_dockerfile FILE REPORT: list hadolint's findings, and write them as a code quality report. They fail no job.
+lint_dockerfile() {
+  if ! command -v hadolint >/dev/null; then
+    echo "The builder image has no hadolint, so there is no code quality report for $1. Update the builder image." >&2
+    return
+  fi
+  hadolint --no-fail --no-color "$1"
+  hadolint --no-fail --format gitlab_codeclimate "$1" >"$2"
+}
+
+# report_size NAME REPOSITORY: print the image's size and what it grew by, and write the size as a metrics report.
+report_size() {
+  pushed=$(pushed_image "$1" "$2")
+  measure "$1" "$2" "$pushed"
+}
+
+# test_image NAME REPOSITORY COMMAND: run a command, in RUN's exec form, in the image that this job pushed.
+test_image() {
+  pushed=$(pushed_image "$1" "$2")
+  folder=$(mktemp -d)
+  printf 'FROM %s\nRUN %s\n' "$pushed" "$3" >"$folder/Dockerfile"
+  echo "Testing $pushed"
+  status=0
+  buildctl-daemonless.sh build --progress=plain --frontend=dockerfile.v0 --no-cache \
+    --local "context=$folder" --local "dockerfile=$folder" --opt "platform=$BUILDYARD_PLATFORM" || status=$?
+  rm -r "$folder"
+  if [ "$status" -ne 0 ]; then
+    echo "The test of $1 for $BUILDYARD_ARCHITECTURE failed: $3. Its output is above. The image is not tagged." >&2
+    return "$status"
+  fi
+}
