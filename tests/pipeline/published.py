@@ -1,6 +1,9 @@
 """Published pipelines, parsed from their text as GitLab parses them."""
 
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -49,7 +52,7 @@ class _Reference(list[str]):
     pass
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     pass
 
 
@@ -89,6 +92,33 @@ def gitlab_size(text: str) -> int:
     return size.parsed_bytes(opaque(loaded(text)))
 
 
+def assert_valid(text: str, folder: Path) -> None:
+    """Check a file against GitLab's JSON schema."""
+    published = folder / "pipeline.yml"
+    published.write_text(text)
+    options = ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]
+    command = [sys.executable, "-m", "check_jsonschema", *options, str(published)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def write(folder: Path, published: Iterable[PipelineFile]) -> None:
+    """Write the files to a Git repository with a remote default branch, which gitlab-ci-local requires."""
+    for file in published:
+        path = folder / file.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(file.text)
+    for command in (
+        ["init", "--quiet", "--initial-branch=master"],
+        ["add", "--all"],
+        ["-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "--quiet", "--message=All"],
+        ["remote", "add", "origin", "https://gitlab.example.com/platform/images.git"],
+        ["update-ref", "refs/remotes/origin/master", "HEAD"],
+        ["symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/master"],
+    ):
+        subprocess.run(["git", *command], cwd=folder, check=True, capture_output=True)
+
+
 def jobs(published: tuple[PipelineFile, ...]) -> dict[str, dict[str, Any]]:
     """The jobs that GitLab makes from the files: includes merged, references and templates resolved."""
     values: dict[str, Any] = {}
@@ -102,12 +132,14 @@ def jobs(published: tuple[PipelineFile, ...]) -> dict[str, dict[str, Any]]:
 def _dereferenced(value: Any, root: Mapping[str, Any]) -> Any:
     if isinstance(value, dict):
         return {key: _dereferenced(item, root) for key, item in value.items()}
+    if isinstance(value, _Reference):
+        job, key = value
+        return _dereferenced(root[job][key], root)
     if isinstance(value, list):
         items: list[Any] = []
         for item in value:
             if isinstance(item, _Reference):
-                job, key = item
-                items += _dereferenced(root[job][key], root)
+                items += _dereferenced(item, root)
             else:
                 items.append(_dereferenced(item, root))
         return items
