@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,12 +124,20 @@ class Runner:
         }
 
     def _print(self, checkout: Checkout, command: Sequence[str], home: Path) -> str:
-        done = self.worker.run(
-            command, cwd=checkout.directory, env=self._full_environment(home, {}), capture_output=True
-        )
+        # Into a file: Node.js writes to a pipe in the background, and its end would cut off what is not read yet.
+        with tempfile.TemporaryFile("w+") as output:
+            done = self.worker.run(
+                command,
+                cwd=checkout.directory,
+                env=self._full_environment(home, {}),
+                stdout=output,
+                stderr=subprocess.PIPE,
+            )
+            output.seek(0)
+            text = output.read()
         if done.returncode:
-            raise BuildError(f"The runner cannot read the pipeline: {done.stderr.strip() or done.stdout.strip()}")
-        return done.stdout
+            raise BuildError(f"The runner cannot read the pipeline: {done.stderr.strip() or text.strip()}")
+        return text
 
     def _identity(self, runners: set[str]) -> Mapping[str, str]:
         """The variables of the pods of these runners. All jobs run in one process, so their identity must be one."""
