@@ -108,8 +108,11 @@ def _runner(change: Change) -> Iterator[Danger]:
     group = change.new.get("groupId")
     if change.operation in (Operation.CREATE, Operation.REPLACE) and group is not None:
         which = "a GitLab group" if is_unknown(group) else f"the GitLab group with the ID {code(shown(group) or '')}"
+        releases = change.new.get("accessLevel") == "ref_protected"
+        how = " from branches that it protects itself, and so publish this stack's releases" if releases else ""
         yield _rights(
-            f"Every project of {which}, subgroups included, can start build jobs on the runner {code(change.name)}."
+            f"Every project of {which}, subgroups included, can start build jobs on the runner {code(change.name)}"
+            f"{how}. Use a group that contains image projects alone."
         )
     if _goes(change):
         yield Danger(
@@ -353,6 +356,7 @@ _RULES: Mapping[str, Callable[[Change], Iterator[Danger]]] = {
     "kubernetes:helm.sh/v3:Release": _release,
     "aws:iam/policy:Policy": _iam_policy("policy", "The IAM policy", "newly allows"),
     "aws:iam/rolePolicy:RolePolicy": _iam_policy("policy", "The IAM policy", "newly allows"),
+    "aws:ecr/repositoryPolicy:RepositoryPolicy": _iam_policy("policy", "The repository policy", "newly allows"),
     "aws:iam/role:Role": _iam_policy("assumeRolePolicy", "The IAM role", "can now be assumed by more principals"),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _attached_policy,
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": _pod_identity,

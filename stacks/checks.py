@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
+from stacks import registry_checks
 from stacks.problems import Problem, echo, nearest
 from stacks.quantities import Quantity
 from stacks.settings import (
@@ -58,6 +59,7 @@ def check(settings: Settings) -> Iterator[Problem]:
     yield from _duplicates("repository", _repositories(settings))
     yield from _repository_names(settings)
     yield from _namespaces(settings)
+    yield from registry_checks.check(settings, CREDENTIALS)
     for path, project in _projects(settings):
         names = ((image.name, f"{image_path}.name") for image_path, image in _images(path, project))
         yield from _duplicates("image", names)

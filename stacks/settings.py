@@ -12,14 +12,16 @@ from functools import cache
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
-from pydantic.config import JsonDict
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from stacks.addresses import Cidr
 from stacks.architecture import Architecture
+from stacks.model import Model
+from stacks.model import pattern_text as _text
 from stacks.names import default_namespace
 from stacks.problems import echo, nearest, refusal
 from stacks.quantities import GIBIBYTE, Quantity
+from stacks.registries import Login, Pull, PulledRepository, PullThrough, RegistryHost
 from stacks.trust import Tier, Trust, review_repository
 
 NAMESPACE = "buildyard"
@@ -156,12 +158,6 @@ def _whole_gibibytes(size: Quantity) -> Quantity:
     return size
 
 
-def _text(pattern: str, advice: str, *, min_length: int = 1, max_length: int | None = None) -> Any:
-    """A string with a pattern. For any other string, the preview and the editor show `advice`."""
-    editor: JsonDict = {"patternErrorMessage": advice}
-    return Field(pattern=pattern, min_length=min_length, max_length=max_length, json_schema_extra=editor)
-
-
 _NAME = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
 _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 
@@ -241,17 +237,6 @@ MAX_TAGS = 45
 
 TagKey = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_tag_key)]
 TagValue = Annotated[str, Field(max_length=256), AfterValidator(_tag_text)]
-
-
-class Model(BaseModel):
-    """A group of settings. It is frozen, has dashes in its keys in YAML, and refuses unknown keys."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=lambda field: field.replace("_", "-"),
-        use_attribute_docstrings=True,
-    )
 
 
 class FromVariable(Model):
@@ -423,6 +408,15 @@ class Registry(Model):
     """Days until a build cache expires, counted from its last write."""
     keep_review_days: Annotated[int, Field(ge=1, le=3650)] = 14
     """Days until images of merge requests and other branches expire; with `trust: isolated` their caches, too."""
+    pull_from: tuple[PulledRepository, ...] = ()
+    """Other ECR repositories that builds of both trust tiers may pull from: a name in this account and region, or with
+    the registry's host of another one. `shared/*` means all whose names begin with `shared/`."""
+    logins: dict[RegistryHost, Login] = {}
+    """Registries other than ECR that builds pull from with a login, by host."""
+    pull_through: PullThrough = PullThrough()
+    """Registries whose images builds pull through ECR's cache."""
+    pull: Pull = Pull()
+    """Who else may pull the released images: accounts, roles, organizations, Lambda functions."""
     force_delete: bool = False
     """Whether removing an image from the settings deletes its repository and every image in it."""
 
@@ -511,7 +505,7 @@ class Settings(Model):
     network: Network = Network()
     """The networks that build pods may connect to, if the cluster enforces network policies."""
     registry: Registry = Registry()
-    """The ECR registry: the account, repository names, encryption, and how long caches are kept."""
+    """The ECR registry: account, names, encryption, retention, who else may pull; and what else builds may pull."""
     trust: Trust = Trust.ISOLATED
     """How merge requests are separated from releases: isolated, shared or protected-only."""
     identity: Identity = Identity.POD_IDENTITY

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline import rules, scripts
 from pipeline.inputs import PipelineInputs
-from pipeline.jobs import names
+from pipeline.jobs import names, registries
 from pipeline.jobs.resources import brief
 from pipeline.model import Artifacts, Job, Retry
 from pipeline.scripts.faults import Fault
@@ -115,7 +115,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         needs=(),
         rules=(*rules.by_trust(inputs), *rules.always(), rules.MANUAL),
         before_script=(
-            login(inputs),
+            *registries.build_login(inputs),
             scripts.function("run_build", "faults.py"),
             image_tags(inputs),
             scripts.function(
@@ -144,7 +144,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
 
 def login(inputs: PipelineInputs) -> str:
     """The script that logs a job in to the registry."""
-    return scripts.shell("login.sh", identity=str(inputs.settings.identity))
+    return "\n".join(registries.login(inputs))
 
 
 def image_tags(inputs: PipelineInputs) -> str:

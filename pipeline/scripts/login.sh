@@ -44,9 +44,12 @@ NO_PROXY=169.254.170.23,fd00:ec2::23,${NO_PROXY:-${no_proxy-}}
 no_proxy=$NO_PROXY
 export NO_PROXY no_proxy
 
-# The job's own Docker settings: BuildKit and crane log in with ECR's credential helper, to this registry alone.
-# DOCKER_AUTH_CONFIG, which tells the runner how to pull images, would take precedence over them.
-unset DOCKER_AUTH_CONFIG
+# The job's own Docker settings: BuildKit and crane log in to ECR with its credential helper. DOCKER_AUTH_CONFIG, which
+# tells the runner how to pull images, would take precedence over them: add_logins takes what it says of other hosts.
 DOCKER_CONFIG=$(mktemp -d)
 export DOCKER_CONFIG
-printf '{"credHelpers": {"%s": "ecr-login"}}\n' "$BUILDYARD_REGISTRY" >"$DOCKER_CONFIG/config.json"
+printf '%s\n' "$docker_config" >"$DOCKER_CONFIG/config.json"
+if [ -n "$logins${DOCKER_AUTH_CONFIG-}" ]; then
+  add_logins "$logins"
+fi
+unset DOCKER_AUTH_CONFIG

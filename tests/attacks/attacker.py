@@ -152,7 +152,6 @@ class Attacker:
         return ["amd64", "linux", *(["unprotected"] if self.trust is Trust.ISOLATED else [])]
 
     @property
-    @property
     def repository(self) -> str:
         """The released image's repository."""
         return f"{self.project.path}/app"

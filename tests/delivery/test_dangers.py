@@ -56,6 +56,15 @@ def test_turning_force_delete_on_while_replacing_does_not_count_yet() -> None:
     assert "because `name` cannot change in place" in only(changed).text
 
 
+def test_others_who_may_pull_are_named() -> None:
+    pull = {"Action": "ecr:BatchGetImage", "Principal": {"AWS": ["arn:aws:iam::111122223333:root"]}}
+    danger = only(step("create", "aws:ecr/repositoryPolicy:RepositoryPolicy", "web", new={"policy": policy(pull)}))
+    assert danger.concern is Concern.RIGHTS
+    assert "The repository policy `web` newly allows: `arn:aws:iam::111122223333:root` may `ecr:BatchGetImage`" in (
+        danger.text
+    )
+
+
 @pytest.mark.parametrize("operation", ["delete", "replace"])
 @pytest.mark.parametrize(("kind", "word"), [(NODE_GROUP, "waits"), (RUNNER, "waits"), (RELEASE, "cut off")])
 def test_what_interrupts_running_jobs_is_told(operation: str, kind: str, word: str) -> None:
@@ -323,7 +332,16 @@ def test_a_groups_runner_is_said_to_serve_every_project(operation: str, group: o
         for each in found(step(operation, RUNNER, "arm64", {"groupId": 1}, {"groupId": group}))
         if each.concern is Concern.RIGHTS
     ]
-    assert danger.text == (f"Every project of {which}, subgroups included, can start build jobs on the runner `arm64`.")
+    assert danger.text == (
+        f"Every project of {which}, subgroups included, can start build jobs on the runner `arm64`. "
+        "Use a group that contains image projects alone."
+    )
+
+
+def test_a_groups_runner_of_protected_refs_is_said_to_publish_for_every_project() -> None:
+    new = {"groupId": 7, "accessLevel": "ref_protected"}
+    text = only(step("create", RUNNER, "arm64", new=new)).text
+    assert "from branches that it protects itself, and so publish this stack's releases" in text
 
 
 def test_the_runner_of_one_project_serves_no_other() -> None:
