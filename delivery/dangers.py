@@ -108,8 +108,11 @@ def _runner(change: Change) -> Iterator[Danger]:
     group = change.new.get("groupId")
     if change.operation in (Operation.CREATE, Operation.REPLACE) and group is not None:
         which = "a GitLab group" if is_unknown(group) else f"the GitLab group with the ID {code(shown(group) or '')}"
+        releases = change.new.get("accessLevel") == "ref_protected"
+        how = " from branches that it protects itself, and so publish this stack's releases" if releases else ""
         yield _rights(
-            f"Every project of {which}, subgroups included, can start build jobs on the runner {code(change.name)}."
+            f"Every project of {which}, subgroups included, can start build jobs on the runner {code(change.name)}"
+            f"{how}. Use a group that contains image projects alone."
         )
     if _goes(change):
         yield Danger(

@@ -1,7 +1,7 @@
 """The sources of a stack's settings: Pulumi's configuration while the program runs, otherwise the stack's own file."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ DIRECTORY = Path(__file__).parent
 """Pulumi.yaml's `stackConfigDir`."""
 
 _ENCRYPTED = "is encrypted, but would be published in clear text"
+_SEALED = {"secure": "[encrypted]"}
 _DECRYPT = (
     "Write the value in clear text, or leave it out. A build gets a secret from a CI/CD variable of GitLab, by the "
     "image's key secrets."
@@ -29,21 +30,23 @@ def load() -> Settings:
     from pulumi.runtime.config import CONFIG, is_config_secret
 
     stack = pulumi.get_stack()
-    if _file(stack).exists():
-        read_values(stack)  # Pulumi accepts more than has one meaning: it drops a null key, and rewrites a date
+    source = file_name(stack)
+    # Pulumi accepts more than has one meaning: it drops a null key, and rewrites a date.
+    written, problems = _read(stack) if _file(stack).exists() else ({}, [])
     config = pulumi.Config(NAMESPACE)
     keys = _own(CONFIG.get())
     secret = [key for key in keys if is_config_secret(f"{NAMESPACE}:{key}")]
-    if secret:
-        problems = [Problem(path=key_path(f"{NAMESPACE}:{key}"), message=_ENCRYPTED, hint=_DECRYPT) for key in secret]
-        raise SettingsError(problems, source=file_name(stack))
-    return _parse({key: config.require(key) for key in keys}, source=file_name(stack))
+    if problems:
+        # The file says where in a key the encrypted value is.
+        return _parse({key: written[f"{NAMESPACE}:{key}"] for key in _own(written)}, problems, source=source)
+    problems = [_encrypted(f"{NAMESPACE}:{key}") for key in secret]
+    return _parse({key: _SEALED if key in secret else config.require(key) for key in keys}, problems, source=source)
 
 
 def read_file(stack: str) -> Settings:
     """The settings in a stack's file, read without Pulumi. Raises `SettingsError`."""
-    values = read_values(stack)
-    return _parse({key: values[f"{NAMESPACE}:{key}"] for key in _own(values)}, source=file_name(stack))
+    values, problems = _read(stack)
+    return _parse({key: values[f"{NAMESPACE}:{key}"] for key in _own(values)}, problems, source=file_name(stack))
 
 
 def read_values(stack: str) -> Mapping[str, Any]:
@@ -51,6 +54,14 @@ def read_values(stack: str) -> Mapping[str, Any]:
 
     Encrypted values of our namespace are refused.
     """
+    values, problems = _read(stack)
+    if problems:
+        raise SettingsError(problems, source=file_name(stack))
+    return values
+
+
+def _read(stack: str) -> tuple[Mapping[str, Any], list[Problem]]:
+    """Everything under `config` in a stack's file, and a problem for each encrypted value of our namespace."""
     source = file_name(stack)
     try:
         content = read_yaml(_file(stack).read_bytes())
@@ -66,10 +77,13 @@ def read_values(stack: str) -> Mapping[str, Any]:
         raise _error(
             source, "is not a mapping, or its `config` is not", "Use `config:`, with the settings as its keys."
         )
-    problems = list(_wrong_keys(values or {}))
-    if problems:
-        raise SettingsError(problems, source=source)
-    return values or {}
+    values = values or {}
+    problems = [
+        _encrypted(str(head), rest) for head, *rest in encrypted(values) if str(head).startswith(f"{NAMESPACE}:")
+    ]
+    if homeless := list(_without_namespace(values)):
+        raise SettingsError([*homeless, *problems], source=source)
+    return values, problems
 
 
 def region(stack: str) -> str | None:
@@ -87,15 +101,16 @@ def _file(stack: str) -> Path:
     return DIRECTORY / f"Pulumi.{stack}.yaml"
 
 
-def _wrong_keys(values: Mapping[str, Any]) -> Iterable[Problem]:
+def _without_namespace(values: Mapping[str, Any]) -> Iterable[Problem]:
     for key in values:
         if ":" not in key:
             yield Problem(
                 path=key_path("config", [key]), message="has no namespace", hint=f"Write {NAMESPACE}:{key_path(key)}."
             )
-    for head, *rest in encrypted(values):
-        if str(head).startswith(f"{NAMESPACE}:"):
-            yield Problem(path=key_path(str(head), rest), message=_ENCRYPTED, hint=_DECRYPT)
+
+
+def _encrypted(head: str, location: Iterable[str | int] = ()) -> Problem:
+    return Problem(path=key_path(head, location), message=_ENCRYPTED, hint=_DECRYPT)
 
 
 def _located(fault: Fault, source: str) -> Problem:
@@ -115,14 +130,17 @@ def _own(keys: Iterable[str]) -> list[str]:
     return [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
 
 
-def _parse(values: Mapping[str, Any], *, source: str) -> Settings:
-    """Parse values of our namespace. Those that Pulumi takes for unset are unset here, too."""
+def _parse(values: Mapping[str, Any], known: Sequence[Problem], *, source: str) -> Settings:
+    """Parse values of our namespace. Those that Pulumi takes for unset are unset here, too.
+
+    `known` are the problems of encrypted values. Raises `SettingsError` with these and all others.
+    """
     raw: dict[str, Any] = {}
     problems: list[Problem] = []
     for key, value in values.items():
         try:
             if value is not None and value != "":
-                raw[key] = _value(value)
+                raw[key] = _value(_sealed(value) if known else value)
         except DocumentError as error:
             head = f"{NAMESPACE}:{key}"
             problems += [
@@ -130,8 +148,28 @@ def _parse(values: Mapping[str, Any], *, source: str) -> Settings:
                 for fault in error.faults
             ]
     if problems:
-        raise SettingsError(problems, source=source)
-    return parse(raw, source=source)
+        raise SettingsError([*known, *problems], source=source)
+    try:
+        settings = parse(raw, source=source)
+    except SettingsError as error:
+        sealed = tuple(problem.path for problem in known)
+        others = [each for each in error.problems if not _is_within(each.path, sealed)]
+        raise SettingsError([*known, *others], source=source) from None
+    if known:
+        raise SettingsError(known, source=source)
+    return settings
+
+
+def _sealed(value: Any) -> Any:
+    """A value whose encrypted parts are replaced, so that no message can contain them."""
+    if isinstance(value, Mapping):
+        return _SEALED if value.keys() == {"secure"} else {key: _sealed(item) for key, item in value.items()}
+    return [_sealed(item) for item in value] if isinstance(value, list) else value
+
+
+def _is_within(path: str, others: Iterable[str]) -> bool:
+    """Whether a key is one of the others, or in one of them."""
+    return any(path == other or path.startswith((f"{other}.", f"{other}[")) for other in others)
 
 
 def _value(value: Any) -> Any:

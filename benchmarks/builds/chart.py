@@ -7,6 +7,7 @@ from benchmarks.builds.comparison import Change, Contender, Figure
 
 _COLORS = {
     Contender.HAND_WRITTEN: "#9aa5b1",
+    Contender.CORRECTED: "#3e7cb1",
     Contender.BUILDYARD: "#1f7a4d",
     Contender.ONE_JOB: "#d9822b",
     Contender.NO_CACHE: "#c5cdd5",
@@ -52,7 +53,7 @@ def draw(
             _text(
                 _LEFT,
                 30,
-                "Seconds of a build job, and its time and processor work relative to the hand-written job",
+                "Seconds of a build job, and its time and processor work relative to the hand-written job as it was",
                 "font-size='17'",
             ),
             *body,

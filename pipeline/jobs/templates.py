@@ -8,6 +8,7 @@ from pipeline.inputs import PipelineInputs
 from pipeline.jobs import registries
 from pipeline.jobs.resources import brief
 from pipeline.model import Artifacts, Job, Retry, When
+from pipeline.scripts.faults import Fault
 from stacks import tags
 from stacks.architecture import Architecture
 from stacks.names import BUILDER_VARIABLE
@@ -21,12 +22,22 @@ MANIFEST_MANUAL = ".buildyard-manifest-manual"
 
 RETRY = Retry(
     times=2,
-    when=("runner_system_failure", "scheduler_failure", "api_failure", "unknown_failure"),
-    exit_codes=(137, 143),
+    when=(
+        "runner_system_failure",
+        "runner_external_dependency_failure",
+        "runner_interrupted",
+        "scheduler_failure",
+        "api_failure",
+        "unknown_failure",
+    ),
+    exit_codes=(*sorted({int(fault) for fault in Fault} | {137, 143}),),
 )
 """Failures that the job did not cause. GitLab reports a reclaimed spot node as a script that failed by SIGKILL or
 SIGTERM (https://gitlab.com/gitlab-org/gitlab-runner/-/issues/37911). Its exit code differs from that of a broken
-Dockerfile, which fails with 1 and would fail again. A timeout is not retried, since it would run out again."""
+Dockerfile, which fails with 1 and would fail again. A timeout is not retried, since it would run out again.
+
+Runner 19.1 and newer report some system failures as `runner_interrupted` and `runner_external_dependency_failure`.
+GitLab 19.1 and newer know these words; an older one refuses the file (https://docs.gitlab.com/ci/yaml/#retrywhen)."""
 
 FINDINGS = "gl-code-quality-report.json"
 METRICS = "metrics.txt"
@@ -106,12 +117,15 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             "BUILDKITD_FLAGS": "--oci-worker-no-process-sandbox",
             # The default of 10 lasts two seconds; a busy node needs longer to start the daemon. 60 lasts about 40.
             "BUILDCTL_CONNECT_RETRIES_MAX": "60",
+            # From 3.11, Python does not take the project's own random.py for its library's.
+            "PYTHONSAFEPATH": "1",
         },
         timeout=BUILD_TIMEOUT,
         needs=(),
         rules=(*rules.by_trust(inputs), *rules.always(), rules.MANUAL),
         before_script=(
             *registries.build_login(inputs),
+            scripts.function("run_build", "faults.py"),
             image_tags(inputs),
             scripts.function(
                 "resolve_bases", "bases.py", inputs.project.default_branch, tags.LATEST, review_suffix(inputs)

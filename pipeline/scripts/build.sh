@@ -1,3 +1,6 @@
+# When the runner stops a job, its own trap would exit with 1, as a mistake in a Dockerfile does.
+trap 'exit 143' TERM
+
 # own_repository REPOSITORY: the repository that this job may push to. Only protected refs push to REPOSITORY itself.
 own_repository() {
   if [ "${BUILDYARD_TIER-}" = protected ]; then
@@ -16,7 +19,7 @@ use_images() {
 buildkit() {
   {
     result=0
-    buildctl-daemonless.sh build "$@" 2>&1 || result=$?
+    run_build buildctl-daemonless.sh build "$@" 2>&1 || result=$?
     echo "$result" >"$output/result"
   } | tee "$output/log"
   return "$(cat "$output/result")"

@@ -32,6 +32,10 @@ for name in $(env | sed -n 's/^\(AWS_[A-Z0-9_]*\)=.*/\1/p'); do
   [ -z "$expected" ] || export "$name=$expected"
 done
 
+# Ask AWS ten times, for about a minute, when it throttles: ECR's credential helper hides the error from BuildKit and
+# crane. Three times, the default, end within a few seconds.
+export AWS_RETRY_MODE="${AWS_RETRY_MODE:-standard}" AWS_MAX_ATTEMPTS="${AWS_MAX_ATTEMPTS:-10}"
+
 # No credentials from files in the home folder, and none of the node's role.
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=true
 

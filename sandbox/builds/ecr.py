@@ -100,12 +100,25 @@ class Ecr:
         self._callers = {} if callers is None else callers
         self._moving_tags = Lock()
         self._making_clients = Lock()  # threads may share boto3's clients, but not create them at the same time
+        self._throttled_seconds = self._throttled_until = 0.0
         self._session = boto3.Session("sandbox", "sandbox", region_name=region)
         self._ecr = self._client("ecr", account=account)
         self._pull_through = PullThrough(self._ecr, images)
 
+    def throttle(self, seconds: float) -> None:
+        """Refuse all requests for some seconds from the next one, as ECR does when an account sends too many."""
+        self._throttled_seconds = seconds
+
+    def _is_throttling(self) -> bool:
+        if self._throttled_seconds:
+            self._throttled_until = time.monotonic() + self._throttled_seconds
+            self._throttled_seconds = 0.0
+        return time.monotonic() < self._throttled_until
+
     def answer_api(self, request: Request) -> Response:
         """ECR's API. The sandbox's AWS answers, except that each caller gets a password of its own here."""
+        if self._is_throttling():
+            return _json({"__type": "ThrottlingException", "message": "Rate exceeded"}, 400)
         answer = self._ask_aws(request)
         if request.headers.get("X-Amz-Target") != _TOKEN_OPERATION or answer.status_code != HTTPStatus.OK:
             return answer
@@ -121,6 +134,8 @@ class Ecr:
 
     def answer_registry(self, request: Request) -> Response:
         """The registry: the OCI distribution protocol with ECR's refusals."""
+        if self._is_throttling():
+            return _error(429, "TOOMANYREQUESTS", "Rate exceeded")
         caller = self._callers.get((request.authorization and request.authorization.password) or "")
         if caller is None or caller.until < time.time() or caller.region != self._region:
             challenge = f'Basic realm="https://{self.registry_host}/",service="ecr.amazonaws.com"'

@@ -1,6 +1,7 @@
 """A project of the sandbox's GitLab for a runner: a clone, and the variables of its jobs."""
 
 import os
+import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -60,6 +61,7 @@ class GitLabProject:
         variables = {
             **{each["key"]: each["value"] for each in known if each["key"] not in files},
             **event.variables(branch, project["id"]),
+            "CI_COMMIT_REF_SLUG": re.sub(r"[^a-z0-9]", "-", event.ref.lower())[:63].strip("-"),
             "CI_COMMIT_REF_PROTECTED": str(protected).lower(),
             "CI_COMMIT_SHA": sha,
             "CI_COMMIT_SHORT_SHA": sha[:8],

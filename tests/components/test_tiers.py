@@ -152,6 +152,8 @@ IN_PLACE = {
     # What GitLab's API can change in a runner, and what Helm and GitLab change without a replacement.
     "UserRunner": {"accessLevel", "tagLists"},
     "RepositoryFile": {"content"},
+    # Images of merge requests expire where they are: with one tier, in the release repositories.
+    "LifecyclePolicy": {"policy"},
 }
 
 

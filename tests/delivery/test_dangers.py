@@ -332,7 +332,16 @@ def test_a_groups_runner_is_said_to_serve_every_project(operation: str, group: o
         for each in found(step(operation, RUNNER, "arm64", {"groupId": 1}, {"groupId": group}))
         if each.concern is Concern.RIGHTS
     ]
-    assert danger.text == (f"Every project of {which}, subgroups included, can start build jobs on the runner `arm64`.")
+    assert danger.text == (
+        f"Every project of {which}, subgroups included, can start build jobs on the runner `arm64`. "
+        "Use a group that contains image projects alone."
+    )
+
+
+def test_a_groups_runner_of_protected_refs_is_said_to_publish_for_every_project() -> None:
+    new = {"groupId": 7, "accessLevel": "ref_protected"}
+    text = only(step("create", RUNNER, "arm64", new=new)).text
+    assert "from branches that it protects itself, and so publish this stack's releases" in text
 
 
 def test_the_runner_of_one_project_serves_no_other() -> None:

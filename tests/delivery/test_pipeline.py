@@ -40,7 +40,6 @@ chmod +x .venv/bin/*
 def resolved() -> dict[str, dict[str, Any]]:
     """The jobs that GitLab makes from the file, with the stack's name filled in."""
     found = jobs((PipelineFile(path=FILE.name, text=FILE.read_text(encoding="utf-8")),))
-    del found["variables"]
     for job in found.values():
         stack = job.get("variables", {}).get("STACK", "")
         job["rules"] = [

@@ -9,6 +9,7 @@ import yaml
 from pipeline.generate import generate
 from pipeline.render import render
 from stacks.names import BUILDER_VARIABLE
+from stacks.versions import RUNNER_VERSION
 from tests.pipeline.conftest import GitLabCiLocal
 from tests.pipeline.published import HOST, SEVERAL_IMAGES, assert_valid, files, inputs, jobs, loaded, write
 from tests.stacks.stack_settings import SMALLEST
@@ -100,6 +101,18 @@ def test_a_lost_node_is_retried_and_a_broken_dockerfile_is_not() -> None:
     assert {137, 143} <= set(retry["exit_codes"]), "a reclaimed spot node ends the script with SIGKILL or SIGTERM"
     assert 1 not in retry["exit_codes"]
     assert "script_failure" not in retry["when"], "a broken Dockerfile would be built three times"
+
+
+def test_a_reason_is_retried_under_the_names_that_the_runner_gives_it() -> None:
+    """GitLab 19.1 split `runner_system_failure`, and refuses words that it does not know.
+
+    Source: https://docs.gitlab.com/ci/yaml/#retrywhen
+    """
+    retried = set(jobs(files())["build-toolbox:arm64"]["retry"]["when"])
+    assert {"runner_system_failure", "runner_interrupted", "runner_external_dependency_failure"} <= retried
+    assert tuple(map(int, RUNNER_VERSION.split(".")[:2])) >= (19, 1), (
+        "a GitLab that is only as new as the runner would refuse the file"
+    )
 
 
 def test_timeouts_are_the_images_own() -> None:

@@ -207,8 +207,35 @@ def test_a_decrypted_value_is_refused_without_the_file(directory: Path, program:
     (directory / "Pulumi.dev.yaml").unlink()
     with pytest.raises(SettingsError) as caught:
         program("tags", "nodes", tags=json.dumps({"owner": SECRET}), nodes=json.dumps([SECRET]), identity="wrong")
-    assert [problem.path for problem in caught.value.problems] == ["buildyard:tags", "buildyard:nodes"]
+    assert [problem.path for problem in caught.value.problems] == [
+        "buildyard:tags",
+        "buildyard:nodes",
+        "buildyard:identity",
+    ]
     assert SECRET not in str(caught.value)
+
+
+def test_encrypted_values_are_refused_together_with_all_other_problems(directory: Path, program: Program) -> None:
+    write(
+        directory,
+        f"""\
+  buildyard:identity: wrong
+  buildyard:tags: {{owner: {{secure: {SECRET}}}, team: [1]}}
+  buildyard:registry: {{secure: {SECRET}}}
+  buildyard:runners: {{concurrent: {{secure: {SECRET}}}, defaults: {{memory: {{limit: many}}}}}}""",
+    )
+    message = refused("dev")
+    with pytest.raises(SettingsError) as caught:
+        program("tags", "registry", "runners", identity="wrong")
+    assert str(caught.value) == message, "a preview would show other problems than the command line"
+    paths = [problem.path for problem in caught.value.problems]
+    assert paths[:3] == ["buildyard:tags.owner", "buildyard:registry", "buildyard:runners.concurrent"]
+    assert sorted(paths[3:]) == [
+        "buildyard:identity",
+        "buildyard:runners.defaults.memory.limit",
+        "buildyard:tags.team",
+    ]
+    assert SECRET not in message
 
 
 def test_another_providers_secret_is_its_own(directory: Path, program: Program) -> None:
