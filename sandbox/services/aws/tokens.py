@@ -11,7 +11,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def verify(key: bytes, token: str) -> Mapping[str, Any]:
 
 
 def _now() -> int:
-    return int(utcnow().timestamp())
+    return int(utcnow().replace(tzinfo=timezone.utc).timestamp())
 
 
 def _signature(key: bytes, signed: str) -> bytes:

@@ -3,11 +3,8 @@
 Each of the images holds a file that says where it comes from.
 """
 
-import io
 import json
-import subprocess
-import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +14,26 @@ import pytest
 from components import policy_documents
 from components.lookups import Account
 from components.registry_access import pull_policy
-from sandbox.builds import tools
-from sandbox.builds.events import Trigger
 from sandbox.builds.other_registries import GITLAB_REGISTRY, Login
-from sandbox.builds.run import Result
 from sandbox.builds.worker import Worker
 from sandbox.endpoints import REGION
 from stacks.registries import Pull
 from stacks.trust import Tier, Trust
-from tests.attacks.attacker import DENIED, Attacker
-from tests.sandbox.builds.environments import Environment, job, on_branch, open_environment, words
+from tests.sandbox.builds.environments import Environment, job, open_environment, words
 from tests.sandbox.builds.example_group import BRANCH, HOST, ExampleGroup, ImageProject, account, role_of
+from tests.sandbox.builds.other_images import (
+    BUILD,
+    CACHES,
+    HUB,
+    assert_built,
+    both_tiers,
+    create_caches,
+    project_on,
+    put_into_ecr,
+    store,
+)
 
 pytestmark = pytest.mark.builds
-BUILD = "build-app:amd64"
 OTHER_ACCOUNT = "111122223333"
 OTHER = f"{OTHER_ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 ELSEWHERE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
@@ -45,36 +48,6 @@ def ground(example: tuple[ExampleGroup, Path], worker: Worker) -> Iterator[Envir
         yield opened
 
 
-def store(environment: Environment, repository: str, says: str, tag: str = "1") -> str:
-    """Put an image into the registry that stores all images, and return its digest."""
-    layer = environment.directory / "layer.tar"
-    with tarfile.open(layer, "w") as archive:
-        entry = tarfile.TarInfo("origin")
-        entry.size = len(says)
-        archive.addfile(entry, io.BytesIO(says.encode()))
-    images = environment.builds.images
-    crane = tools.program("crane")
-    base = f"{images.address}/docker.io/library/busybox:1.37"
-    target = f"{images.address}/{repository}:{tag}"
-    for command in (
-        ["append", "--platform=linux/amd64", "--base", base, "--new_layer", str(layer), "--new_tag", target],
-        ["mutate", target, "--tag", target],
-    ):
-        subprocess.run([crane, *command], check=True, capture_output=True)
-    return subprocess.check_output([crane, "digest", target], text=True).strip()
-
-
-def put_into_ecr(environment: Environment, ecr: Any, folder: str, repository: str, says: str) -> None:
-    """Put an image into a new repository of an account's ECR."""
-    store(environment, folder + repository, says)
-    ecr.create_repository(repositoryName=repository)
-    found = environment.builds.images.manifest(folder + repository, "1")
-    assert found
-    ecr.put_image(
-        repositoryName=repository, imageManifest=found[1].decode(), imageManifestMediaType=found[0], imageTag="1"
-    )
-
-
 def client_of(environment: Environment, account_id: str, region: str = REGION) -> Any:
     """A client of an account's ECR."""
     session = boto3.Session("test", "test", region_name=region)
@@ -85,35 +58,6 @@ def client_of(environment: Environment, account_id: str, region: str = REGION) -
 
     client.meta.events.register("before-sign", name_account)
     return client
-
-
-def project_on(
-    environment: Environment,
-    image: str,
-    says: str,
-    registry: Mapping[str, Any] | None = None,
-    variables: Sequence[Mapping[str, Any]] = (),
-) -> ImageProject:
-    """A project whose image is built on another one, and whose build fails if that is not from where the test says."""
-    dockerfile = f'FROM {image}\nRUN test "$(cat /origin)" = "{says}"\n'
-    made = environment.project(files={"app/Dockerfile": dockerfile}, registry=registry)
-    for variable in variables:
-        made.group.api.projects.get(made.path).variables.create(dict(variable))
-    return made
-
-
-def both_tiers(environment: Environment, project: ImageProject) -> dict[Tier, Result]:
-    """The results of the default branch's pipeline and of a merge request's."""
-    project.commit({"app/source": "print 2\n"}, branch="feature", start=BRANCH)
-    return {
-        Tier.PROTECTED: environment.build(project),
-        Tier.UNPROTECTED: environment.build(project, on_branch("feature", Trigger.MERGE_REQUEST)),
-    }
-
-
-def assert_built(results: Mapping[Tier, Result]) -> None:
-    for tier, result in results.items():
-        assert result.passed, f"{tier}: {words(job(result, BUILD))}"
 
 
 def refusal(environment: Environment, project: ImageProject) -> str:
@@ -218,27 +162,6 @@ def test_docker_auth_config_logs_in_where_the_stack_has_no_login(ground: Environ
     assert_built(both_tiers(ground, project))
 
 
-def create_caches(environment: Environment, *upstreams: tuple[str, str, str | None]) -> None:
-    """Create the rules and templates that the platform creates, each with its folder, upstream and credentials."""
-    ecr = environment.group.client("ecr")
-    known = {each["ecrRepositoryPrefix"] for each in ecr.describe_pull_through_cache_rules()["pullThroughCacheRules"]}
-    for folder, upstream, credentials in upstreams:
-        for prefix in (f"cache/{folder}", f"cache/review/{folder}"):
-            if prefix in known:
-                continue
-            ecr.create_repository_creation_template(
-                prefix=prefix,
-                appliedFor=["PULL_THROUGH_CACHE"],
-                lifecyclePolicy=json.dumps(policy_documents.upstream_lifecycle_policy(keep_days=30)),
-            )
-            extra = {"credentialArn": credentials} if credentials else {}
-            ecr.create_pull_through_cache_rule(ecrRepositoryPrefix=prefix, upstreamRegistryUrl=upstream, **extra)
-
-
-HUB = "arn:aws:secretsmanager:ap-east-1:123456789012:secret:ecr-pullthroughcache/hub-AbCdEf"
-CACHES = {"pull-through": {"docker-hub": {"credentials": HUB}, "quay": {}}}
-
-
 def test_from_goes_through_the_cache_of_the_builds_tier_unchanged(ground: Environment) -> None:
     create_caches(ground, ("hub", "registry-1.docker.io", HUB), ("quay", "quay.io", None))
     store(ground, "docker.io/library/through", "docker hub")
@@ -286,23 +209,3 @@ def test_a_cache_that_refuses_does_not_stop_the_build(ground: Environment) -> No
     assert_built({Tier.PROTECTED: result})
     names = {each["repositoryName"] for each in ground.group.client("ecr").describe_repositories()["repositories"]}
     assert "cache/hub/library/fallback" not in names
-
-
-def test_no_branch_changes_what_releases_pull_through_the_cache(ground: Environment) -> None:
-    create_caches(ground, ("hub", "registry-1.docker.io", HUB))
-    store(ground, "docker.io/library/attacked", "docker hub")
-    project = project_on(ground, "attacked:1", "docker hub", CACHES)
-    assert_built(both_tiers(ground, project))
-    attacker = Attacker(environment=ground, project=project, trust=Trust.ISOLATED)
-    for target in ("cache/hub/library/attacked", "cache/review/hub/library/attacked", "cache/hub/library/new"):
-        attack = attacker.run(f"crane copy {attacker.review}@{pushed(attacker)} {HOST}/{target}:1\n")
-        assert not attack.passed
-        assert any(said in words(job(attack, "attack")) for said in (DENIED, "403 Forbidden")), "it failed otherwise"
-    reading = attacker.run(f"crane digest {HOST}/cache/hub/library/attacked:1\n")
-    assert not reading.passed, "the tiers share a cache: a branch decides how its repositories are created"
-
-
-def pushed(attacker: Attacker) -> str:
-    """The digest of an image that the attacker has pushed."""
-    images = attacker.environment.group.client("ecr").list_images(repositoryName=f"{attacker.repository}/review")
-    return str(images["imageIds"][0]["imageDigest"])
