@@ -17,7 +17,7 @@ from tests.stacks.stack_settings import settings
 SOURCE = "stacks/Pulumi.test.yaml"
 HOST = registry_host("123456789012", "ap-east-1")
 
-NOT_JOBS = ("include", "stages", "workflow", "variables")
+NOT_JOBS = ("include", "stages", "workflow", "variables", "default")
 
 SEVERAL_IMAGES = """
 cluster: {name: ci}
@@ -124,6 +124,11 @@ def jobs(published: tuple[PipelineFile, ...]) -> dict[str, dict[str, Any]]:
     values: dict[str, Any] = {}
     for file in published:
         values |= loaded(file.text)
+    return resolved_jobs(values)
+
+
+def resolved_jobs(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The jobs of a whole pipeline's values, references and templates resolved."""
     values = {key: value for key, value in values.items() if key not in NOT_JOBS}
     resolved = {name: _dereferenced(job, values) for name, job in values.items()}
     return {name: _extended(job, resolved) for name, job in resolved.items() if not name.startswith(".")}
@@ -150,10 +155,11 @@ def _extended(job: Mapping[str, Any], templates: Mapping[str, Any]) -> dict[str,
     parents = job.get("extends", [])
     merged: dict[str, Any] = {}
     for parent in [parents] if isinstance(parents, str) else parents:
-        merged = _merged(merged, _extended(templates[parent], templates))
-    return _merged(merged, {key: value for key, value in job.items() if key != "extends"})
+        merged = merge(merged, _extended(templates[parent], templates))
+    return merge(merged, {key: value for key, value in job.items() if key != "extends"})
 
 
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    both = {key: _merged(below[key], above[key]) for key in below.keys() & above.keys() if isinstance(above[key], dict)}
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """GitLab's merge of two mappings: what is above wins, mappings in both are merged, and lists are replaced."""
+    both = {key: merge(below[key], above[key]) for key in below.keys() & above.keys() if isinstance(above[key], dict)}
     return {**below, **above, **both}
