@@ -1,7 +1,7 @@
 """The registry of images and build caches: one ECR repository per image, and one for its merge requests."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -30,6 +30,10 @@ class ImageRegistryArgs:
     shared: bool
     """Whether merge requests push to the repositories of releases."""
     registry: Registry
+    pull_policy: policy_documents.Document | None
+    """The repository policy that lets others pull."""
+    pulled: Sequence[str]
+    """The names of the repositories that get the policy."""
     tags: Mapping[str, str]
 
 
@@ -59,6 +63,9 @@ class ImageRegistry(pulumi.ComponentResource):
             self._create_lifecycle_policy(name, repository, self._lifecycle_policy(name))
         for name, repository in self.reviews.items():
             self._create_lifecycle_policy(name, repository, self._review_lifecycle_policy())
+        if args.pull_policy:
+            for name in args.pulled:
+                self._create_pull_policy(name, args.pull_policy)
         self.urls = {repository: each.repository_url for repository, each in self.repositories.items()}
         self.register_outputs({"urls": self.urls})
 
@@ -99,6 +106,14 @@ class ImageRegistry(pulumi.ComponentResource):
         aws.ecr.LifecyclePolicy(
             f"{self._name}-{name}",
             repository=repository.name,
+            policy=json.dumps(document),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _create_pull_policy(self, name: str, document: policy_documents.Document) -> None:
+        aws.ecr.RepositoryPolicy(
+            f"{self._name}-{name}",
+            repository=self.repositories[name].name,
             policy=json.dumps(document),
             opts=pulumi.ResourceOptions(parent=self),
         )

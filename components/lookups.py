@@ -14,6 +14,7 @@ import pulumi_aws as aws
 import pulumi_gitlab as gitlab
 
 from components.policy_documents import MAX_ROLE_POLICIES, Document, push
+from components.registry_access import RegistryAccount, cache_arns, problems, pull_arns
 from pipeline.inputs import registry_host
 from stacks import protection
 from stacks.problems import Problem, SettingsError
@@ -41,6 +42,11 @@ class Account:
     def registry_host(self) -> str:
         """The account's ECR registry."""
         return registry_host(self.id, self.region)
+
+    @property
+    def as_registry(self) -> RegistryAccount:
+        """The account as the owner of its registry."""
+        return RegistryAccount(id=self.id, region=self.region, partition=self.partition, host=self.registry_host)
 
     def repository_arn(self, name: str) -> str:
         """The ARN of the repository with this name."""
@@ -99,6 +105,7 @@ def look_up(settings: Settings, *, source: str) -> Lookups:
     scope = queries.gitlab()
     queries.instance_types()
     queries.rights(account)
+    queries.problems += problems(settings, account.as_registry)
     queries.protection()
     if queries.problems or not (cluster and scope):
         raise SettingsError(queries.problems, source=source)
@@ -269,7 +276,12 @@ def policies(settings: Settings, account: Account, tier: Tier) -> list[Document]
         [account.repository_arn(name) for name in names]
         for names in (settings.pushed_repositories(tier), settings.pulled_repositories(tier))
     )
-    return push(pushed, pull_arns=pulled)
+    registry = account.as_registry
+    return push(
+        pushed,
+        pull_arns=[*pulled, *pull_arns(settings, registry)],
+        cache_arns=cache_arns(settings, registry, tier),
+    )
 
 
 def _numbers(version: str) -> tuple[int, ...]:

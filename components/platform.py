@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components import registry_access
 from components.build_nodes import BuildNodes, BuildNodesArgs
 from components.draining import drain_before_delete
 from components.image_registry import ImageRegistry, ImageRegistryArgs
@@ -15,6 +16,7 @@ from components.kubeconfig import kubeconfig
 from components.labels import aws_tags
 from components.lookups import Lookups, look_up
 from components.published_pipeline import PublishedPipeline, PublishedPipelineArgs
+from components.pull_through import PullThroughCache, PullThroughCacheArgs
 from components.push_identity import PushIdentity, PushIdentityArgs
 from components.runners import Runners, RunnersArgs
 from pipeline.generate import generate
@@ -24,6 +26,7 @@ from stacks.architecture import Architecture
 from stacks.config import file_name
 from stacks.names import BUILDER_VARIABLE, stack_name
 from stacks.problems import Problem, SettingsError
+from stacks.registries import cached_upstreams
 from stacks.settings import Destination, Project, Settings
 from stacks.trust import TIER_VARIABLE, Tier, Trust
 from stacks.versions import BUILDER_VERSION
@@ -104,6 +107,7 @@ class Platform(pulumi.ComponentResource):
         # Runners of a removed tier are drained, too, when they are deleted.
         self._drain = drain_before_delete(f"{name}-drain", gitlab_url=args.lookups.gitlab.url)
         registry = self._create_registry()
+        self._create_pull_through_caches()
         tiers = {tier: self._create_tier(tier, registry) for tier in args.settings.trust.tiers}
         pipelines = {project.path: self._publish_pipeline(project) for project in args.settings.projects}
         self.outputs = {
@@ -172,9 +176,30 @@ class Platform(pulumi.ComponentResource):
             },
             shared=self._settings.trust is Trust.SHARED,
             registry=self._settings.registry,
+            pull_policy=registry_access.pull_policy(
+                self._settings.registry.pull, self._args.lookups.account.as_registry
+            ),
+            pulled=tuple(self._images),
             tags=self._tags,
         )
         return ImageRegistry(self._name, args, pulumi.ResourceOptions(parent=self))
+
+    def _create_pull_through_caches(self) -> None:
+        registry, account = self._settings.registry, self._args.lookups.account
+        caches = {
+            each.prefix(registry.prefix, tier): each
+            for each in cached_upstreams(registry.pull_through)
+            for tier in self._settings.trust.tiers
+        }
+        if caches:
+            args = PullThroughCacheArgs(
+                caches=caches,
+                arns=[account.repository_arn(f"{prefix}/*") for prefix in caches],
+                kms_key=registry.kms_key,
+                keep_days=registry.keep_cache_days,
+                tags=self._tags,
+            )
+            PullThroughCache(self._name, args, pulumi.ResourceOptions(parent=self))
 
     def _create_nodes(self, tier: Tier, architecture: Architecture) -> BuildNodes:
         args = BuildNodesArgs(
@@ -202,7 +227,11 @@ class Platform(pulumi.ComponentResource):
             service_account=SERVICE_ACCOUNT,
             # Without the builder's: a build must not be able to change the image that all other builds run in.
             repository_arns=[account.repository_arn(name) for name in self._settings.pushed_repositories(tier)],
-            pull_arns=[account.repository_arn(name) for name in self._settings.pulled_repositories(tier)],
+            pull_arns=[
+                *(account.repository_arn(name) for name in self._settings.pulled_repositories(tier)),
+                *registry_access.pull_arns(self._settings, account.as_registry),
+            ],
+            cache_arns=registry_access.cache_arns(self._settings, account.as_registry, tier),
             tags=self._tags,
         )
         return PushIdentity(tier.of(self._name), args, pulumi.ResourceOptions(parent=self))

@@ -73,16 +73,21 @@ Source of both: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-q
 """
 
 
-def push(repository_arns: Sequence[str], *, pull_arns: Sequence[str] = ()) -> list[Document]:
+def push(
+    repository_arns: Sequence[str], *, pull_arns: Sequence[str] = (), cache_arns: Sequence[str] = ()
+) -> list[Document]:
     """The policies that let builds pull from and push to these repositories only, as many as their names need.
 
-    From the repositories of `pull_arns`, builds may only pull.
+    From the repositories of `pull_arns`, builds may only pull. Those of `cache_arns` are ECR's pull-through caches:
+    builds may let ECR create them and import the upstream's images, but push none.
+    Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache-iam.html
 
     A registry token cannot be limited to repositories. The other statement limits what it can do.
     Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html
     """
     groups: list[list[tuple[str, str]]] = [[]]
-    for right in sorted([*((arn, _PUSH) for arn in repository_arns), *((arn, _PULL) for arn in pull_arns)]):
+    arns = {_PUSH: repository_arns, _PULL: pull_arns, _IMPORT: cache_arns}
+    for right in sorted((arn, kind) for kind, listed in arns.items() for arn in dict.fromkeys(listed)):
         if _characters(_rights([*groups[-1], right])) > MAX_POLICY_CHARACTERS:
             groups.append([])
         groups[-1].append(right)
@@ -91,6 +96,8 @@ def push(repository_arns: Sequence[str], *, pull_arns: Sequence[str] = ()) -> li
 
 _PULL = "Pull"
 _PUSH = "PullAndPush"
+_IMPORT = "PullThrough"
+PULL_ACTIONS = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 _ACTIONS = {
     _PUSH: [
         "ecr:BatchCheckLayerAvailability",
@@ -101,7 +108,8 @@ _ACTIONS = {
         "ecr:PutImage",
         "ecr:UploadLayerPart",
     ],
-    _PULL: ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+    _PULL: [*PULL_ACTIONS],
+    _IMPORT: [*PULL_ACTIONS, "ecr:BatchImportUpstreamImage", "ecr:CreateRepository"],
 }
 
 
@@ -170,6 +178,59 @@ def _older_than(days: int) -> Document:
 
 def _more_than(images: int) -> Document:
     return {"countType": "imageCountMoreThan", "countNumber": images}
+
+
+def upstream_lifecycle_policy(*, keep_days: int) -> Document:
+    """The lifecycle policy of pull-through caches. ECR imports an image again after it expired."""
+    return {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "description": "Images of the upstream registry that were imported some time ago",
+                "selection": {
+                    "tagStatus": "any",
+                    "countType": "sinceImagePushed",
+                    "countUnit": "days",
+                    "countNumber": keep_days,
+                },
+                "action": {"type": "expire"},
+            }
+        ]
+    }
+
+
+def registry_trust() -> Document:
+    """The trust policy that lets ECR assume the role of repository creation templates.
+
+    Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates-create-iam.html
+    """
+    return _document(
+        {"Effect": "Allow", "Principal": {"Service": "ecr.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    )
+
+
+def encrypted_repositories(repository_arns: Sequence[str], key: str) -> Document:
+    """The policy that lets ECR create repositories that a KMS key encrypts. `key` is the ARN of a key or an alias.
+
+    Sources: https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates-custom.html,
+    https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
+    """
+    keys, alias, name = key.partition(":alias/")
+    use: Document = {
+        "Sid": "Encrypt",
+        "Effect": "Allow",
+        "Action": ["kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"],
+        "Resource": f"{keys}:key/*" if alias else key,
+    }
+    if alias:
+        use["Condition"] = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{name}"}}
+    create = {
+        "Sid": "Create",
+        "Effect": "Allow",
+        "Action": "ecr:CreateRepository",
+        "Resource": sorted(repository_arns),
+    }
+    return _document(create, use)
 
 
 def _document(*statements: Document) -> Document:

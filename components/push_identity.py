@@ -24,6 +24,8 @@ class PushIdentityArgs:
     """ARNs that are known before the repositories exist, so that a preview shows the complete policies."""
     pull_arns: Sequence[str]
     """ARNs of the repositories that builds may only pull from."""
+    cache_arns: Sequence[str]
+    """ARNs of the repositories that ECR creates for builds, as pull-through caches."""
     tags: Mapping[str, str]
 
 
@@ -72,7 +74,8 @@ class PushIdentity(pulumi.ComponentResource):
 
     def _grant_push(self, role: aws.iam.Role) -> list[aws.iam.RolePolicyAttachment]:
         """Create managed policies, since an inline policy is too small for the names of a few hundred repositories."""
-        documents = policy_documents.push(self._args.repository_arns, pull_arns=self._args.pull_arns)
+        args = self._args
+        documents = policy_documents.push(args.repository_arns, pull_arns=args.pull_arns, cache_arns=args.cache_arns)
         return [self._attach(role, f"{self._name}-push-{number}", each) for number, each in enumerate(documents, 1)]
 
     def _attach(

@@ -38,6 +38,14 @@ RETRIES = {"exceeded quota": 60}
 """How often the runner tries again to create a pod, every two seconds, while the namespace has too many."""
 
 
+STOP_BUILD = "pkill -TERM -f '[p]ython3 - +buildctl' || :"
+"""Tells a job's `faults.py` that its pod is being deleted, as on a reclaimed spot node. The pod's own SIGTERM does not
+reach it: the container's first process is a shell, which ignores that. Containers without such a process do nothing.
+
+Source: https://docs.gitlab.com/runner/executors/kubernetes/#container-lifecycle-hooks
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunnerConfig:
     """`image` is for jobs that name no image, and `service_account` is that of the build pods."""
@@ -92,6 +100,7 @@ def _kubernetes(config: RunnerConfig) -> dict[str, Any]:
         "node_selector": node_selector(config.stack, config.architecture, config.node_group),
         "node_tolerations": {f"{BUILDS}={TAINT_VALUE}": "NoSchedule"},
         "pod_annotations": DO_NOT_EVICT,
+        "container_lifecycle": {"pre_stop": {"exec": {"command": ["sh", "-c", STOP_BUILD]}}},
         "volumes": {"empty_dir": [_buildkit_state(config.runners.ceilings)]},
         **(_user_namespaces() if config.runners.user_namespaces else {}),
         **_security_contexts(),

@@ -356,6 +356,7 @@ _RULES: Mapping[str, Callable[[Change], Iterator[Danger]]] = {
     "kubernetes:helm.sh/v3:Release": _release,
     "aws:iam/policy:Policy": _iam_policy("policy", "The IAM policy", "newly allows"),
     "aws:iam/rolePolicy:RolePolicy": _iam_policy("policy", "The IAM policy", "newly allows"),
+    "aws:ecr/repositoryPolicy:RepositoryPolicy": _iam_policy("policy", "The repository policy", "newly allows"),
     "aws:iam/role:Role": _iam_policy("assumeRolePolicy", "The IAM role", "can now be assumed by more principals"),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _attached_policy,
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": _pod_identity,

@@ -184,6 +184,13 @@ def _parser() -> argparse.ArgumentParser:
     building = add(build)
     building.add_argument("--event", default="schedule", help="push, merge-request, tag, schedule or web (%(default)s)")
     building.add_argument("--ref", help="the branch, or for `tag` the Git tag; default: the default branch")
+    building.add_argument(
+        "--variable",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what somebody chooses who starts the pipeline, such as BUILDYARD_IMAGES=base",
+    )
     building.add_argument("--project", help="the GitLab project's path; default: the stack's first")
     building.add_argument("--manual", action="append", default=[], metavar="JOB", help="also start this manual job")
     return parser

@@ -145,6 +145,10 @@ def _pattern_advice() -> dict[str, str]:
         if isinstance(schema, dict):
             if "pattern" in schema and "patternErrorMessage" in schema:
                 yield schema["pattern"], schema["patternErrorMessage"]
+            if "patternErrorMessage" in schema.get("propertyNames", {}):
+                yield from (
+                    (each, schema["propertyNames"]["patternErrorMessage"]) for each in schema["patternProperties"]
+                )
             for value in schema.values():
                 yield from found(value)
         elif isinstance(schema, list):

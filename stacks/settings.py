@@ -12,14 +12,16 @@ from functools import cache
 from typing import Annotated, Any
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
-from pydantic.config import JsonDict
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from stacks.addresses import Cidr
 from stacks.architecture import Architecture
+from stacks.model import Model
+from stacks.model import pattern_text as _text
 from stacks.names import default_namespace
 from stacks.problems import echo, nearest, refusal
 from stacks.quantities import GIBIBYTE, Quantity
+from stacks.registries import Login, Pull, PulledRepository, PullThrough, RegistryHost
 from stacks.trust import Tier, Trust, review_repository
 
 NAMESPACE = "buildyard"
@@ -156,12 +158,6 @@ def _whole_gibibytes(size: Quantity) -> Quantity:
     return size
 
 
-def _text(pattern: str, advice: str, *, min_length: int = 1, max_length: int | None = None) -> Any:
-    """A string with a pattern. For any other string, the preview and the editor show `advice`."""
-    editor: JsonDict = {"patternErrorMessage": advice}
-    return Field(pattern=pattern, min_length=min_length, max_length=max_length, json_schema_extra=editor)
-
-
 _NAME = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
 _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 
@@ -219,6 +215,17 @@ Minutes = Annotated[Integer, Field(ge=10, le=60 * 24 * 7)]
 Port = Annotated[Integer, Field(ge=1, le=65535)]
 
 
+WHOLE_PIPELINE = ".gitlab-ci.yml"
+"""The path at which GitLab looks for a project's pipeline."""
+
+Stage = Annotated[
+    str,
+    _text(
+        r"^[A-Za-z0-9_][A-Za-z0-9_ -]*$",
+        "Use a name such as build. A pipeline of .pre alone does not run.",
+        max_length=255,
+    ),
+]
 GitTagPattern = Annotated[str, _text(r"^[A-Za-z0-9_.*/-]+$", "Use a tag or a pattern with '*', such as v*.")]
 KubernetesName = Annotated[
     str,
@@ -241,17 +248,6 @@ MAX_TAGS = 45
 
 TagKey = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_tag_key)]
 TagValue = Annotated[str, Field(max_length=256), AfterValidator(_tag_text)]
-
-
-class Model(BaseModel):
-    """A group of settings. It is frozen, has dashes in its keys in YAML, and refuses unknown keys."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=lambda field: field.replace("_", "-"),
-        use_attribute_docstrings=True,
-    )
 
 
 class FromVariable(Model):
@@ -423,6 +419,15 @@ class Registry(Model):
     """Days until a build cache expires, counted from its last write."""
     keep_review_days: Annotated[int, Field(ge=1, le=3650)] = 14
     """Days until images of merge requests and other branches expire; with `trust: isolated` their caches, too."""
+    pull_from: tuple[PulledRepository, ...] = ()
+    """Other ECR repositories that builds of both trust tiers may pull from: a name in this account and region, or with
+    the registry's host of another one. `shared/*` means all whose names begin with `shared/`."""
+    logins: dict[RegistryHost, Login] = {}
+    """Registries other than ECR that builds pull from with a login, by host."""
+    pull_through: PullThrough = PullThrough()
+    """Registries whose images builds pull through ECR's cache."""
+    pull: Pull = Pull()
+    """Who else may pull the released images: accounts, roles, organizations, Lambda functions."""
     force_delete: bool = False
     """Whether removing an image from the settings deletes its repository and every image in it."""
 
@@ -483,11 +488,18 @@ class Project(Model):
     An empty list: the project has no releases. Default: any tags that GitLab protects."""
     time_zone: Annotated[str, AfterValidator(_known_time_zone)] = "UTC"
     """The time zone of the date in an image's tag; a name from the IANA database."""
-    pipeline_path: PipelinePath = ".gitlab-ci.yml"
+    pipeline_path: PipelinePath = WHOLE_PIPELINE
     """The file to publish. A project with jobs of its own sets another file here, and includes that file."""
+    stage: Stage = "build"
+    """The stage of all jobs. A project with jobs of its own lists it among its stages."""
     max_jobs: Annotated[Integer, Field(ge=1)] | None = None
     """GitLab's limit for the jobs of a pipeline, if the instance has one."""
     images: Annotated[tuple[Image, ...], Field(min_length=1)]
+
+    @property
+    def has_own_jobs(self) -> bool:
+        """Whether the published file is included by the project's pipeline, instead of being all of it."""
+        return self.pipeline_path != WHOLE_PIPELINE
 
     @property
     def has_git_tags(self) -> bool:
@@ -511,7 +523,7 @@ class Settings(Model):
     network: Network = Network()
     """The networks that build pods may connect to, if the cluster enforces network policies."""
     registry: Registry = Registry()
-    """The ECR registry: the account, repository names, encryption, and how long caches are kept."""
+    """The ECR registry: account, names, encryption, retention, who else may pull; and what else builds may pull."""
     trust: Trust = Trust.ISOLATED
     """How merge requests are separated from releases: isolated, shared or protected-only."""
     identity: Identity = Identity.POD_IDENTITY

@@ -17,14 +17,14 @@ _NOT_LINTED = {
 }
 
 
-def findings(document: Mapping[str, Any]) -> dict[str, Any]:
+def findings(document: Mapping[str, Any], *, own: str = _OWN_ROLE) -> dict[str, Any]:
     """The linter's findings in a policy, by the finding's name, with the rules of its community.
 
-    It knows no trust policies: for it, they get the resource that they have in fact, their own role.
+    It knows no policies of resources: for it, they get the resource that they have in fact, with the ARN `own`. For a
+    trust policy that is its role.
     """
     statements = [
-        {"Resource": _OWN_ROLE, **statement} if "Principal" in statement else statement
-        for statement in document["Statement"]
+        {"Resource": own, **statement} if "Principal" in statement else statement for statement in document["Statement"]
     ]
     found = analyze_policy_string(json.dumps({**document, "Statement": statements}), include_community_auditors=True)
     federated = any("Federated" in statement.get("Principal", {}) for statement in statements)

@@ -79,7 +79,7 @@ def test_versions_with_a_v_in_their_tag_are_compared_without_it() -> None:
         ("Pulumi", ".gitlab-ci.yml", r"image: (pulumi/pulumi):"),
         ("Pulumi", "sandbox/engine/go.mod", r"\t(github\.com/pulumi/pulumi/pkg/v3) v"),
         ("Pulumi", "sandbox/engine/go.mod", r"\t(github\.com/pulumi/pulumi/sdk/v3) v"),
-        ("builder image", "images/builder/Dockerfile", r"FROM (golang):"),
+        ("builder image", "images/builder/Dockerfile", r"FROM --platform=\S+ (golang):"),
         ("builder image", "images/builder/Dockerfile", r"FROM (moby/buildkit):"),
         ("builder image", "sandbox/builds/tools/go.mod", r"\t(github\.com/moby/buildkit) v"),
         ("builder image", "sandbox/builds/tools/go.mod", r"\t(github\.com/google/go-containerregistry) v"),

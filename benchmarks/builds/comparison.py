@@ -15,7 +15,9 @@ class Contender(str, Enum):
     """A way to build. The names are those of the scripts in `jobs/`."""
 
     HAND_WRITTEN = "hand-written"
-    """The job that this platform replaces: one platform, a cache that is written and never read."""
+    """The job that this platform replaces, as written: one platform, a cache that is written and never read."""
+    CORRECTED = "hand-written-corrected"
+    """The same job with its one wrong tag corrected, so that it reads the cache that it writes."""
     BUILDYARD = "buildyard"
     """The published job: one platform, its own cache."""
     ONE_JOB = "one-job"

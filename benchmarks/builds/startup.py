@@ -69,7 +69,7 @@ def _phases(environment: Environment, pod: Pod, programs: Path) -> dict[str, flo
     build = next(call for call in calls if call.name == "buildctl build")
     phases = {
         "the script, until it starts BuildKit": probe.began - started,
-        "  part of it: Python": _total(calls, "python3"),
+        "  part of it: Python": _total((call for call in calls if call.ended < probe.began), "python3"),
         "BuildKit's daemon, until it answers": build.began - probe.began,
         "the build": build.ended - build.began,
         "  part of it: ECR's credential helper": _total(calls, "docker-credential-ecr-login"),

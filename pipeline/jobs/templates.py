@@ -1,12 +1,14 @@
 """The hidden templates: what all jobs of a kind share, written once per pipeline."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pipeline import rules, scripts
 from pipeline.inputs import PipelineInputs
-from pipeline.jobs import names
+from pipeline.jobs import registries
 from pipeline.jobs.resources import brief
-from pipeline.model import Artifacts, Job, Retry
+from pipeline.model import Artifacts, Job, Retry, When
+from pipeline.scripts.faults import Fault
 from stacks import tags
 from stacks.architecture import Architecture
 from stacks.names import BUILDER_VARIABLE
@@ -16,15 +18,26 @@ JOB = ".buildyard-job"
 BRIEF = ".buildyard-brief"
 BUILD = ".buildyard-build"
 MANIFEST = ".buildyard-manifest"
+MANIFEST_MANUAL = ".buildyard-manifest-manual"
 
 RETRY = Retry(
     times=2,
-    when=("runner_system_failure", "scheduler_failure", "api_failure", "unknown_failure"),
-    exit_codes=(137, 143),
+    when=(
+        "runner_system_failure",
+        "runner_external_dependency_failure",
+        "runner_interrupted",
+        "scheduler_failure",
+        "api_failure",
+        "unknown_failure",
+    ),
+    exit_codes=(*sorted({int(fault) for fault in Fault} | {137, 143}),),
 )
 """Failures that the job did not cause. GitLab reports a reclaimed spot node as a script that failed by SIGKILL or
 SIGTERM (https://gitlab.com/gitlab-org/gitlab-runner/-/issues/37911). Its exit code differs from that of a broken
-Dockerfile, which fails with 1 and would fail again. A timeout is not retried, since it would run out again."""
+Dockerfile, which fails with 1 and would fail again. A timeout is not retried, since it would run out again.
+
+Runner 19.1 and newer report some system failures as `runner_interrupted` and `runner_external_dependency_failure`.
+GitLab 19.1 and newer know these words; an older one refuses the file (https://docs.gitlab.com/ci/yaml/#retrywhen)."""
 
 FINDINGS = "gl-code-quality-report.json"
 METRICS = "metrics.txt"
@@ -53,10 +66,12 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
     yield Job(
         name=JOB,
         origin=inputs.origin,
-        stage=names.STAGE,
+        # Needs put the jobs in order, not stages: a job cannot need a job of a later stage, and an image's manifest job
+        # runs before the builds of the images that depend on it.
+        stage=inputs.project.stage,
         image=f"${BUILDER_VARIABLE}",
         variables={TIER_VARIABLE: str(Tier.UNPROTECTED)} if trust is Trust.ISOLATED else {},
-        interruptible=True,
+        inherits=False,
         retry=RETRY,
     )
     yield Job(
@@ -75,7 +90,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         origin=inputs.origin,
         extends=(BRIEF,),
         variables={"BUILDYARD_REGISTRY": inputs.registry_host},
-        rules=(*rules.by_trust(inputs), rules.IN_EVERY_PIPELINE),
+        rules=rules.always(),
         before_script=(
             login(inputs),
             image_tags(inputs),
@@ -84,6 +99,11 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             *release_version(inputs),
         ),
         artifacts=Artifacts(paths=(".buildyard/*.digest",), dotenv="build.env"),
+    )
+    yield Job(
+        name=MANIFEST_MANUAL,
+        origin=inputs.origin,
+        rules=(*(replace(rule, when=When.NEVER) for rule in rules.always()), rules.IN_EVERY_PIPELINE),
     )
     yield Job(
         name=BUILD,
@@ -97,12 +117,15 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             "BUILDKITD_FLAGS": "--oci-worker-no-process-sandbox",
             # The default of 10 lasts two seconds; a busy node needs longer to start the daemon. 60 lasts about 40.
             "BUILDCTL_CONNECT_RETRIES_MAX": "60",
+            # From 3.11, Python does not take the project's own random.py for its library's.
+            "PYTHONSAFEPATH": "1",
         },
         timeout=BUILD_TIMEOUT,
         needs=(),
         rules=(*rules.by_trust(inputs), *rules.always(), rules.MANUAL),
         before_script=(
-            login(inputs),
+            *registries.build_login(inputs),
+            scripts.function("run_build", "faults.py"),
             image_tags(inputs),
             scripts.function(
                 "resolve_bases", "bases.py", inputs.project.default_branch, tags.LATEST, review_suffix(inputs)
@@ -130,7 +153,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
 
 def login(inputs: PipelineInputs) -> str:
     """The script that logs a job in to the registry."""
-    return scripts.shell("login.sh", identity=str(inputs.settings.identity))
+    return "\n".join(registries.login(inputs))
 
 
 def image_tags(inputs: PipelineInputs) -> str:

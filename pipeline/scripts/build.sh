@@ -1,3 +1,6 @@
+# When the runner stops a job, its own trap would exit with 1, as a mistake in a Dockerfile does.
+trap 'exit 143' TERM
+
 # own_repository REPOSITORY: the repository that this job may push to. Only protected refs push to REPOSITORY itself.
 own_repository() {
   if [ "${BUILDYARD_TIER-}" = protected ]; then
@@ -16,7 +19,7 @@ use_images() {
 buildkit() {
   {
     result=0
-    buildctl-daemonless.sh build "$@" 2>&1 || result=$?
+    run_build buildctl-daemonless.sh build "$@" 2>&1 || result=$?
     echo "$result" >"$output/result"
   } | tee "$output/log"
   return "$(cat "$output/result")"
@@ -128,6 +131,7 @@ print(int(datetime.fromisoformat(sys.argv[1].replace("Z", "+00:00")).timestamp()
   if ! buildkit "$@" $imports; then
     # shellcheck disable=SC2086
     damaged=$(damaged_caches $caches)
+    [ -n "$damaged" ] || explain_refusal "$output/log" >&2
     [ -n "$damaged" ] || return "$(cat "$output/result")"
     echo "The build cache $damaged is damaged: the registry has not all that it lists. Building without a cache." >&2
     buildkit "$@"

@@ -32,6 +32,10 @@ for name in $(env | sed -n 's/^\(AWS_[A-Z0-9_]*\)=.*/\1/p'); do
   [ -z "$expected" ] || export "$name=$expected"
 done
 
+# Ask AWS ten times, for about a minute, when it throttles: ECR's credential helper hides the error from BuildKit and
+# crane. Three times, the default, end within a few seconds.
+export AWS_RETRY_MODE="${AWS_RETRY_MODE:-standard}" AWS_MAX_ATTEMPTS="${AWS_MAX_ATTEMPTS:-10}"
+
 # No credentials from files in the home folder, and none of the node's role.
 export AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=true
 
@@ -40,9 +44,12 @@ NO_PROXY=169.254.170.23,fd00:ec2::23,${NO_PROXY:-${no_proxy-}}
 no_proxy=$NO_PROXY
 export NO_PROXY no_proxy
 
-# The job's own Docker settings: BuildKit and crane log in with ECR's credential helper, to this registry alone.
-# DOCKER_AUTH_CONFIG, which tells the runner how to pull images, would take precedence over them.
-unset DOCKER_AUTH_CONFIG
+# The job's own Docker settings: BuildKit and crane log in to ECR with its credential helper. DOCKER_AUTH_CONFIG, which
+# tells the runner how to pull images, would take precedence over them: add_logins takes what it says of other hosts.
 DOCKER_CONFIG=$(mktemp -d)
 export DOCKER_CONFIG
-printf '{"credHelpers": {"%s": "ecr-login"}}\n' "$BUILDYARD_REGISTRY" >"$DOCKER_CONFIG/config.json"
+printf '%s\n' "$docker_config" >"$DOCKER_CONFIG/config.json"
+if [ -n "$logins${DOCKER_AUTH_CONFIG-}" ]; then
+  add_logins "$logins"
+fi
+unset DOCKER_AUTH_CONFIG

@@ -41,7 +41,7 @@ version = os.environ.get("CI_COMMIT_TAG", "").rpartition("/")[2]
 found = parsed(version)
 if version and not found:
     sys.exit(
-        f"The Git tag {os.environ['CI_COMMIT_TAG']} is no version of an image with `semver: true`. Tag the commit "
+        f"The Git tag {os.environ['CI_COMMIT_TAG']} is no version of an image with semver: true. Tag the commit "
         "again, as v1.4.2 or v1.4.2-rc.1."
     )
 if version and found and action == "move":

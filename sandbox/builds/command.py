@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -22,7 +23,7 @@ def build(console: Console, arguments: argparse.Namespace, endpoints: Endpoints,
             directory,
             console,
             stack=SANDBOX_STACK,
-            event=_event(arguments.event, arguments.ref),
+            event=_event(arguments.event, arguments.ref, arguments.variable),
             manual=arguments.manual,
             project=arguments.project,
         )
@@ -32,13 +33,15 @@ def build(console: Console, arguments: argparse.Namespace, endpoints: Endpoints,
     return 0 if passed else 1
 
 
-def _event(trigger: str, ref: str | None) -> Event | None:
-    """The event that the arguments name; None for the default: a schedule on the default branch."""
+def _event(trigger: str, ref: str | None, variables: Sequence[str] = ()) -> Callable[[str], Event]:
+    """The event that the arguments name, for a project's default branch: by default a schedule on that."""
     known = [str(each) for each in Trigger]
     if trigger not in known:
         raise BuildError(f"There is no event {trigger}; known are {', '.join(known)}.")
-    if ref is None and trigger == Trigger.SCHEDULE:
-        return None
-    if ref is None:
+    if ref is None and trigger not in (Trigger.SCHEDULE, Trigger.WEB):
         raise BuildError(f"The event {trigger} needs a ref: --ref NAME.")
-    return Event(trigger=Trigger(trigger), ref=ref)
+    wrong = next((each for each in variables if "=" not in each), None)
+    if wrong is not None:
+        raise BuildError(f"--variable {wrong} has no value: write NAME=VALUE.")
+    chosen = dict(each.split("=", 1) for each in variables)
+    return lambda branch: Event(trigger=Trigger(trigger), ref=ref or branch, chosen=chosen)

@@ -75,6 +75,26 @@ class Distribution:
         )
         return found.status == 200
 
+    def manifest(self, repository: str, reference: str) -> tuple[str, bytes] | None:
+        """The media type and the content of a manifest, or None."""
+        url = f"{self.url}/v2/{repository}/manifests/{reference}"
+        found = self._pool.request("GET", url, headers={"Accept": _MANIFESTS}, retries=False)
+        return (found.headers["Content-Type"], found.data) if found.status == 200 else None
+
+    def mount(self, digest: str, *, source: str, target: str) -> None:
+        """Copy a blob from one repository to another one."""
+        url = f"{self.url}/v2/{target}/blobs/uploads/?mount={digest}&from={source}"
+        done = self._pool.request("POST", url, retries=False)
+        if done.status != 201:
+            raise BuildError(f"The registry of the sandbox cannot copy {digest} from {source}: {done.status}")
+
+    def put(self, repository: str, reference: str, media_type: str, content: bytes) -> None:
+        """Store a manifest, whose blobs are there."""
+        url = f"{self.url}/v2/{repository}/manifests/{reference}"
+        done = self._pool.request("PUT", url, body=content, headers={"Content-Type": media_type}, retries=False)
+        if done.status != 201:
+            raise BuildError(f"The registry of the sandbox refuses {repository}:{reference}: {done.data.decode()}")
+
 
 @contextmanager
 def distribution(directory: Path, worker: Worker) -> Iterator[Distribution]:

@@ -1,9 +1,9 @@
 """Amazon ECR for builds: its registry, the token for that from its API, and the rights of whoever asks.
 
 A real registry (`distribution`) stores manifests and layers. This module adds ECR's own rules: a push creates no
-repository, rights come from the policies of the role that asked for the token, and an immutable tag cannot be moved.
-Repositories, roles and the list of images are those of the sandbox's AWS: an image that its API deletes cannot be
-pulled any more.
+repository, rights come from the policies of the role that asked for the token and of the repository, an immutable tag
+cannot be moved, and pull-through caches import images (`pull_through`). Repositories, roles and the list of images are
+those of the sandbox's AWS: an image that its API deletes cannot be pulled any more.
 """
 
 import base64
@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from threading import Lock
 from typing import Any
@@ -23,8 +24,9 @@ from werkzeug.wrappers import Request, Response
 
 from sandbox.builds.aws_api import aws_api
 from sandbox.builds.distribution import Distribution
+from sandbox.builds.pull_through import PullThrough
 from sandbox.services.aws.ecr import immutable_tag, is_immutable
-from sandbox.services.aws.rights import Policy, allows
+from sandbox.services.aws.rights import Policy, allows, grants
 
 _TOKEN_SECONDS = 12 * 3600
 _TOKEN_OPERATION = "AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken"  # noqa: S105 - a name
@@ -54,26 +56,69 @@ class _Caller:
 
     arn: str
     policies: Sequence[Policy]
+    region: str
     until: float
+
+    @property
+    def account(self) -> str:
+        return self.arn.split(":")[4]
+
+    @property
+    def role(self) -> str:
+        """The ARN of the assumed role, or of the caller itself."""
+        kind, _, rest = self.arn.rpartition(":")[2].partition("/")
+        return f"arn:aws:iam::{self.account}:role/{rest.split('/')[0]}" if kind == "assumed-role" else self.arn
+
+
+Callers = dict[str, _Caller]
+"""The owners of tokens, by token."""
 
 
 class Ecr:
     """One account's ECR in one region."""
 
-    def __init__(self, *, aws: str, account: str, region: str, images: Distribution) -> None:
-        """`aws` is the URL of the sandbox's AWS; `images` stores the images."""
+    def __init__(
+        self,
+        *,
+        aws: str,
+        account: str,
+        region: str,
+        images: Distribution,
+        folder: str = "",
+        callers: Callers | None = None,
+    ) -> None:
+        """`aws` is the URL of the sandbox's AWS; `images` stores the images.
+
+        `folder` keeps the images of another account's or region's registry apart; nobody pushes there.
+        `callers` are shared by all registries: a token is for its owner and a region, not for one account's registry.
+        """
         self.registry_host = f"{account}.dkr.ecr.{region}.amazonaws.com"
         self.api_host = f"api.ecr.{region}.amazonaws.com"
         self._aws, self._account, self._region, self._images = aws, account, region, images
         self._ask_aws = aws_api(aws)
-        self._callers: dict[str, _Caller] = {}  # by token
+        self._folder = folder
+        self._callers = {} if callers is None else callers
         self._moving_tags = Lock()
         self._making_clients = Lock()  # threads may share boto3's clients, but not create them at the same time
+        self._throttled_seconds = self._throttled_until = 0.0
         self._session = boto3.Session("sandbox", "sandbox", region_name=region)
-        self._ecr, self._iam = (self._client(service) for service in ("ecr", "iam"))
+        self._ecr = self._client("ecr", account=account)
+        self._pull_through = PullThrough(self._ecr, images)
+
+    def throttle(self, seconds: float) -> None:
+        """Refuse all requests for some seconds from the next one, as ECR does when an account sends too many."""
+        self._throttled_seconds = seconds
+
+    def _is_throttling(self) -> bool:
+        if self._throttled_seconds:
+            self._throttled_until = time.monotonic() + self._throttled_seconds
+            self._throttled_seconds = 0.0
+        return time.monotonic() < self._throttled_until
 
     def answer_api(self, request: Request) -> Response:
         """ECR's API. The sandbox's AWS answers, except that each caller gets a password of its own here."""
+        if self._is_throttling():
+            return _json({"__type": "ThrottlingException", "message": "Rate exceeded"}, 400)
         answer = self._ask_aws(request)
         if request.headers.get("X-Amz-Target") != _TOKEN_OPERATION or answer.status_code != HTTPStatus.OK:
             return answer
@@ -89,8 +134,10 @@ class Ecr:
 
     def answer_registry(self, request: Request) -> Response:
         """The registry: the OCI distribution protocol with ECR's refusals."""
+        if self._is_throttling():
+            return _error(429, "TOOMANYREQUESTS", "Rate exceeded")
         caller = self._callers.get((request.authorization and request.authorization.password) or "")
-        if caller is None or caller.until < time.time():
+        if caller is None or caller.until < time.time() or caller.region != self._region:
             challenge = f'Basic realm="https://{self.registry_host}/",service="ecr.amazonaws.com"'
             return _error(401, "UNAUTHORIZED", "Not Authorized", {"WWW-Authenticate": challenge})
         if request.path == "/v2/":
@@ -103,8 +150,14 @@ class Ecr:
 
     def _answer(self, request: Request, caller: _Caller, action: str, repository: str, reference: str) -> Response:
         resource = f"arn:aws:ecr:{self._region}:{self._account}:repository/{repository}"
-        if not allows(caller.policies, action, resource):
+        if not self._allows(caller, action, repository):
             return _error(403, "DENIED", _refusal(caller, action, resource))
+        if action == "ecr:BatchGetImage":
+            missing = self._pull_through.bring(
+                repository, reference, lambda right: self._allows(caller, right, repository)
+            )
+            if missing:
+                return _error(403, "DENIED", _refusal(caller, missing, resource))
         settings = self._repository(repository)
         if settings is None:
             message = (
@@ -122,7 +175,34 @@ class Ecr:
             return _error(404, "MANIFEST_UNKNOWN", "Requested image not found")
         # By default, ECR mounts no layers of other repositories: without the query, a client uploads them.
         query = "" if action == "ecr:InitiateLayerUpload" else request.query_string.decode()
-        return self._images.pass_on(request, f"{request.path}?{query}" if query else request.path)
+        path = request.path.replace("/v2/", f"/v2/{self._folder}", 1)
+        return self._images.pass_on(request, f"{path}?{query}" if query else path)
+
+    def _allows(self, caller: _Caller, action: str, repository: str) -> bool:
+        """Whether the caller's own policies or the repository's allow it; for another account's caller, both must.
+
+        Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
+        """
+        resource = f"arn:aws:ecr:{self._region}:{self._account}:repository/{repository}"
+        by_caller = allows(caller.policies, action, resource)
+        if caller.account == self._account and by_caller:
+            return True
+        policy = self._repository_policy(repository)
+        if policy is None:
+            return False
+        if caller.account == self._account:
+            return grants(policy, caller.role, action, {})
+        owners = (caller.role, f"arn:aws:iam::{caller.account}:root")
+        return by_caller and any(grants(policy, owner, action, {}) for owner in owners)
+
+    def _repository_policy(self, repository: str) -> Policy | None:
+        try:
+            policy: Policy = json.loads(self._ecr.get_repository_policy(repositoryName=repository)["policyText"])
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("RepositoryPolicyNotFoundException", "RepositoryNotFoundException"):
+                return None
+            raise
+        return policy
 
     def _put_image(self, request: Request, settings: Mapping[str, Any], repository: str, reference: str) -> Response:
         tag = None if ":" in reference else reference
@@ -168,7 +248,7 @@ class Ecr:
         # The sandbox's AWS identifies callers by their access key, and does not check signatures.
         arn = self._client("sts", key[1] if key else "none").get_caller_identity()["Arn"]
         until = int(time.time()) + _TOKEN_SECONDS
-        return _Caller(arn=arn, policies=self._policies(arn), until=until)
+        return _Caller(arn=arn, policies=self._policies(arn), region=self._region, until=until)
 
     def _policies(self, arn: str) -> list[Policy]:
         """The policies of an assumed role; none for any other caller."""
@@ -176,7 +256,7 @@ class Ecr:
         if kind != "assumed-role":
             return []
         role = rest.split("/")[0]
-        iam = self._iam
+        iam = self._client("iam", account=arn.split(":")[4])
         inline = iam.list_role_policies(RoleName=role)["PolicyNames"]
         documents: list[Any] = [
             iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in inline
@@ -187,11 +267,20 @@ class Ecr:
             documents.append(found["PolicyVersion"]["Document"])
         return documents
 
-    def _client(self, service: Any, access_key: str | None = None) -> Any:
+    def _client(self, service: Any, access_key: str | None = None, *, account: str | None = None) -> Any:
+        """A client with an access key, or an administrator's of an account."""
         with self._making_clients:
-            return self._session.client(
+            client = self._session.client(
                 service, endpoint_url=self._aws, aws_access_key_id=access_key, aws_secret_access_key=access_key
             )
+        if account:
+            client.meta.events.register("before-sign", partial(_name_account, account))
+        return client
+
+
+def _name_account(account: str, request: Any, **_: Any) -> None:
+    """Tell the sandbox's AWS the account of a request, which it finds by the access key otherwise."""
+    request.headers["x-moto-account-id"] = account
 
 
 def _image_id(reference: str) -> dict[str, str]:
@@ -200,9 +289,10 @@ def _image_id(reference: str) -> dict[str, str]:
 
 
 def _refusal(caller: _Caller, action: str, resource: str) -> str:
+    kind = "resource" if allows(caller.policies, action, resource) else "identity"
     return (
         f"User: {caller.arn} is not authorized to perform: {action} on resource: {resource} because no "
-        f"identity-based policy allows the {action} action"
+        f"{kind}-based policy allows the {action} action"
     )
 
 

@@ -1,6 +1,6 @@
 """The environment of a pipeline's jobs: a registry, a proxy, an identity and a runner."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,8 @@ from sandbox.builds.base_images import stock
 from sandbox.builds.distribution import Distribution, distribution
 from sandbox.builds.docker_hub import HOST as DOCKER_HUB
 from sandbox.builds.docker_hub import docker_hub
-from sandbox.builds.ecr import Ecr
+from sandbox.builds.ecr import Callers, Ecr
+from sandbox.builds.other_registries import GITLAB_REGISTRY, Login, gitlab_registry, private_registry
 from sandbox.builds.pod_identity import ServiceAccount, pod_identity
 from sandbox.builds.proxy import proxy
 from sandbox.builds.runner import Runner
@@ -34,21 +35,36 @@ class BuildEnvironment:
 
 @contextmanager
 def build_environment(
-    *, aws: str, region: str, accounts: Mapping[str, ServiceAccount], token_key: bytes, directory: Path, worker: Worker
+    *,
+    aws: str,
+    region: str,
+    accounts: Mapping[str, ServiceAccount],
+    token_key: bytes,
+    directory: Path,
+    worker: Worker,
+    ecr_hosts: Iterable[str] = (),
+    logins: Sequence[Login] = (),
 ) -> Iterator[BuildEnvironment]:
     """Start everything with the AWS at `aws`; the registry stores its images in `directory`.
 
     `accounts` are the service accounts of the pods of each of GitLab's runners, and `token_key` signs their tokens.
+    `ecr_hosts` are the registries of other accounts and regions, and `logins` those of other private registries, from
+    which builds may only pull.
     """
     with ExitStack() as stack:
         images = stack.enter_context(distribution(directory / "registry", worker))
         stock(images)
-        ecr = Ecr(aws=aws, account=_account_id(aws, region), region=region, images=images)
+        callers: Callers = {}
+        ecr = Ecr(aws=aws, account=_account_id(aws, region), region=region, images=images, callers=callers)
+        others = [_other(host, aws, images, callers) for host in set(ecr_hosts) - {ecr.registry_host}]
+        job_tokens: set[str] = set()
         hosts = {
-            ecr.registry_host: ecr.answer_registry,
-            ecr.api_host: ecr.answer_api,
+            **{each.api_host: each.answer_api for each in [*others, ecr]},
+            **{each.registry_host: each.answer_registry for each in [*others, ecr]},
             DOCKER_HUB: docker_hub(images),
             **dict.fromkeys((f"sts.{region}.amazonaws.com", f"eks-auth.{region}.api.aws"), aws_api(aws)),
+            GITLAB_REGISTRY: gitlab_registry(images, job_tokens),
+            **{each.host: private_registry(images, each) for each in logins},
         }
         network = stack.enter_context(proxy(hosts, directory / "certificates"))
         identities = stack.enter_context(pod_identity(set(accounts.values()), aws=aws, region=region, key=token_key))
@@ -56,8 +72,15 @@ def build_environment(
             worker=worker,
             environment=network.environment,
             identities={name: identities[account] for name, account in accounts.items()},
+            job_tokens=job_tokens,
         )
         yield BuildEnvironment(images=images, runner=runner, ecr=ecr)
+
+
+def _other(host: str, aws: str, images: Distribution, callers: Callers) -> Ecr:
+    """The registry of another account or region."""
+    account, _, _, region, *_ = host.split(".")
+    return Ecr(aws=aws, account=account, region=region, images=images, folder=f"{account}/{region}/", callers=callers)
 
 
 def _account_id(aws: str, region: str) -> str:

@@ -4,7 +4,7 @@ Source: https://docs.gitlab.com/ci/variables/predefined_variables/
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -27,10 +27,11 @@ _SOURCES = {Trigger.MERGE_REQUEST: "merge_request_event", Trigger.TAG: "push"}
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """A trigger on a branch or, for `TAG`, on a Git tag."""
+    """A trigger on a branch or, for `TAG`, on a Git tag, and the variables of whoever starts the pipeline."""
 
     trigger: Trigger
     ref: str
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def on_schedule(cls, branch: str) -> "Event":
@@ -41,6 +42,7 @@ class Event:
         variables = {
             "CI_PIPELINE_SOURCE": _SOURCES.get(self.trigger, str(self.trigger)),
             "CI_COMMIT_REF_NAME": self.ref,
+            **self.chosen,
         }
         match self.trigger:
             case Trigger.TAG:

@@ -1,6 +1,8 @@
 """A project of the sandbox's GitLab for a runner: a clone, and the variables of its jobs."""
 
 import os
+import re
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ import requests
 
 from sandbox.builds.errors import BuildError
 from sandbox.builds.events import Event, Trigger
+from sandbox.builds.other_registries import GITLAB_REGISTRY
 from sandbox.builds.selection import GitLabRunner
 from sandbox.builds.worker import Worker
 from stacks.protection import protects
@@ -58,17 +61,20 @@ class GitLabProject:
         variables = {
             **{each["key"]: each["value"] for each in known if each["key"] not in files},
             **event.variables(branch, project["id"]),
+            "CI_COMMIT_REF_SLUG": re.sub(r"[^a-z0-9]", "-", event.ref.lower())[:63].strip("-"),
             "CI_COMMIT_REF_PROTECTED": str(protected).lower(),
             "CI_COMMIT_SHA": sha,
             "CI_COMMIT_SHORT_SHA": sha[:8],
             "CI_COMMIT_TIMESTAMP": written,
             "CI_COMMIT_TITLE": title,
             "CI_DEFAULT_BRANCH": branch,
+            "CI_JOB_TOKEN": f"glcbt-{secrets.token_hex(16)}",
             "CI_PIPELINE_CREATED_AT": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
             "CI_PIPELINE_IID": str(time.time_ns() // 1_000_000),  # it grows, as GitLab's does, but is no count
             "CI_PROJECT_ID": str(project["id"]),
             "CI_PROJECT_PATH": self.path,
             "CI_PROJECT_URL": f"{self.url}/{self.path}",
+            "CI_REGISTRY": GITLAB_REGISTRY,
             "CI_REPOSITORY_URL": f"{self.url}/{self.path}.git",
             "CI_SERVER_URL": self.url,
         }

@@ -11,6 +11,7 @@ _LINE = re.compile(r"(?P<job>\S+) +(?P<said>starting |finished in |[>$] ?)(?P<te
 _STEP = re.compile(r"#(?P<number>\d+) \[(?:\S+ )?\d+/\d+\] (?!FROM )(?P<instruction>.*)")
 # A cached step is fetched if a later one needs its files, and may then end as DONE. Only cached steps are fetched.
 _OUTCOME = re.compile(r"#(?P<number>\d+) (?P<outcome>CACHED|(?:extracting )?sha256:.*|DONE .*|ERROR.*)")
+_FAILURE = re.compile(r" (?:FAIL|WARN) (?P<code>\d+)\s*")
 _TAIL_LINES = 25
 
 
@@ -24,12 +25,13 @@ class Step:
 
 @dataclass
 class Job:
-    """A job that started. `seconds` and `passed` are None until it is finished."""
+    """A job that started. `seconds`, `passed` and `exit_code` are None until it is finished."""
 
     name: str
     started: float
     seconds: float | None = None
     passed: bool | None = None
+    exit_code: int | None = None
     steps: dict[str, Step] = field(default_factory=dict)
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL_LINES))
 
@@ -62,7 +64,10 @@ class Progress:
     def _take(self, job: Job, said: str, text: str) -> None:
         if said == "finished in ":
             job.seconds = time.monotonic() - job.started
-            job.passed = "FAIL" not in text
+            # The runner warns of a failed job that may fail, as manual jobs may: it has failed all the same.
+            failure = _FAILURE.search(text)
+            job.exit_code = int(failure["code"]) if failure else 0
+            job.passed = failure is None
             self._say(job.name, f"{'done' if job.passed else 'FAILED'} in {job.seconds:.1f} s")
         elif said.startswith(">"):
             job.tail.append(text)

@@ -2,7 +2,7 @@
 
 import fcntl
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from sandbox.endpoints import REGION, Endpoints
 from sandbox.services.aws.tokens import signing_key
 from stacks import config
 from stacks.names import stack_name
+from stacks.registries import split_reference
 from stacks.settings import Identity, Project, Settings
 
 
@@ -43,13 +44,14 @@ def build(
     console: Console,
     *,
     stack: str,
-    event: Event | None = None,
+    event: Callable[[str], Event] = Event.on_schedule,
     manual: Sequence[str] = (),
     project: str | None = None,
 ) -> bool:
     """Run a pipeline of a deployed stack in the sandbox, and show its progress and its result.
 
-    By default that is a schedule on the default branch, which builds every image of the stack's first project. Returns
+    `event` gives the event for a default branch. By default that is a schedule, which builds every image of the stack's
+    first project. Returns
     whether all jobs passed. Raises `BuildError`, and `SettingsError` for wrong settings.
     """
     worker = require(directory)
@@ -65,10 +67,11 @@ def build(
             token_key=signing_key(directory),
             directory=place,
             worker=worker,
+            ecr_hosts=_pulled_hosts(settings),
         ) as environment,
     ):
         gitlab = GitLabProject(url=endpoints.gitlab, path=wanted.path, token=endpoints.gitlab_token)
-        checkout = gitlab.check_out(event or Event.on_schedule(wanted.default_branch), place / "checkout", worker)
+        checkout = gitlab.check_out(event(wanted.default_branch), place / "checkout", worker)
         if not (checkout.directory / wanted.pipeline_path).exists():
             raise BuildError(f"{wanted.path} has no {wanted.pipeline_path}: deploy the stack first, with `make up`.")
         result = run(environment, checkout, wanted.pipeline_path, manual, console)
@@ -93,7 +96,14 @@ def run(
         look_up(report, environment.images, environment.runner.worker)
         for report in reports(environment.runner.artifacts(checkout))
     ]
-    return Result(passed=outcome.status == 0, jobs=jobs, images=images, stuck=outcome.stuck)
+    # A manual job may fail in GitLab without failing the pipeline, but here somebody asked for it.
+    passed = outcome.status == 0 and all(job.passed for job in jobs)
+    return Result(passed=passed, jobs=jobs, images=images, stuck=outcome.stuck)
+
+
+def _pulled_hosts(settings: Settings) -> set[str]:
+    """The hosts of other ECR registries that builds pull from."""
+    return {split_reference(each, "")[0] for each in settings.registry.pull_from} - {""}
 
 
 def _project(settings: Settings, path: str | None) -> Project:
@@ -155,6 +165,6 @@ def _table(jobs: Sequence[Job]) -> Table:
         table.add_column(column, justify="right")
     for job in jobs:
         counts = (str(len(job.steps)), str(job.cached)) if job.steps else ("", "")
-        verdict = {True: "passed", False: "failed", None: "cut off"}[job.passed]
+        verdict = {True: "passed", False: f"failed ({job.exit_code})", None: "cut off"}[job.passed]
         table.add_row(job.name, f"{job.seconds:.1f}" if job.seconds is not None else "", *counts, verdict)
     return table

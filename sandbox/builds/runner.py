@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,8 @@ class Runner:
     worker: Worker
     environment: Mapping[str, str]
     identities: Mapping[str, Mapping[str, str]]
+    job_tokens: set[str] = field(default_factory=set)
+    """The tokens of running jobs, which GitLab's registry accepts."""
 
     def run(
         self, checkout: Checkout, *, file: str, manual: Iterable[str] = (), report: Callable[[str], None] = print
@@ -88,9 +90,11 @@ class Runner:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+            self.job_tokens.add(checkout.variables["CI_JOB_TOKEN"])
             try:
                 return Outcome(status=_follow(process, report) or bool(stuck), stuck=stuck)
             finally:
+                self.job_tokens.discard(checkout.variables["CI_JOB_TOKEN"])
                 if process.poll() is None:  # interrupted: end the jobs and their daemons
                     os.killpg(process.pid, signal.SIGTERM)
                     process.wait()
@@ -124,8 +128,7 @@ class Runner:
         }
 
     def _print(self, checkout: Checkout, command: Sequence[str], home: Path) -> str:
-        # To a file: Node.js may end before a pipe has taken all that it wrote, and part of the pipeline would be lost.
-        # Source: https://nodejs.org/api/process.html#a-note-on-process-io
+        # In a file: the runner ends before it has written more than a pipe holds.
         with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
             done = self.worker.run(
                 command,

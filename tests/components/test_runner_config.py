@@ -1,6 +1,8 @@
 """The runner's `config.toml`, read back as the runner reads it."""
 
 import json
+import re
+import shlex
 import sys
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 
 from components.labels import BUILDS
 from components.runner_config import RunnerConfig, config_toml
+from pipeline import scripts
 from sandbox.providers.kubernetes.runner_chart import problems_in_config
 from stacks.architecture import Architecture
 from stacks.settings import Runners
@@ -167,6 +170,18 @@ def test_nobody_moves_a_running_build() -> None:
         "karpenter.sh/do-not-disrupt": "true",
     }
     assert config["pod_disruption_budget"] is True
+
+
+def test_a_build_learns_that_its_pod_is_being_deleted() -> None:
+    shell, option, script = kubernetes()["container_lifecycle"]["pre_stop"]["exec"]["command"]
+    program, signal, by_command, pattern, *otherwise = shlex.split(script)
+    assert (shell, option, program, signal, by_command) == ("sh", "-c", "pkill", "-TERM", "-f")
+    assert "run_build buildctl-daemonless.sh " in scripts.shell("build.sh")
+    call = next(line for line in scripts.function("run_build", "faults.py").splitlines() if "python3" in line)
+    in_the_job = " ".join(shlex.split(call.partition("<<")[0])).replace("$@", "buildctl-daemonless.sh build")
+    assert re.search(pattern, in_the_job), "a job on a reclaimed node would end without a word"
+    assert not re.search(pattern, f"{shell} {option} {script}"), "the hook would kill itself"
+    assert otherwise == ["||", ":"], "each pod without a build would report a failed hook"
 
 
 def test_the_manager_asks_for_as_many_jobs_as_it_may_run() -> None:

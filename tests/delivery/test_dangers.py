@@ -56,6 +56,15 @@ def test_turning_force_delete_on_while_replacing_does_not_count_yet() -> None:
     assert "because `name` cannot change in place" in only(changed).text
 
 
+def test_others_who_may_pull_are_named() -> None:
+    pull = {"Action": "ecr:BatchGetImage", "Principal": {"AWS": ["arn:aws:iam::111122223333:root"]}}
+    danger = only(step("create", "aws:ecr/repositoryPolicy:RepositoryPolicy", "web", new={"policy": policy(pull)}))
+    assert danger.concern is Concern.RIGHTS
+    assert "The repository policy `web` newly allows: `arn:aws:iam::111122223333:root` may `ecr:BatchGetImage`" in (
+        danger.text
+    )
+
+
 @pytest.mark.parametrize("operation", ["delete", "replace"])
 @pytest.mark.parametrize(("kind", "word"), [(NODE_GROUP, "waits"), (RUNNER, "waits"), (RELEASE, "cut off")])
 def test_what_interrupts_running_jobs_is_told(operation: str, kind: str, word: str) -> None:

@@ -29,7 +29,9 @@ IMAGE = "arn:aws:ecr:eu-central-1:123456789012:repository/platform/images/base"
 
 
 def test_the_linter_finds_only_what_a_deployment_cannot_do_without() -> None:
-    assert {name for name in DOCUMENTS if findings(DOCUMENTS[name])} == {"deploy"}
+    assert {name for name in DOCUMENTS if findings(DOCUMENTS[name])} == {"deploy", "deploy-registries"}
+    # It decides who else may pull images.
+    assert findings(DOCUMENTS["deploy-registries"]).keys() == {"PERMISSIONS_MANAGEMENT_ACTIONS"}
     # It creates roles and their policies. docs/delivery.md says what that means.
     assert findings(DOCUMENTS["deploy"]).keys() == {"PERMISSIONS_MANAGEMENT_ACTIONS", "PRIVILEGE_ESCALATION"}
 
@@ -75,7 +77,11 @@ def test_a_preview_only_reads() -> None:
         ("ecr:DescribeRepositories", IMAGE, True, True, "repositories"),
         ("ecr:CreateRepository", IMAGE, False, True, "repositories"),
         ("ecr:PutImage", IMAGE, False, False, "only builds push"),
-        ("ecr:SetRepositoryPolicy", IMAGE, False, False, "nobody else gets access"),
+        ("ecr:GetRepositoryPolicy", IMAGE, True, True, "who else may pull"),
+        ("ecr:SetRepositoryPolicy", IMAGE, False, False, "nobody else gets access, without registry.pull"),
+        ("ecr:DescribePullThroughCacheRules", "*", True, True, "caches"),
+        ("ecr:CreatePullThroughCacheRule", "*", False, False, "no caches, without registry.pull-through"),
+        ("ecr:PutRegistryPolicy", "*", False, False, "what concerns the whole registry is not ours"),
         ("iam:GetRole", ROLE, True, True, "roles"),
         ("iam:CreateRole", ROLE, False, True, "roles"),
         ("iam:UpdateAssumeRolePolicy", ROLE, False, True, "roles"),
@@ -135,3 +141,28 @@ def test_gitlabs_token_gets(subject: str, preview: bool, deploy: bool, reason: s
         assert trusts(DOCUMENTS[name], provider, action, claims) is allowed, reason
         other = {**claims, "gitlab.example.com:aud": "https://gitlab.example.com"}
         assert not trusts(DOCUMENTS[name], provider, action, other), "a token that was made for something else"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "context", "allowed", "reason"),
+    [
+        ("ecr:SetRepositoryPolicy", IMAGE, {}, True, "registry.pull"),
+        ("ecr:DeleteRepositoryPolicy", IMAGE, {}, True, "registry.pull"),
+        ("ecr:CreatePullThroughCacheRule", "*", {}, True, "registry.pull-through"),
+        ("ecr:UpdateRepositoryCreationTemplate", "*", {}, True, "registry.pull-through"),
+        ("ecr:PutRegistryPolicy", "*", {}, False, "what concerns the whole registry is not ours"),
+        ("ecr:PutImage", IMAGE, {}, False, "only builds push"),
+        (
+            "iam:PassRole",
+            "arn:aws:iam::123456789012:role/buildyard-prod-pull-through",
+            {"iam:PassedToService": "ecr.amazonaws.com"},
+            True,
+            "encrypted caches",
+        ),
+        ("iam:PassRole", ROLE, {"iam:PassedToService": "ecr.amazonaws.com"}, False, "the builds' role is not for ECR"),
+    ],
+)
+def test_updates_with_other_registries_may_also(
+    action: str, resource: str, context: dict[str, str], allowed: bool, reason: str
+) -> None:
+    assert allows([DOCUMENTS["deploy-registries"]], action, resource, context) is allowed, reason

@@ -33,7 +33,7 @@ attempt=0
 until "$BUILDCTL" --addr="$address" debug workers >/dev/null 2>&1; do
   attempt=$((attempt + 1))
   if ! kill -0 "$daemon" 2>/dev/null || [ "$attempt" -gt "$BUILDCTL_CONNECT_RETRIES_MAX" ]; then
-    echo "BuildKit's daemon cannot be reached after $attempt attempts. It says:" >&2
+    echo "could not connect to $address after $attempt trials. BuildKit's daemon says:" >&2
     cat "$pod/log" >&2
     exit 1
   fi

@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 from sandbox.providers.aws.autoscaling import ScalingGroupTag
 from sandbox.providers.aws.connection import CONFIGURATION, AwsConnection
 from sandbox.providers.aws.ecr import LifecyclePolicy, Repository
+from sandbox.providers.aws.ecr_access import PullThroughCacheRule, RepositoryCreationTemplate, RepositoryPolicy
 from sandbox.providers.aws.functions import FUNCTIONS
 from sandbox.providers.aws.iam import Policy, Role, RolePolicyAttachment
 from sandbox.providers.aws.launch_template import LaunchTemplate
@@ -26,6 +27,9 @@ def provider(endpoint: str) -> Provider[AwsConnection]:
         kinds=[
             Repository(),
             LifecyclePolicy(),
+            RepositoryPolicy(),
+            PullThroughCacheRule(),
+            RepositoryCreationTemplate(),
             Role(),
             Policy(),
             RolePolicyAttachment(),

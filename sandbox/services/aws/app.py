@@ -27,7 +27,7 @@ from sandbox.services.aws.tokens import signing_key
 from sandbox.services.document import storage_refusal
 
 # The headers by which moto finds the service, the region and the operation of a request, and parses its body.
-_HEADERS = ("Authorization", "Content-Type", "Host", "X-Amz-Target")
+_HEADERS = ("Authorization", "Content-Type", "Host", "X-Amz-Target", "X-Moto-Account-Id")
 _READS = ("Describe", "Get", "List")
 
 logger = logging.getLogger(__name__)

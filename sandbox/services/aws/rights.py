@@ -34,6 +34,20 @@ def trusts(policy: Policy, principal: str | Iterable[str], action: str, context:
     return _effects([policy], judged, is_named, action, context) == {"Allow"}
 
 
+def grants(policy: Policy, principal: str, action: str, context: Context) -> bool:
+    """Whether a repository's policy lets the role or account with this ARN do `action`. Raises as `allows` does.
+
+    An account's ARN ends in `:root`; it stands for what the account's own policies allow.
+    """
+    judged = {"Sid", "Effect", "Action", "Principal", "Condition"}
+
+    def is_named(statement: Mapping[str, Any]) -> bool:
+        named = statement["Principal"]
+        return bool({"*", principal} & set(_listed(named if named == "*" else named.get("AWS", []))))
+
+    return _effects([policy], judged, is_named, action, context) == {"Allow"}
+
+
 def _effects(
     policies: Iterable[Policy],
     judged: Collection[str],

@@ -1,5 +1,6 @@
 #!/bin/sh
 # A stub for BuildKit: records its arguments, each ended by NUL, and its environment, and writes the metadata file.
+# STUB_SAY is what it says instead, in its first STUB_FAILURES attempts.
 case " $* " in
   *" --metadata-file "*) ;;
   *) # the test of what was built
@@ -12,8 +13,13 @@ case " $* " in
     ;;
 esac
 printf '%s\0' "$@" >"$STUB_RECORD/buildctl"
+echo >>"$STUB_RECORD/attempts"
 env >"$STUB_RECORD/environment"
 ls -A >"$STUB_RECORD/files"
+if [ -n "${STUB_SAY-}" ] && [ "$(wc -l <"$STUB_RECORD/attempts")" -le "${STUB_FAILURES-1}" ]; then
+  echo "$STUB_SAY" >&2
+  exit 1
+fi
 [ -z "${STUB_FAIL-}" ] || { echo "failed to solve" >&2; exit "$STUB_FAIL"; }
 while [ $# -gt 0 ]; do
   if [ "$1" = --metadata-file ]; then

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -15,6 +15,7 @@ from rich.console import Console
 from sandbox.builds.environment import BuildEnvironment, build_environment
 from sandbox.builds.events import Event, Trigger
 from sandbox.builds.gitlab_project import Checkout, GitLabProject
+from sandbox.builds.other_registries import Login
 from sandbox.builds.prerequisites import MissingPrerequisitesError, require
 from sandbox.builds.progress import Job
 from sandbox.builds.run import Result, run
@@ -47,11 +48,12 @@ class Environment:
         images: Sequence[Mapping[str, Any]] | None = None,
         files: Mapping[str, str] | None = None,
         trust: Trust = Trust.ISOLATED,
+        registry: Mapping[str, Any] | None = None,
     ) -> ImageProject:
         """A project of its own for a test; by default with the one image `app` for amd64."""
         default = [{"name": "app", "context": "app", "architectures": ["amd64"]}]
         return self.group.project(
-            f"{self.directory.name}-{next(self._numbers)}", images or default, files or FILES, trust
+            f"{self.directory.name}-{next(self._numbers)}", images or default, files or FILES, trust, registry
         )
 
     def check_out(self, project: ImageProject, event: Event | None = None) -> Checkout:
@@ -108,10 +110,24 @@ def temporary_example() -> Iterator[tuple[ExampleGroup, Path]]:
 
 
 @contextmanager
-def open_environment(example: tuple[ExampleGroup, Path], worker: Worker, name: str = "builds") -> Iterator[Environment]:
+def open_environment(
+    example: tuple[ExampleGroup, Path],
+    worker: Worker,
+    name: str = "builds",
+    *,
+    ecr_hosts: Iterable[str] = (),
+    logins: Sequence[Login] = (),
+) -> Iterator[Environment]:
     made, directory = example
     place = worker.own(directory / name)
     with build_environment(
-        aws=made.aws, region=REGION, accounts=RUNNERS, token_key=made.token_key, directory=place, worker=worker
+        aws=made.aws,
+        region=REGION,
+        accounts=RUNNERS,
+        token_key=made.token_key,
+        directory=place,
+        worker=worker,
+        ecr_hosts=ecr_hosts,
+        logins=logins,
     ) as builds:
         yield Environment(group=made, builds=builds, directory=place)

@@ -18,6 +18,7 @@ from werkzeug.wrappers import Response
 
 from components import policy_documents
 from components.lookups import Account
+from components.registry_access import cache_arns, pull_arns
 from pipeline.generate import generate
 from pipeline.inputs import PipelineInputs, registry_host
 from pipeline.render import render
@@ -86,15 +87,17 @@ class ExampleGroup:
         images: Sequence[Mapping[str, Any]],
         files: Mapping[str, str],
         trust: Trust = Trust.ISOLATED,
+        registry: Mapping[str, Any] | None = None,
     ) -> "ImageProject":
-        """A new project that holds `files`, with the pipeline of a stack that has these images."""
+        """A new project that holds `files`, with the pipeline of a stack that has these images and settings."""
         api, group = self.api, self.api.groups.get(GROUPS[trust])
         made = api.projects.create({"name": name, "namespace_id": group.id, "default_branch": BRANCH})
         for pattern in ("v*", "V*"):
             made.protectedtags.create({"name": pattern})
         path = f"{GROUPS[trust]}/{name}"
         stack = {"path": path, "default-branch": BRANCH, "time-zone": "Asia/Hong_Kong", "images": list(images)}
-        settings = parse({"cluster": {"name": CLUSTER}, "projects": [stack], "trust": str(trust)}, source="test")
+        keys = {"cluster": {"name": CLUSTER}, "projects": [stack], "trust": str(trust), "registry": registry or {}}
+        settings = parse(keys, source="test")
         [declared] = settings.projects
         if trust is Trust.ISOLATED:
             made.variables.create({"key": TIER_VARIABLE, "value": str(Tier.PROTECTED), "protected": True})
@@ -122,7 +125,11 @@ class ExampleGroup:
             own = [settings for each, settings in self._settings if each is trust]
             pushed = [registry.repository_arn(name) for each in own for name in each.pushed_repositories(tier)]
             pulled = [registry.repository_arn(name) for each in own for name in each.pulled_repositories(tier)]
-            self.grant(policy_documents.push(pushed, pull_arns=pulled), account(trust, tier))
+            for each in own:
+                pulled += pull_arns(each, registry.as_registry)
+            cached = [arn for each in own for arn in cache_arns(each, registry.as_registry, tier)]
+            rights = policy_documents.push(pushed, pull_arns=pulled, cache_arns=cached)
+            self.grant(rights, account(trust, tier))
 
     def _create_repositories(self, names: Iterable[str], semver: Collection[str]) -> None:
         ecr = self.client("ecr")

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
+from sandbox.builds.events import Event, Trigger
 from stacks import tags
 from tests.sandbox.builds.environments import FILES, Environment, job, on_branch, words
 
@@ -58,3 +59,27 @@ def test_a_broken_cache_does_not_stop_a_build(environment: Environment) -> None:
     project.commit({"app/source": FILES["app/source"] + "print 2\n"})
     built = job(environment.build(project), BUILD)
     assert built.passed, words(built)
+
+
+@pytest.mark.parametrize("position", [0, 1, -1], ids=["its configuration", "a layer", "the last layer"])
+def test_a_blob_that_a_cache_lacks_does_not_stop_a_build(environment: Environment, position: int) -> None:
+    project = environment.project()
+    environment.build(project)
+    [cache] = [tag for tag in environment.tags(project) if tag.startswith(tags.CACHE_PREFIX)]
+    manifest = environment.builds.images.read(f"{project.path}/app/manifests/{cache}")
+    blob = [manifest["config"], *manifest["layers"]][position]["digest"]
+    requests.delete(f"{environment.builds.images.url}/v2/{project.path}/app/blobs/{blob}", timeout=10)
+    project.commit({"app/source": FILES["app/source"] + "print 2\n"})
+    built = job(environment.build(project), BUILD)
+    assert built.passed, words(built)
+    again = job(environment.build(project), BUILD)
+    assert again.cached == 3, f"the cache stays damaged: {words(again)}"
+
+
+def test_renewing_runs_every_step_again_and_writes_the_cache(environment: Environment) -> None:
+    project = environment.project()
+    environment.build(project)
+    event = Event(trigger=Trigger.SCHEDULE, ref="master", chosen={"BUILDYARD_CACHE": "renew"})
+    renewed = job(environment.build(project, event), BUILD)
+    assert (renewed.passed, renewed.cached) == (True, 0), words(renewed)
+    assert job(environment.build(project), BUILD).cached == 3

@@ -87,3 +87,40 @@ def test_the_size_is_reported_against_what_is_published(environment: Environment
     grown = words(job(environment.build(project), BUILD))
     assert "app for amd64 has" in grown
     assert re.search(r"compressed: \+0\.\d MB \(\+\d+\.\d%\) against latest", grown), grown
+
+
+def test_releases_move_their_minor_and_major_tags_and_stay(environment: Environment) -> None:
+    project = environment.project([{"name": "app", "context": "app", "semver": True}])
+    digests = {}
+    for number, tag in enumerate(("v1.4.2", "v1.4.1")):  # an older version is released later
+        project.tag(tag, project.commit({"app/source": f"print {number}\n"}))
+        result = environment.build(project, Event(trigger=Trigger.TAG, ref=tag))
+        assert result.passed, [words(each) for each in result.jobs if not each.passed]
+        [image] = result.images
+        digests[tag] = image.report["IMAGE_DIGEST"]
+        assert {labels["org.opencontainers.image.version"] for labels in image.labels.values()} == {tag}
+    index = environment.builds.images.read(f"{project.path}/app/manifests/1.4")
+    annotations = index["annotations"]
+    assert annotations["org.opencontainers.image.version"] == "v1.4.2", "1.4 went back to an older version"
+    assert annotations["org.opencontainers.image.title"] == "app"
+    ecr = environment.group.client("ecr")
+    held = ecr.describe_images(repositoryName=f"{project.path}/app", imageIds=[{"imageTag": "v1.4.2"}])
+    assert set(held["imageDetails"][0]["imageTags"]) == {"v1.4.2", "1.4", "1"}
+    assert held["imageDetails"][0]["imageDigest"] == digests["v1.4.2"]
+
+    project.tag("v1.4.2", project.commit({"app/source": "print 9\n"}))
+    moved = environment.build(project, Event(trigger=Trigger.TAG, ref="v1.4.2"))
+    assert not moved.passed, "a release was overwritten"
+
+
+def test_a_git_tag_of_an_image_releases_that_image(environment: Environment) -> None:
+    images = [{**APP, "git-tags": ["app/v*"]}, {"name": "other", "context": "app", "architectures": ["amd64"]}]
+    project = environment.project(images)
+    project.group.api.projects.get(project.path).protectedtags.create({"name": "app/v*"})
+    commit = project.repository.commit_id("master")
+    assert commit
+    project.tag("app/v1", commit)
+    result = environment.build(project, Event(trigger=Trigger.TAG, ref="app/v1"))
+    assert result.passed, [words(each) for each in result.jobs if not each.passed]
+    [image] = result.images
+    assert image.reference.endswith(f"{project.path}/app:v1")

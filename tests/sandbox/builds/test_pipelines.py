@@ -1,5 +1,8 @@
 """The images that a pipeline builds, and its results."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from sandbox.builds.events import Event, Trigger
@@ -62,6 +65,42 @@ def test_what_stands_on_an_unchanged_base_comes_from_the_cache(environment: Envi
     assert cached == ["COPY dependencies /dependencies", "RUN cat /dependencies >/installed"], words(built)
 
 
+def test_two_pushes_at_once_end_with_the_image_of_both(environment: Environment) -> None:
+    project = environment.project(TWO_IMAGES, THEIR_FILES)
+    assert environment.build(project).passed
+    project.commit({"base/base": "2\n"})
+    slow = environment.check_out(project, on_branch("master", Trigger.PUSH))
+    project.commit({"app/app": "2\n"})
+    with ThreadPoolExecutor() as threads:
+        newer = threads.submit(environment.build, project, on_branch("master", Trigger.PUSH))
+        time.sleep(8)  # its build of the dependent image starts before the older pipeline builds the base
+        older = environment.run(slow)
+    for result in (older, newer.result()):
+        assert result.passed, [words(each) for each in result.jobs if not each.passed]
+    assert "build-base:amd64" not in [each.name for each in newer.result().jobs]
+    [image] = [image for image in newer.result().images if image.report["IMAGE_URL"].endswith("/app")]
+    held = environment.builds.images.read(f"{project.path}/app/manifests/latest")
+    assert held == environment.builds.images.read(f"{project.path}/app/manifests/{image.report['IMAGE_DIGEST']}")
+    base = environment.builds.images.read(f"{project.path}/base/manifests/latest")
+    assert base["layers"] == held["layers"][: len(base["layers"])], "the newest commit gives another image"
+
+
+def test_somebody_who_starts_a_pipeline_chooses_images_and_gets_their_dependents(environment: Environment) -> None:
+    project = environment.project(TWO_IMAGES, THEIR_FILES)
+    event = Event(trigger=Trigger.WEB, ref="master", chosen={"BUILDYARD_IMAGES": "base"})
+    result = environment.build(project, event)
+    built = {each.name for each in result.jobs if each.name.startswith("build-")}
+    assert built == {"build-base:amd64", "build-base:manifest", "build-app:amd64", "build-app:manifest"}
+    assert all(each.passed for each in result.jobs if each.name in built)
+    check = job(result, "container-check-latest")
+    assert check.passed is False, "an image of the project was never built"
+    assert "start build-other:amd64 in the newest pipeline" in words(check)
+    assert "BUILDYARD_IMAGES=other" in words(check)
+    wrong = environment.build(project, Event(trigger=Trigger.WEB, ref="master", chosen={"BUILDYARD_IMAGES": "bas"}))
+    assert not wrong.passed
+    assert "Did you mean base?" in words(job(wrong, "container-get-tag"))
+
+
 def test_a_manual_pipeline_builds_the_started_jobs(environment: Environment) -> None:
     project = environment.project(TWO_IMAGES, THEIR_FILES)
     result = environment.build(project, on_branch("master", Trigger.WEB), manual=["build-other:amd64"])
@@ -70,6 +109,13 @@ def test_a_manual_pipeline_builds_the_started_jobs(environment: Environment) -> 
         "build-other:manifest",
     }
     assert result.passed
+
+
+def test_a_failed_manual_job_fails_the_command(environment: Environment) -> None:
+    project = environment.project(TWO_IMAGES, {**THEIR_FILES, "other/Dockerfile": "FROM busybox:1.37\nRUN exit 3\n"})
+    result = environment.build(project, on_branch("master", Trigger.WEB), manual=["build-other:amd64"])
+    assert job(result, "build-other:amd64").passed is False
+    assert not result.passed, "whoever asked for the job would be told that it passed"
 
 
 def test_a_release_is_published_once_and_never_moved(environment: Environment) -> None:

@@ -134,11 +134,14 @@ def test_a_step_from_the_cache_stays_so_when_its_layers_are_fetched() -> None:
         "build-app:amd64  finished in 1.2 s",
         "other:amd64      starting shell (build)",
         "other:amd64      finished in 1.2 s  FAIL 1",
+        "manual:amd64     starting shell (build)",
+        "manual:amd64     finished in 1.2 s  WARN 73",
     ]:
         progress.take(line)
-    built, other = progress.jobs.values()
+    built, other, manual = progress.jobs.values()
     assert (len(built.steps), built.cached) == (2, 1), "FROM runs nothing that could be cached"
     assert (built.passed, other.passed) == (True, False)
+    assert (manual.passed, manual.exit_code) == (False, 73), "a manual job that failed would look like one that passed"
     assert "build-app:amd64 RUN make: cached" in said
 
 

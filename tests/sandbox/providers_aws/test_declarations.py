@@ -15,6 +15,9 @@ KINDS = provider("http://127.0.0.1:1").kinds
 ARGUMENTS = {
     "aws:ecr/repository:Repository": pulumi_aws.ecr.RepositoryArgs,
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": pulumi_aws.ecr.LifecyclePolicyArgs,
+    "aws:ecr/repositoryPolicy:RepositoryPolicy": pulumi_aws.ecr.RepositoryPolicyArgs,
+    "aws:ecr/pullThroughCacheRule:PullThroughCacheRule": pulumi_aws.ecr.PullThroughCacheRuleArgs,
+    "aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate": pulumi_aws.ecr.RepositoryCreationTemplateArgs,
     "aws:iam/role:Role": pulumi_aws.iam.RoleArgs,
     "aws:iam/policy:Policy": pulumi_aws.iam.PolicyArgs,
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": pulumi_aws.iam.RolePolicyAttachmentArgs,
@@ -33,6 +36,10 @@ NESTED = {
         "aws:ecr/repository:Repository",
         "imageTagMutabilityExclusionFilters",
     ): pulumi_aws.ecr.RepositoryImageTagMutabilityExclusionFilterArgs,
+    (
+        "aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate",
+        "encryptionConfigurations",
+    ): pulumi_aws.ecr.RepositoryCreationTemplateEncryptionConfigurationArgs,
     ("aws:ec2/launchTemplate:LaunchTemplate", "metadataOptions"): pulumi_aws.ec2.LaunchTemplateMetadataOptionsArgs,
     ("aws:ec2/launchTemplate:LaunchTemplate", "monitoring"): pulumi_aws.ec2.LaunchTemplateMonitoringArgs,
     ("aws:ec2/launchTemplate:LaunchTemplate", "tagSpecifications"): pulumi_aws.ec2.LaunchTemplateTagSpecificationArgs,

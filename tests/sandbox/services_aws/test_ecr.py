@@ -137,3 +137,30 @@ def test_images_are_still_there_after_a_restart(tmp_path: Path) -> None:
         assert len(before) == 2
     finally:
         server.stop(tmp_path)
+
+
+def test_caches_and_other_accounts_repositories_are_still_there_after_a_restart(tmp_path: Path) -> None:
+    def name_account(request: Any, **_: Any) -> None:
+        request.headers["x-moto-account-id"] = "111122223333"
+
+    def of_both(aws: AwsClient) -> tuple[Any, Any]:
+        own, other = aws("ecr"), aws("ecr")
+        other.meta.events.register("before-sign", name_account)
+        return own, other
+
+    own, other = of_both(aws_clients(server.start(tmp_path)))
+    try:
+        own.create_pull_through_cache_rule(ecrRepositoryPrefix="cache/quay", upstreamRegistryUrl="quay.io")
+        own.create_repository_creation_template(prefix="cache/quay", appliedFor=["PULL_THROUGH_CACHE"])
+        other.create_repository(repositoryName="golden/base")
+        server.stop(tmp_path)
+        own, other = of_both(aws_clients(server.start(tmp_path)))
+        [rule] = own.describe_pull_through_cache_rules()["pullThroughCacheRules"]
+        assert (rule["ecrRepositoryPrefix"], rule["upstreamRegistry"]) == ("cache/quay", "quay")
+        [template] = own.describe_repository_creation_templates()["repositoryCreationTemplates"]
+        assert template["imageTagMutability"] == "MUTABLE"
+        [found] = other.describe_repositories()["repositories"]
+        assert found["repositoryArn"] == "arn:aws:ecr:ap-east-1:111122223333:repository/golden/base"
+        assert own.describe_repositories()["repositories"] == []
+    finally:
+        server.stop(tmp_path)

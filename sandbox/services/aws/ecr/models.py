@@ -14,8 +14,11 @@ from typing import Any
 import moto.ecr.models
 from moto.core.exceptions import ServiceException
 from moto.core.utils import get_service_model
-from moto.ecr.exceptions import ImageAlreadyExistsException
+from moto.ecr.exceptions import ImageAlreadyExistsException, InvalidParameterException
 from moto.ecr.models import ECRBackend, Image, Repository, ecr_backends
+from moto.iam.models import iam_backends
+
+from sandbox.services.aws.ecr.pull_through import PullThroughCaches
 
 
 def extend_moto() -> None:
@@ -53,6 +56,24 @@ class EcrImage(Image):
 
 
 class EcrBackend(ECRBackend):
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.pull_through = PullThroughCaches(registry_id=account_id)
+
+    def set_repository_policy(self, registry_id: str, repository_name: str, policy_text: str) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_SetRepositoryPolicy.html
+
+        A role of the account must exist. Those of other accounts are not known here.
+        """
+        known = {role.arn for role in iam_backends[self.account_id]["aws"].roles.values()}
+        for principal in _principals(policy_text):
+            if principal.startswith(f"arn:aws:iam::{self.account_id}:role/") and principal not in known:
+                raise InvalidParameterException(
+                    "Invalid parameter at 'PolicyText' failed to satisfy constraint: 'Invalid repository policy "
+                    "provided'"
+                )
+        return super().set_repository_policy(registry_id, repository_name, policy_text)
+
     def put_image(
         self,
         repository_name: str,
@@ -114,6 +135,16 @@ class EcrBackend(ECRBackend):
                 deleted += done["imageIds"] or ([] if done["failures"] else [image_id])
                 failures += done["failures"]
         return {"imageIds": deleted, "failures": failures}
+
+
+def _principals(policy: str) -> list[str]:
+    """The ARNs of a policy's principals; none if the policy cannot be read."""
+    try:
+        statements = json.loads(policy)["Statement"]
+        named = [each["Principal"]["AWS"] for each in statements if "AWS" in each["Principal"]]
+    except (ValueError, KeyError, TypeError):
+        return []
+    return [arn for each in named for arn in ([each] if isinstance(each, str) else each)]
 
 
 def is_immutable(repository: Mapping[str, Any], tag: str) -> bool:

@@ -1,0 +1,207 @@
+"""Run a build command, and tell the faults of the machine and the registry from mistakes in the Dockerfile.
+
+Arguments: the command, whose output is passed on. If the registry throttles or fails, the command runs again after a
+pause; BuildKit keeps what it has built. After any other fault, the output ends with a sentence that says what to do,
+and the exit code is one of `Fault`, which the pipeline's `retry` names. A mistake in the Dockerfile has BuildKit's own
+exit code, 1.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from enum import IntEnum
+from pathlib import Path
+
+from pipeline.scripts.registry import PAUSES
+
+
+class Fault(IntEnum):
+    """A fault that is not a mistake in the Dockerfile; the value is the job's exit code."""
+
+    DAEMON = 71
+    MEMORY = 72
+    DISK = 73
+    REGISTRY = 75
+    STOPPED = 143
+
+
+SENTENCES = {
+    Fault.DAEMON: (
+        "BuildKit was killed or did not start: GitLab starts this job again, and if that does not help, raise "
+        "resources.memory of this image in the stack's settings."
+    ),
+    Fault.MEMORY: (
+        "A process of the build was killed, most likely because it ran out of memory{limit}: raise "
+        "resources.memory.limit of this image in the stack's settings."
+    ),
+    Fault.DISK: (
+        "The disk is full: raise resources.ephemeral-storage of this image in the stack's settings, and nodes.disk if "
+        "the node's disk is too small."
+    ),
+    Fault.REGISTRY: (
+        "The registry throttled or failed the requests, and still did after {seconds:.0f} seconds: wait until the "
+        "registry works, then retry this job if GitLab does not."
+    ),
+    Fault.STOPPED: (
+        "The job was told to stop: if its node went away, GitLab starts the job again, and if somebody cancelled it, "
+        "retry it by hand."
+    ),
+}
+
+_MISTAKE = "did not complete successfully"  # a RUN step failed: what it printed is not the registry's answer
+_KILLED = re.compile(r"did not complete successfully: exit code: 137$")
+_NO_DAEMON = re.compile(
+    r"failed to receive status: .*code = Unavailable|failed to list workers: |could not connect to "
+)
+_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+# BuildKit itself waits seven seconds on a 5xx, and asks five times without a pause on a 429.
+# Sources: https://github.com/moby/buildkit/blob/master/util/resolver/retryhandler/retry.go and
+# https://github.com/containerd/containerd/blob/main/core/remotes/docker/resolver.go
+_THROTTLED = re.compile(
+    r"429 Too Many Requests|500 Internal Server Error|502 Bad Gateway|503 Service Unavailable|504 Gateway Time-?out"
+    r"|status(?: ?code)?:? (429|5\d\d)\b"
+    r"|too ?many ?requests|rate exceeded|throttl|request limit exceeded"
+    r"|connection reset by peer|TLS handshake timeout|: EOF$",
+    re.IGNORECASE,
+)
+_UNAUTHORIZED = re.compile(r"401 Unauthorized|no basic auth credentials|authorization failed", re.IGNORECASE)
+
+_CGROUP = Path("/sys/fs/cgroup")
+_LINES = 60
+"""How many of the last lines are searched: BuildKit's summary of the step that failed."""
+_STOP_SECONDS = 10
+
+
+class _StoppedError(Exception):
+    """Something asked this process to stop."""
+
+
+class _Stop:
+    """The handler of SIGTERM. It raises `_StoppedError` once, and not while a command is being started."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._raises = False
+
+    def __call__(self, *_: object) -> None:
+        self._asked = True
+        if self._raises:
+            self._raises = False
+            raise _StoppedError
+
+    def wait(self) -> None:
+        self._raises = False
+
+    def go(self) -> None:
+        self._raises = True
+        if self._asked:
+            self()
+
+
+def find_fault(status: int, last: Sequence[str], *, killed: bool, credentials: Callable[[], str]) -> "Fault | None":
+    """The fault that ended a build with `status`, by its last lines. None means a mistake in the Dockerfile.
+
+    `killed` means that the kernel killed a process for lack of memory. `credentials` reads the error of ECR's
+    credential helper, which tells BuildKit only that there are no credentials.
+    """
+    error = next((line for line in reversed(last) if line.startswith(("error: ", "could not connect to "))), "")
+    if killed or status == 128 + signal.SIGKILL or _KILLED.search(error):
+        return Fault.MEMORY
+    if any(_FULL.search(line) for line in last):
+        return Fault.DISK
+    if _NO_DAEMON.search(error):
+        return Fault.DAEMON
+    if _MISTAKE not in error and (
+        _THROTTLED.search(error) or (_UNAUTHORIZED.search(error) and _THROTTLED.search(credentials()))
+    ):
+        return Fault.REGISTRY
+    return None
+
+
+def out_of_memory_kills(cgroup: Path = _CGROUP) -> int:
+    """How many processes of this container the kernel has killed for lack of memory; 0 if it does not say.
+
+    Source: https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files
+    """
+    found = re.search(r"^oom_kill (\d+)$", _read(cgroup / "memory.events"), re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def memory_limit(cgroup: Path = _CGROUP) -> str:
+    """The container's memory limit in words, empty if it has none."""
+    limit = _read(cgroup / "memory.max").strip()
+    return f" (its limit is {int(limit) / 1024**3:.1f}Gi)" if limit.isdecimal() else ""
+
+
+def helper_error() -> str:
+    """The last error in the log of ECR's credential helper."""
+    folder = Path(os.environ.get("AWS_ECR_CACHE_DIR") or Path.home() / ".ecr")
+    lines = _read(folder / "log" / "ecr-login.log").splitlines()
+    return next((line for line in reversed(lines) if "level=error" in line), "")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _run(command: Sequence[str], last: "deque[str]", stop: _Stop) -> int:
+    """Run the command, pass its output on and keep its last lines. Ends it if this process is told to stop."""
+    stop.wait()  # else the command could run on, unknown to this process
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    ) as child:
+        try:
+            stop.go()
+            for line in child.stdout or ():
+                sys.stdout.buffer.write(line)
+                sys.stdout.buffer.flush()
+                last.append(line.decode(errors="replace").rstrip())
+            status = child.wait()
+        except _StoppedError:
+            with suppress(ProcessLookupError):  # it may have ended by itself
+                os.killpg(child.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(_STOP_SECONDS)
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            raise
+    return status if status >= 0 else 128 - status
+
+
+def main(command: Sequence[str]) -> int:
+    """Run the command, again after each pause while the registry fails. Returns the job's exit code."""
+    stop = _Stop()
+    signal.signal(signal.SIGTERM, stop)
+    started, kills, rest = time.monotonic(), out_of_memory_kills(), iter(PAUSES)
+    while True:
+        last: deque[str] = deque(maxlen=_LINES)
+        try:
+            status = _run(command, last, stop)
+            if not status:
+                return 0
+            killed = out_of_memory_kills() > kills
+            fault = find_fault(status, last, killed=killed, credentials=helper_error)
+            pause = next(rest, None) if fault is Fault.REGISTRY else None
+            if pause is not None:
+                print(f"The registry throttled or failed a request; next try in {pause} s.", flush=True)
+                time.sleep(pause)
+                continue
+        except _StoppedError:
+            fault = Fault.STOPPED
+        if fault is None:
+            return status
+        print(f"\n{SENTENCES[fault].format(limit=memory_limit(), seconds=time.monotonic() - started)}", flush=True)
+        return int(fault)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

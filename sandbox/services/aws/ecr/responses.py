@@ -1,0 +1,54 @@
+"""The operations of ECR that moto lacks."""
+
+from typing import Any
+
+from moto.core.responses import ActionResult
+from moto.ecr.responses import ECRResponse
+
+from sandbox.services.aws.ecr.pull_through import PullThroughCaches
+
+_RULE = ("ecrRepositoryPrefix", "upstreamRegistryUrl", "upstreamRepositoryPrefix", "credentialArn", "customRoleArn")
+_TEMPLATE = (
+    *("prefix", "description", "encryptionConfiguration", "resourceTags", "imageTagMutability"),
+    *("imageTagMutabilityExclusionFilters", "repositoryPolicy", "lifecyclePolicy", "appliedFor", "customRoleArn"),
+)
+
+
+class EcrResponse(ECRResponse):
+    @property
+    def _caches(self) -> PullThroughCaches:
+        caches: PullThroughCaches = self.ecr_backend.pull_through  # type: ignore[attr-defined] # of our backend
+        return caches
+
+    def _given(self, keys: tuple[str, ...]) -> dict[str, Any]:
+        return {key: value for key in keys if (value := self._get_param(key)) is not None}
+
+    def create_pull_through_cache_rule(self) -> ActionResult:
+        return ActionResult(self._caches.create_rule(self._given(_RULE)))
+
+    def update_pull_through_cache_rule(self) -> ActionResult:
+        return ActionResult(self._caches.update_rule(self._given(_RULE)))
+
+    def delete_pull_through_cache_rule(self) -> ActionResult:
+        return ActionResult(self._caches.delete_rule(self._get_param("ecrRepositoryPrefix")))
+
+    def describe_pull_through_cache_rules(self) -> ActionResult:
+        prefixes = self._get_param("ecrRepositoryPrefixes") or list(self._caches.rules)
+        return ActionResult({"pullThroughCacheRules": [self._caches.rule(each) for each in prefixes]})
+
+    def create_repository_creation_template(self) -> ActionResult:
+        return self._template(self._caches.create_template(self._given(_TEMPLATE)))
+
+    def update_repository_creation_template(self) -> ActionResult:
+        return self._template(self._caches.update_template(self._given(_TEMPLATE)))
+
+    def delete_repository_creation_template(self) -> ActionResult:
+        return self._template(self._caches.delete_template(self._get_param("prefix")))
+
+    def describe_repository_creation_templates(self) -> ActionResult:
+        prefixes = self._get_param("prefixes") or list(self._caches.templates)
+        found = [self._caches.template(each) for each in prefixes]
+        return ActionResult({"registryId": self._caches.registry_id, "repositoryCreationTemplates": found})
+
+    def _template(self, template: dict[str, Any]) -> ActionResult:
+        return ActionResult({"registryId": self._caches.registry_id, "repositoryCreationTemplate": template})
