@@ -14,7 +14,7 @@ from benchmarks.builds import startup as pod_startup
 from benchmarks.builds.comparison import Change, Contender, Measurement
 
 CHART = Path(__file__).parents[1] / "docs" / "benchmarks.svg"
-_LABELS = {
+LABELS = {
     Contender.HAND_WRITTEN: "the hand-written job, as it was",
     Contender.CORRECTED: "the hand-written job, its cache tag corrected",
     Contender.BUILDYARD: "Buildyard",
@@ -104,13 +104,13 @@ def _shown(console: Console, measurements: Iterable[Measurement]) -> list[Measur
     with console.status("Building ..."):
         for each in measurements:
             measured.append(each)
-            console.print(f"run {each.run + 1}: {each.change}, {_LABELS[each.contender]}: {each.seconds:.1f} s")
+            console.print(f"run {each.run + 1}: {each.change}, {LABELS[each.contender]}: {each.seconds:.1f} s")
     return measured
 
 
 def show_builds(console: Console, measured: Sequence[Measurement]) -> None:
     """Print the table of the builds, and draw the chart."""
-    labels = {who: label for who, label in _LABELS.items() if any(each.contender is who for each in measured)}
+    labels = {who: label for who, label in LABELS.items() if any(each.contender is who for each in measured)}
     figures = {
         (change, contender): comparison.figure(measured, contender, change) for change in Change for contender in labels
     }

@@ -1,6 +1,6 @@
 """The comparison as a chart for the documentation."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 
 from benchmarks.builds.comparison import Change, Contender, Figure
@@ -13,7 +13,7 @@ _COLORS = {
     Contender.NO_CACHE: "#c5cdd5",
 }
 _LEFT, _RIGHT, _WIDTH = 30, 230, 860
-_BAR, _GAP, _GROUP, _TOP = 16, 4, 34, 92
+_BAR, _GAP, _GROUP, _TOP, _LINE = 16, 4, 34, 92, 20
 
 
 def draw(
@@ -21,8 +21,8 @@ def draw(
 ) -> str:
     """Draw an SVG with one group of bars per change, one bar per contender in `labels`, and the notes below."""
     scale = (_WIDTH - _LEFT - _RIGHT) / max(each.seconds for each in figures.values())
-    body = list(_legend(labels))
-    y = _TOP
+    body, rows = _legend(labels)
+    y = _TOP + (rows - 1) * _LINE
     for change in Change:
         body.append(_text(_LEFT, y, str(change), "font-weight='600'"))
         y += 10
@@ -53,7 +53,7 @@ def draw(
             _text(
                 _LEFT,
                 30,
-                "Seconds of a build job, and its time and processor work relative to the hand-written job as it was",
+                "Seconds of a build job; its time and processor work relative to the hand-written job",
                 "font-size='17'",
             ),
             *body,
@@ -62,12 +62,18 @@ def draw(
     )
 
 
-def _legend(labels: Mapping[Contender, str]) -> Iterator[str]:
-    x = _LEFT
+def _legend(labels: Mapping[Contender, str]) -> tuple[list[str], int]:
+    """The legend, and the number of its rows."""
+    drawn, x, row = [], _LEFT, 0
     for contender, label in labels.items():
-        yield f"<rect x='{x}' y='46' width='12' height='12' rx='2' fill='{_COLORS[contender]}'/>"
-        yield _text(x + 18, 56, label, "font-size='12'")
-        x += 34 + 7 * len(label)
+        width = 18 + 7 * len(label)
+        if x + width > _WIDTH - _LEFT:
+            x, row = _LEFT, row + 1
+        y = 46 + row * _LINE
+        drawn.append(f"<rect x='{x}' y='{y}' width='12' height='12' rx='2' fill='{_COLORS[contender]}'/>")
+        drawn.append(_text(x + 18, y + 10, label, "font-size='12'"))
+        x += width + 16
+    return drawn, row + 1
 
 
 def _text(x: float, y: float, text: str, style: str) -> str:

@@ -138,9 +138,11 @@ def test_a_job_that_is_told_to_stop_stops_its_build_and_says_so(tmp_path: Path) 
     job = subprocess.Popen([sys.executable, "-m", MODULE, *command], stdout=subprocess.PIPE, text=True)
     while not child.exists() or not child.read_text().strip():
         time.sleep(0.01)
+    began = time.monotonic()
     job.send_signal(signal.SIGTERM)
     output, _ = job.communicate(timeout=30)
     assert job.returncode == Fault.STOPPED in RETRY.exit_codes
+    assert time.monotonic() - began < 9, "BuildKit was not asked to end, but killed later"
     assert SENTENCES[Fault.STOPPED] in output
     deadline = time.monotonic() + 10
     while lives(child.read_text()) and time.monotonic() < deadline:
