@@ -14,6 +14,9 @@ from stacks.problems import SettingsError
 
 def generate(inputs: PipelineInputs) -> Pipeline:
     """Generate the project's pipeline. Raises `SettingsError`, with every reason, if GitLab would refuse it."""
+    problems = [*limits.check_images(inputs)]
+    if problems:
+        raise SettingsError(problems, source=inputs.source)
     images = [
         job
         for image in inputs.project.images

@@ -81,10 +81,12 @@ def _divide(pipeline: Pipeline, *, frame: Mapping[str, Any]) -> list[list[Job]]:
 
 
 def _too_large(origin: str, jobs: Sequence[Job]) -> Problem:
+    of_image = ".images[" in origin
+    advice = "Move long build-args into files of the context, or depend on fewer images."
     return Problem(
         path=origin,
         message=f"{jobs[-1].name} and its templates would be larger than a file of GitLab's may be",
-        hint="Move long build-args into files of the context, or depend on fewer images.",
+        hint=advice if of_image else "Move images to another project.",
     )
 
 

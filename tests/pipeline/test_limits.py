@@ -117,7 +117,7 @@ def test_a_thousand_images_stay_within_gitlabs_limits() -> None:
 
 
 # The first limit leaves a file some 260 images: just more jobs than a power of two, at which Ruby's hash doubles.
-@pytest.mark.parametrize("limit", [1_200_000, 500_000])
+@pytest.mark.parametrize("limit", [1_200_000, 700_000])
 def test_files_are_as_large_as_gitlab_takes_and_no_larger(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_FILE_BYTES", limit)
     published = render(generate(inputs(projects=[many(540)])))
@@ -336,3 +336,11 @@ def test_a_path_that_no_runner_could_check_out_is_refused(path: str, fits: bool)
     with pytest.raises(SettingsError) as caught:
         files(projects=projects)
     assert [problem.path for problem in caught.value.problems] == ["buildyard:projects[0].pipeline-path"]
+
+
+def test_jobs_of_all_images_that_are_too_large_for_a_file_point_to_the_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_FILE_BYTES", 20_000)
+    with pytest.raises(SettingsError) as caught:
+        files(projects=[project({"name": "web"})])
+    [problem] = caught.value.problems
+    assert (problem.path, problem.hint) == ("buildyard:projects[0]", "Move images to another project.")
