@@ -51,7 +51,7 @@ def _facts(inputs: PipelineInputs, image: Image) -> dict[str, object]:
         "repository": inputs.repository_url(image),
         "options": hashlib.sha256(json.dumps(options).encode()).hexdigest()[:12],
         "paths": list(dict.fromkeys([*(() if image.watch else folders), dockerfile])),
-        "globs": list(image.watch or ()),
+        **({"globs": list(image.watch)} if image.watch else {}),
         "on": list(image.depends_on),
         "minutes": image.timeout_minutes,
         "jobs": [names.build(image, architecture) for architecture in architectures],

@@ -11,8 +11,9 @@ import sys
 from typing import Any
 
 Image = dict[str, Any]
-"""`name`, `repository`, `options` (a hash of the build's options), `paths` and `globs` of its files and folders, `on`
-(the names of the images that it is built on directly), `minutes` (its timeout) and `jobs` (those that build it)."""
+"""`name`, `repository`, `options` (a hash of the build's options), `paths` of its files and folders, `globs` (if it has
+any), `on` (the names of the images that it is built on directly), `minutes` (its timeout) and `jobs` (those that build
+it)."""
 
 
 def git(directory: str, *arguments: str) -> str:
@@ -41,7 +42,7 @@ def own_hashes(images: list[Image], directory: str, commit: str) -> dict[str, st
         image["name"]: hashed(
             image["options"],
             [(path, found.get(path)) for path in image["paths"]],
-            [sorted(matching(glob, found)) for glob in image["globs"]],
+            [sorted(matching(glob, found)) for glob in image.get("globs", ())],
         )
         for image in images
     }
