@@ -106,7 +106,7 @@ def test_a_manual_pipeline_builds_the_started_jobs(environment: Environment) -> 
     result = environment.build(project, on_branch("master", Trigger.WEB), manual=["build-other:amd64"])
     assert {each.name for each in result.jobs if each.name.startswith("build-")} == {
         "build-other:amd64",
-        "build-other:manifest",
+        "build-other:manifest:manual",
     }
     assert result.passed
 
