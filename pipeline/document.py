@@ -40,7 +40,7 @@ def _job(job: Job) -> dict[str, Any]:
             "tags": Inline(job.tags) or None,
             "image": {"name": job.image, "entrypoint": Inline([""])} if job.image else None,
             "variables": dict(job.variables) or None,
-            "interruptible": job.interruptible or None,
+            "inherit": None if job.inherits else {"default": False, "variables": False},
             "timeout": job.timeout,
             "retry": job.retry and _retry(job.retry),
             "resource_group": job.resource_group,
@@ -50,6 +50,7 @@ def _job(job: Job) -> dict[str, Any]:
             "before_script": [_line(line) for line in job.before_script] or None,
             "script": [_line(line) for line in job.script] or None,
             "artifacts": job.artifacts and _artifacts(job.artifacts),
+            **{key: list(values) for key, values in job.lists.items()},
         }
     )
 
@@ -73,12 +74,14 @@ def _rule(rule: Rule) -> dict[str, Any]:
             "changes": rule.changes and _changes(rule.changes),
             "when": None if rule.when is implied else str(rule.when),
             "allow_failure": rule.allow_failure or None,
+            "interruptible": rule.interruptible or None,
         }
     )
 
 
 def _changes(changes: Changes) -> dict[str, Any]:
-    return _given({"paths": list(changes.paths), "compare_to": changes.compare_to})
+    paths = changes.paths if isinstance(changes.paths, Reference) else list(changes.paths)
+    return _given({"paths": paths, "compare_to": changes.compare_to})
 
 
 def _workflow_rule(rule: WorkflowRule) -> dict[str, Any]:

@@ -1,15 +1,12 @@
-"""Checks of the job graph: GitLab refuses the whole file if one job is wrong."""
+"""Checks of the job graph: GitLab refuses the whole file if one job is wrong. `limits` checks its numbers."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from pipeline.jobs import names
-from pipeline.model import Job, Pipeline, Reference
+from pipeline.model import Job, Pipeline, Reference, Rule
 from stacks.problems import Problem, nearest
-
-MAX_NEEDS = 50
-"""Source: https://docs.gitlab.com/administration/instance_limits/#needs-job-limits"""
 
 
 def check(pipeline: Pipeline) -> Iterator[Problem]:
@@ -35,15 +32,10 @@ def _job(job: Job, jobs: Mapping[str, Job], stages: Sequence[str]) -> Iterator[P
                 message=f"{job.name} needs {need.job}, which does not exist",
                 hint=nearest(need.job, list(jobs)),
             )
-    if len(job.needs or ()) > MAX_NEEDS:
-        yield Problem(
-            path=f"{job.origin}.depends-on",
-            message=f"{job.name} would need {len(job.needs or ())} jobs, and GitLab takes {MAX_NEEDS} at most",
-            hint="Add an image in between that contains what several of them have in common.",
-        )
     lines = (*job.rules, *job.before_script, *job.script)
-    used = [*job.extends, *(line.job for line in lines if isinstance(line, Reference))]
-    for template in used:
+    changes = (rule.changes.paths for rule in job.rules if isinstance(rule, Rule) and rule.changes)
+    references = [each for each in (*lines, *changes) if isinstance(each, Reference)]
+    for template in (*job.extends, *dict.fromkeys(reference.job for reference in references)):
         if template not in jobs:
             yield Problem(
                 path=job.origin,

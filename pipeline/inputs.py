@@ -40,23 +40,22 @@ class PipelineInputs:
 
     def with_dependencies(self, image: Image) -> Sequence[Image]:
         """The image and all that it is built on, directly or not, each once."""
-        if image.name not in self._with_dependencies:
-            self._with_dependencies[image.name] = self._reachable(image)
-        return self._with_dependencies[image.name]
+        found, waiting = self._with_dependencies, [image]
+        while waiting:  # without recursion, which Python limits to chains of some 1,000 images
+            each = waiting[-1]
+            missing = [name for name in each.depends_on if name not in found]
+            if missing:
+                waiting += [self.image(name) for name in missing]
+                continue
+            together = {each.name: each}
+            for name in each.depends_on:
+                together |= found[name]
+            found[waiting.pop().name] = together
+        return tuple(found[image.name].values())
 
     @cached_property
-    def _with_dependencies(self) -> dict[str, Sequence[Image]]:
+    def _with_dependencies(self) -> dict[str, dict[str, Image]]:
         return {}
-
-    def _reachable(self, image: Image) -> Sequence[Image]:
-        found: dict[str, Image] = {}
-        waiting = [image]
-        while waiting:
-            each = waiting.pop()
-            if each.name not in found:
-                found[each.name] = each
-                waiting += [self.image(name) for name in reversed(each.depends_on)]
-        return tuple(found.values())
 
     @cached_property
     def in_order(self) -> Sequence[Image]:
@@ -71,10 +70,6 @@ class PipelineInputs:
         known = {image.name: image for image in images}
         graph = {image.name: [name for name in image.depends_on if name in known] for image in images}
         return [known[name] for name in TopologicalSorter(graph).static_order()]
-
-    def is_depended_on(self, image: Image) -> bool:
-        """Whether another image of the project depends on it."""
-        return image.name in self._depended_on
 
     @cached_property
     def origin(self) -> str:
@@ -92,7 +87,3 @@ class PipelineInputs:
     @cached_property
     def _positions(self) -> dict[str, int]:
         return {image.name: position for position, image in enumerate(self.project.images)}
-
-    @cached_property
-    def _depended_on(self) -> set[str]:
-        return {name for image in self.project.images for name in image.depends_on}

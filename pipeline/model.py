@@ -33,7 +33,7 @@ class AutoCancel(str, Enum):
 class Changes:
     """A condition: at least one file that matches a glob pattern changed since `compare_to`, or since the last push."""
 
-    paths: tuple[str, ...]
+    paths: "tuple[str, ...] | Reference"
     compare_to: str | None = None
 
 
@@ -47,6 +47,8 @@ class Rule:
     when: When = When.ON_SUCCESS
     allow_failure: bool = False
     """For a manual job: the pipeline continues without it."""
+    interruptible: bool = False
+    """A newer commit of the same ref cancels the job."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +118,8 @@ class Job:
     image: str | None = None
     """Started with an empty entrypoint, so that the job's shell is the container's process."""
     variables: Mapping[str, str] = field(default_factory=dict)
-    interruptible: bool = False
+    inherits: bool = True
+    """Whether the `default` and `variables` of the whole pipeline count for the job."""
     timeout: str | None = None
     retry: Retry | None = None
     resource_group: str | None = None
@@ -129,6 +132,8 @@ class Job:
     before_script: tuple[str | Reference, ...] = ()
     script: tuple[str | Reference, ...] = ()
     artifacts: Artifacts | None = None
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Keys of a template that only references read. GitLab checks the keys of no template by itself."""
 
     @property
     def hidden(self) -> bool:
@@ -158,6 +163,8 @@ class Pipeline:
     """The file that people edit instead of the published one."""
     stages: tuple[str, ...]
     workflow: Workflow
+    is_whole: bool
+    """Whether the file is all of the project's pipeline. An included file has no `stages` and `workflow`."""
     variables: Mapping[str, Variable]
     jobs: tuple[Job, ...]
     """Templates and jobs in the order of the file: first what all images share, then each image's own."""

@@ -24,19 +24,17 @@ class PipelineFile:
 def render(pipeline: Pipeline) -> tuple[PipelineFile, ...]:
     """Render the pipeline's file, and the files that it includes if one would be too large for GitLab.
 
-    Raises `SettingsError` if these are more files than GitLab includes.
+    Raises `SettingsError` if these are more files than GitLab reads, or the jobs of one image are too large for a file.
     """
-    frame = {
-        "stages": document.Inline(pipeline.stages),
-        "workflow": document.workflow(pipeline.workflow),
-        "variables": document.variables(pipeline.variables),
-    }
-    first, *others = _divide(pipeline, frame={**_include(_names(pipeline, limits.MAX_INCLUDES)), **frame})
-    if len(others) > limits.MAX_INCLUDES:
+    variables = {"variables": document.variables(pipeline.variables)}
+    whole = {"stages": document.Inline(pipeline.stages), "workflow": document.workflow(pipeline.workflow), **variables}
+    frame = whole if pipeline.is_whole else {}
+    first, *others = _divide(pipeline, frame={**_include(_names(pipeline, limits.MAX_FILES)), **frame})
+    if len(others) + 1 > limits.MAX_FILES:
         problem = Problem(
             path=first[0].origin,
-            message=f"the pipeline of {pipeline.project} would be {len(others) + 1} files, and GitLab includes "
-            f"{limits.MAX_INCLUDES} at most",
+            message=f"the pipeline of {pipeline.project} would be {len(others) + 1} files, and GitLab reads "
+            f"{limits.MAX_FILES} at most",
             hint="Move images to another project.",
         )
         raise SettingsError([problem], source=pipeline.source)
@@ -64,17 +62,32 @@ def _divide(pipeline: Pipeline, *, frame: Mapping[str, Any]) -> list[list[Job]]:
     `frame` is what the first file contains besides its jobs, at its largest.
     """
     files: list[list[Job]] = [[]]
+    problems: list[Problem] = []
     keys, used = len(frame), size.entries_bytes(frame)
-    for _, group in groupby(pipeline.jobs, key=lambda job: job.origin):
+    for origin, group in groupby(pipeline.jobs, key=lambda job: job.origin):
         jobs = list(group)
         needed = size.entries_bytes(document.jobs(jobs))
+        if size.mapping_bytes(len(jobs)) + needed > limits.MAX_FILE_BYTES:
+            problems.append(_too_large(origin, jobs))
         # The file's own mapping is counted as a whole, since it can be larger than the sum of its parts' mappings.
         if size.mapping_bytes(keys + len(jobs)) + used + needed > limits.MAX_FILE_BYTES:
             files.append([])
             keys = used = 0
         files[-1] += jobs
         keys, used = keys + len(jobs), used + needed
+    if problems:
+        raise SettingsError(problems, source=pipeline.source)
     return files
+
+
+def _too_large(origin: str, jobs: Sequence[Job]) -> Problem:
+    of_image = ".images[" in origin
+    advice = "Move long build-args into files of the context, or depend on fewer images."
+    return Problem(
+        path=origin,
+        message=f"{jobs[-1].name} and its templates would be larger than a file of GitLab's may be",
+        hint=advice if of_image else "Move images to another project.",
+    )
 
 
 def _text(pipeline: Pipeline, content: Mapping[str, Any]) -> str:

@@ -13,11 +13,13 @@ names are built, with all that are built on them.
 
 import posixpath
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 from pipeline.inputs import PipelineInputs
-from pipeline.model import AutoCancel, Changes, Rule, Variable, When, Workflow, WorkflowRule
+from pipeline.jobs import names
+from pipeline.model import AutoCancel, Changes, Job, Reference, Rule, Variable, When, Workflow, WorkflowRule
 from stacks.settings import IMAGE_CONTEXT, Image
 from stacks.trust import TIER_VARIABLE, Tier, Trust
 
@@ -52,14 +54,39 @@ def workflow(default_branch: str) -> Workflow:
         on_new_commit=AutoCancel.NONE,
         rules=(
             WorkflowRule(condition=_MERGE_REQUEST, on_new_commit=AutoCancel.INTERRUPTIBLE),
-            WorkflowRule(
-                condition=f'$CI_PIPELINE_SOURCE == "push" && $CI_OPEN_MERGE_REQUESTS && '
-                f'$CI_COMMIT_BRANCH != "{default_branch}"',
-                when=When.NEVER,
-            ),
+            WorkflowRule(condition=_has_merge_request(default_branch), when=When.NEVER),
             WorkflowRule(condition="$CI_COMMIT_BRANCH || $CI_COMMIT_TAG"),
         ),
     )
+
+
+def _has_merge_request(default_branch: str) -> str:
+    """The condition of a push to a branch whose merge request has a pipeline for the same commit."""
+    return f'$CI_PIPELINE_SOURCE == "push" && $CI_OPEN_MERGE_REQUESTS && $CI_COMMIT_BRANCH != "{default_branch}"'
+
+
+def completed(inputs: PipelineInputs, job: Job) -> Job:
+    """The job with what all rules have in common.
+
+    Only in merge requests does a newer commit cancel it. If the project has jobs of its own, the project's `workflow`
+    decides which pipelines there are, and the job is in one pipeline per commit, as `workflow` has it.
+    Source: https://docs.gitlab.com/ci/yaml/#rulesinterruptible (GitLab 16.10)
+    """
+    if not any(isinstance(rule, Rule) for rule in job.rules):
+        return job
+    duplicate = Rule(condition=_has_merge_request(inputs.project.default_branch), when=When.NEVER)
+    first = (duplicate,) if inputs.project.has_own_jobs else ()
+    return replace(job, rules=(*first, *(each for rule in job.rules for each in _interruptible(rule))))
+
+
+def _interruptible(rule: Rule | Reference) -> Iterator[Rule | Reference]:
+    if isinstance(rule, Reference) or rule.when is When.NEVER:
+        yield rule
+    elif rule.condition is None:
+        yield replace(rule, condition=_MERGE_REQUEST, interruptible=True)
+        yield rule
+    else:
+        yield replace(rule, interruptible=rule.condition.startswith(_MERGE_REQUEST))
 
 
 def when_changed(inputs: PipelineInputs, image: Image) -> tuple[Rule, ...]:
@@ -70,13 +97,14 @@ def when_changed(inputs: PipelineInputs, image: Image) -> tuple[Rule, ...]:
     change. Without a push, GitLab evaluates `changes` as true, hence the conditions beside it.
     Source: https://docs.gitlab.com/ci/yaml/#ruleschanges
     """
-    return _when_changed(inputs.project.default_branch, changed_paths(inputs, image))
+    lists = [Reference(names.files(image), key) for key in path_lists(changed_paths(inputs, image))]
+    return _when_changed(inputs.project.default_branch, lists)
 
 
 def when_requested(inputs: PipelineInputs, image: Image) -> Rule:
     """The rule that builds an image if `BUILDYARD_IMAGES` names it, or one that it is built on."""
-    names = "|".join(re.escape(each.name) for each in inputs.with_dependencies(image))
-    return Rule(condition=rf"{_REQUESTED} =~ /(^|[, ])(\*|{names})([, ]|$)/")
+    accepted = "|".join(re.escape(each.name) for each in inputs.with_dependencies(image))
+    return Rule(condition=rf"{_REQUESTED} =~ /(^|[, ])(\*|{accepted})([, ]|$)/")
 
 
 def when_any_is_built(inputs: PipelineInputs) -> tuple[Rule, ...]:
@@ -93,17 +121,18 @@ def when_any_is_built_on_the_default_branch(inputs: PipelineInputs) -> tuple[Rul
 
 def _when_any_changed(inputs: PipelineInputs) -> tuple[Rule, ...]:
     paths = (path for image in inputs.project.images for path in _paths(image))
-    return _when_changed(inputs.project.default_branch, tuple(dict.fromkeys(paths)))
+    lists = path_lists(tuple(dict.fromkeys(paths))).values()
+    return _when_changed(inputs.project.default_branch, lists)
 
 
-def _when_changed(branch: str, paths: Sequence[str]) -> tuple[Rule, ...]:
-    """One rule for so many paths as GitLab takes in one, for merge requests, and as many for pushes."""
-    parts = [tuple(paths[start : start + MAX_CHANGES]) for start in range(0, len(paths), MAX_CHANGES)]
+def _when_changed(branch: str, lists: Iterable[tuple[str, ...] | Reference]) -> tuple[Rule, ...]:
+    """One rule for each list of paths for merge requests, and one for pushes."""
+    lists = tuple(lists)
     by_request = f'{_MERGE_REQUEST} && $CI_MERGE_REQUEST_TARGET_BRANCH_NAME == "{branch}"'
     by_push = f'$CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == "{branch}"'
     return (
-        *(Rule(condition=by_request, changes=Changes(paths=each, compare_to=f"refs/heads/{branch}")) for each in parts),
-        *(Rule(condition=by_push, changes=Changes(paths=each)) for each in parts),
+        *(Rule(condition=by_request, changes=Changes(paths=each, compare_to=f"refs/heads/{branch}")) for each in lists),
+        *(Rule(condition=by_push, changes=Changes(paths=each)) for each in lists),
     )
 
 
@@ -131,6 +160,12 @@ def changed_paths(inputs: PipelineInputs, image: Image) -> tuple[str, ...]:
     """The patterns of the files that the image is made from, with those of the images that it is built on."""
     images = inputs.with_dependencies(image)
     return tuple(dict.fromkeys(path for each in images for path in _paths(each)))
+
+
+def path_lists(paths: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+    """The patterns in lists that are short enough for a rule: `paths`, `paths-2`, ..."""
+    parts = (paths[start : start + MAX_CHANGES] for start in range(0, len(paths), MAX_CHANGES))
+    return {"paths" if number == 1 else f"paths-{number}": part for number, part in enumerate(parts, start=1)}
 
 
 def always() -> tuple[Rule, ...]:

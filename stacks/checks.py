@@ -11,6 +11,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
 from stacks import registry_checks
+from stacks.names import dotenv_suffix
 from stacks.problems import Problem, echo, nearest
 from stacks.quantities import Quantity
 from stacks.settings import (
@@ -63,6 +64,7 @@ def check(settings: Settings) -> Iterator[Problem]:
     for path, project in _projects(settings):
         names = ((image.name, f"{image_path}.name") for image_path, image in _images(path, project))
         yield from _duplicates("image", names)
+        yield from _dotenv_suffixes(path, project)
         yield from _dependencies(settings, path, project)
         for image_path, image in _images(path, project):
             yield from _image(settings, image_path, image)
@@ -95,6 +97,20 @@ def _repositories(settings: Settings) -> Iterator[tuple[str, str]]:
             names.add(image.name)
             if review := settings.review_repository_of(project, image):
                 yield review, f"{image_path}.{'repository' if image.repository else 'name'}"
+
+
+def _dotenv_suffixes(path: str, project: Project) -> Iterator[Problem]:
+    """Find images whose variables in dotenv reports have the same names."""
+    first: dict[str, str] = {}
+    for image_path, image in _images(path, project):
+        suffix = dotenv_suffix(image.name)
+        other = first.setdefault(suffix, image.name)
+        if other != image.name:
+            yield Problem(
+                path=f"{image_path}.name",
+                message=f"{other} and {image.name} would both report IMAGE_DIGEST_{suffix}",
+                hint="Rename one of the two, so that they differ in a letter or digit.",
+            )
 
 
 def _namespaces(settings: Settings) -> Iterator[Problem]:

@@ -215,6 +215,17 @@ Minutes = Annotated[Integer, Field(ge=10, le=60 * 24 * 7)]
 Port = Annotated[Integer, Field(ge=1, le=65535)]
 
 
+WHOLE_PIPELINE = ".gitlab-ci.yml"
+"""The path at which GitLab looks for a project's pipeline."""
+
+Stage = Annotated[
+    str,
+    _text(
+        r"^[A-Za-z0-9_][A-Za-z0-9_ -]*$",
+        "Use a name such as build. A pipeline of .pre alone does not run.",
+        max_length=255,
+    ),
+]
 GitTagPattern = Annotated[str, _text(r"^[A-Za-z0-9_.*/-]+$", "Use a tag or a pattern with '*', such as v*.")]
 KubernetesName = Annotated[
     str,
@@ -477,11 +488,18 @@ class Project(Model):
     An empty list: the project has no releases. Default: any tags that GitLab protects."""
     time_zone: Annotated[str, AfterValidator(_known_time_zone)] = "UTC"
     """The time zone of the date in an image's tag; a name from the IANA database."""
-    pipeline_path: PipelinePath = ".gitlab-ci.yml"
+    pipeline_path: PipelinePath = WHOLE_PIPELINE
     """The file to publish. A project with jobs of its own sets another file here, and includes that file."""
+    stage: Stage = "build"
+    """The stage of all jobs. A project with jobs of its own lists it among its stages."""
     max_jobs: Annotated[Integer, Field(ge=1)] | None = None
     """GitLab's limit for the jobs of a pipeline, if the instance has one."""
     images: Annotated[tuple[Image, ...], Field(min_length=1)]
+
+    @property
+    def has_own_jobs(self) -> bool:
+        """Whether the published file is included by the project's pipeline, instead of being all of it."""
+        return self.pipeline_path != WHOLE_PIPELINE
 
     @property
     def has_git_tags(self) -> bool:

@@ -31,7 +31,7 @@ def image_template(inputs: PipelineInputs, image: Image) -> Job:
             *rules.by_git_tag(inputs, image),
             rules.when_requested(inputs, image),
             replace(rules.OTHERS_REQUESTED, when=When.MANUAL, allow_failure=True),
-            *rules.when_changed(inputs, image),
+            Reference(names.files(image), "rules"),
             Reference(templates.BUILD, "rules"),
         ),
         script=("\n".join(_script(inputs, image)),),

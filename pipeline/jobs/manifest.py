@@ -7,7 +7,7 @@ from dataclasses import replace
 from pipeline import rules
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names, templates
-from pipeline.model import Job, Need, When
+from pipeline.model import Job, Need, Reference, When
 from stacks.names import dotenv_suffix
 from stacks.settings import Image
 
@@ -15,9 +15,9 @@ from stacks.settings import Image
 def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
     """The image's manifest job, which follows its builds whether they start automatically or are manual.
 
-    An image that others depend on has two manifest jobs, and a pipeline contains one of them. The builds of the other
-    images need the first job if the pipeline contains it. If it were also there when the builds are manual, the other
-    builds would wait until somebody starts them.
+    An image has two manifest jobs, and a pipeline contains one of them. The builds of dependent images need the first
+    job if the pipeline contains it. If it were also there when the builds are manual, the other builds would wait until
+    somebody starts them. So that other jobs can need them by name, an image without dependents has both, too.
     """
     architectures = inputs.settings.architectures_of(image)
     platforms = [f"{architecture}={architecture.platform}" for architecture in architectures]
@@ -27,8 +27,7 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
         origin=inputs.origin_of(image),
         extends=(templates.MANIFEST,),
         needs=tuple(Need(job=name) for name in builds),
-        # Two versions may move the same tag, though they are two refs.
-        resource_group=names.manifest(image.name) + ("" if image.semver else "/$CI_COMMIT_REF_SLUG"),
+        resource_group=names.resource_group(image),
         script=(
             shlex.join(
                 [
@@ -40,20 +39,26 @@ def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:
         ),
     )
     first = (*rules.by_trust(inputs), *rules.by_git_tag(inputs, image))
-    if not inputs.is_depended_on(image):
-        yield replace(job, rules=(*first, rules.IN_EVERY_PIPELINE)) if rules.by_git_tag(inputs, image) else job
-        return
-    requested = rules.when_requested(inputs, image)
-    by_itself = (*rules.when_changed(inputs, image), *rules.always())
-    yield replace(job, rules=(*first, requested, replace(rules.OTHERS_REQUESTED, when=When.NEVER), *by_itself))
+    requested, changed = rules.when_requested(inputs, image), rules.when_changed(inputs, image)
     yield replace(
         job,
+        rules=(
+            *first,
+            requested,
+            replace(rules.OTHERS_REQUESTED, when=When.NEVER),
+            Reference(names.files(image), "rules"),
+            Reference(templates.MANIFEST, "rules"),
+        ),
+    )
+    yield Job(
         name=names.manifest_manual(image),
+        origin=inputs.origin_of(image),
+        extends=(job.name,),
         rules=(
             *first,
             replace(requested, when=When.NEVER),
             rules.OTHERS_REQUESTED,
-            *(replace(rule, when=When.NEVER) for rule in by_itself),
-            rules.IN_EVERY_PIPELINE,
+            *(replace(rule, when=When.NEVER) for rule in changed),
+            Reference(templates.MANIFEST_MANUAL, "rules"),
         ),
     )

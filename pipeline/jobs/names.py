@@ -3,10 +3,6 @@
 from stacks.architecture import Architecture
 from stacks.settings import Image
 
-STAGE = "build"
-"""The only stage. Needs put the jobs in order, not stages: a job cannot need a job of a later stage, and an image's
-manifest job runs before the builds of the images that depend on it. A project that lists no stages has this one."""
-
 LAST_STAGE = ".post"
 """The stage after all others, which every pipeline of GitLab has."""
 
@@ -29,6 +25,21 @@ def manifest_manual(image: Image) -> str:
     return f"{manifest(image.name)}:manual"
 
 
+def resource_group(image: Image) -> str:
+    """The group of which one job runs at a time: it publishes the image's tags.
+
+    GitLab ignores a group whose name has a sign that an environment's must not have, such as a colon.
+    Source: https://gitlab.com/gitlab-org/gitlab/-/blob/master/app/models/ci/resource_group.rb
+    """
+    # Two versions may move the same tag, though they are two refs.
+    return f"build-{image.name}" + ("" if image.semver else "/$CI_COMMIT_REF_SLUG")
+
+
 def template(image: Image) -> str:
     """The template of an image's build jobs."""
-    return f".image-{image.name}"
+    return f".buildyard-image-{image.name}"
+
+
+def files(image: Image) -> str:
+    """The template that lists the files that an image is made from."""
+    return f".buildyard-files-{image.name}"

@@ -1,12 +1,13 @@
 """The hidden templates: what all jobs of a kind share, written once per pipeline."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pipeline import rules, scripts
 from pipeline.inputs import PipelineInputs
-from pipeline.jobs import names, registries
+from pipeline.jobs import registries
 from pipeline.jobs.resources import brief
-from pipeline.model import Artifacts, Job, Retry
+from pipeline.model import Artifacts, Job, Retry, When
 from pipeline.scripts.faults import Fault
 from stacks import tags
 from stacks.architecture import Architecture
@@ -17,6 +18,7 @@ JOB = ".buildyard-job"
 BRIEF = ".buildyard-brief"
 BUILD = ".buildyard-build"
 MANIFEST = ".buildyard-manifest"
+MANIFEST_MANUAL = ".buildyard-manifest-manual"
 
 RETRY = Retry(
     times=2,
@@ -64,10 +66,12 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
     yield Job(
         name=JOB,
         origin=inputs.origin,
-        stage=names.STAGE,
+        # Needs put the jobs in order, not stages: a job cannot need a job of a later stage, and an image's manifest job
+        # runs before the builds of the images that depend on it.
+        stage=inputs.project.stage,
         image=f"${BUILDER_VARIABLE}",
         variables={TIER_VARIABLE: str(Tier.UNPROTECTED)} if trust is Trust.ISOLATED else {},
-        interruptible=True,
+        inherits=False,
         retry=RETRY,
     )
     yield Job(
@@ -86,7 +90,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         origin=inputs.origin,
         extends=(BRIEF,),
         variables={"BUILDYARD_REGISTRY": inputs.registry_host},
-        rules=(*rules.by_trust(inputs), rules.IN_EVERY_PIPELINE),
+        rules=rules.always(),
         before_script=(
             login(inputs),
             image_tags(inputs),
@@ -95,6 +99,11 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             *release_version(inputs),
         ),
         artifacts=Artifacts(paths=(".buildyard/*.digest",), dotenv="build.env"),
+    )
+    yield Job(
+        name=MANIFEST_MANUAL,
+        origin=inputs.origin,
+        rules=(*(replace(rule, when=When.NEVER) for rule in rules.always()), rules.IN_EVERY_PIPELINE),
     )
     yield Job(
         name=BUILD,

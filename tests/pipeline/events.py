@@ -41,12 +41,18 @@ def started_by(source: str, branch: str = "master") -> Event:
     return Event(variables={"CI_PIPELINE_SOURCE": source, "CI_COMMIT_BRANCH": branch})
 
 
-def when(rules: Iterable[Mapping[str, Any]], event: Event) -> str:
-    """The `when` of the first rule that matches; `never` if none does."""
+def matching(rules: Iterable[Mapping[str, Any]], event: Event) -> Mapping[str, Any] | None:
+    """The first rule that matches, which decides."""
     for rule in rules:
         if _holds(rule.get("if"), event.variables) and _changes(rule.get("changes"), event.changed):
-            return str(rule.get("when", "on_success"))
-    return "never"
+            return rule
+    return None
+
+
+def when(rules: Iterable[Mapping[str, Any]], event: Event) -> str:
+    """The `when` of the rule that decides; `never` if none matches."""
+    rule = matching(rules, event)
+    return "never" if rule is None else str(rule.get("when", "on_success"))
 
 
 def selected(jobs: Mapping[str, Mapping[str, Any]], event: Event) -> dict[str, str]:

@@ -50,13 +50,11 @@ def test_the_test_of_an_unprotected_ref_pulls_from_its_own_repository(tmp_path: 
     assert f"FROM {WEB}/review@sha256:built\n" in (done.record / "test.Dockerfile").read_text()
 
 
-@pytest.mark.parametrize("status", [1, 137])
-def test_a_failing_test_fails_the_job(tmp_path: Path, status: int) -> None:
+@pytest.mark.parametrize(("exit_code", "status"), [(1, 1), (137, Fault.MEMORY)])
+def test_a_failing_test_fails_the_job(tmp_path: Path, exit_code: int, status: int) -> None:
     for shell in SHELLS:
-        done = run(job(test="false"), tmp_path, shell=shell, STUB_TEST_FAIL=str(status))
-        assert done.status == (Fault.MEMORY if status == 137 else status), (
-            "the image would be tagged, or a lost node not be retried"
-        )
+        done = run(job(test="false"), tmp_path, shell=shell, STUB_TEST_FAIL=str(exit_code))
+        assert done.status == status, "the image would be tagged, or a lost node not be retried"
         assert 'The test of web for arm64 failed: ["/bin/sh", "-c", "false"].' in done.output
 
 

@@ -48,7 +48,7 @@ def test_go_compiles_for_the_images_processor_on_the_building_machines(tmp_path:
     [stage, final] = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[1:]
     assert stage.startswith("--platform=$BUILDPLATFORM golang:"), "Go would run under QEMU, for an hour"
     assert not final.startswith("--platform"), "the image would have the building machine's BuildKit"
-    [step] = re.findall(r"^RUN ((?:.*\\\n)*.*)$", stage, re.MULTILINE)
+    [step] = [each for each in re.findall(r"^RUN ((?:.*\\\n)*.*)$", stage, re.MULTILINE) if "go install" in each]
     # Go puts programs for its own processor into bin, those for another one into a folder of that processor.
     (tmp_path / "go").write_text(
         "#!/bin/sh\n"

@@ -1,6 +1,7 @@
 """Tests of the rules: which images are built on which event."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,8 @@ from tests.pipeline.published import SEVERAL_IMAGES, files, jobs, loaded
 from tests.stacks.stack_settings import project
 
 JOBS = jobs(files())
+WITH_OWN_JOBS = SEVERAL_IMAGES.replace("default-branch:", "pipeline-path: ci/images.yml\n    default-branch:")
+INCLUDED = jobs(files(WITH_OWN_JOBS))
 IMAGES = {"toolbox", "base", "web", "sensor"}
 
 
@@ -155,7 +158,32 @@ def test_a_new_commit_cancels_only_merge_requests_pipelines() -> None:
     assert workflow["auto_cancel"] == {"on_new_commit": "none"}, "a push would cancel the release before it"
     by_request = next(rule for rule in workflow["rules"] if "merge_request_event" in rule["if"])
     assert by_request["auto_cancel"] == {"on_new_commit": "interruptible"}
-    assert all(job["interruptible"] for job in JOBS.values())
+
+
+@pytest.mark.parametrize("built", [JOBS, INCLUDED])
+@pytest.mark.parametrize("event", ANY_EVENT)
+def test_jobs_are_interruptible_in_merge_requests_and_nowhere_else(
+    event: events.Event, built: Mapping[str, Mapping[str, Any]]
+) -> None:
+    in_merge_request = event.variables["CI_PIPELINE_SOURCE"] == "merge_request_event"
+    for name in events.selected(built, event):
+        assert "interruptible" not in built[name]
+        rule = events.matching(built[name]["rules"], event)
+        assert rule is not None
+        assert rule.get("interruptible", False) is in_merge_request, f"{name} of {event}"
+
+
+@pytest.mark.parametrize("event", ANY_EVENT)
+def test_an_included_file_has_the_same_jobs(event: events.Event) -> None:
+    assert events.selected(INCLUDED, event) == events.selected(JOBS, event)
+
+
+def test_an_included_file_leaves_a_branch_with_a_merge_request_to_the_merge_requests_pipeline() -> None:
+    opened = {"CI_OPEN_MERGE_REQUESTS": "platform/images!1"}
+    assert events.selected(INCLUDED, events.push(branch="feature")) != {}
+    assert events.selected(INCLUDED, events.push(branch="feature", **opened)) == {}, "one commit, and two pipelines"
+    assert events.selected(INCLUDED, events.push("images/base/x", branch="master", **opened)) != {}
+    assert "workflow" not in loaded(files(WITH_OWN_JOBS)[0].text), "it would decide over the project's own jobs"
 
 
 @pytest.mark.parametrize("context", ["a b", "it's", "50%off%", "pay$HOME", "[x]", "a*b", "{a,b}", "back\\slash", "ü"])

@@ -1,6 +1,7 @@
 """Tests of the manifest jobs' script: what it publishes, and what it refuses."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from stacks import tags
 from tests.pipeline.published import HOST, files, jobs
 from tests.pipeline.runner import SHELLS, Done, run
+from tests.stacks.stack_settings import project
 
 JOBS = jobs(files())
 JOB = JOBS["build-toolbox:manifest"]
@@ -161,8 +163,19 @@ def test_a_retry_of_the_newest_pipeline_changes_nothing(pushed: Path) -> None:
 
 def test_one_job_of_an_image_and_ref_publishes_at_a_time() -> None:
     groups = {name: job["resource_group"] for name, job in JOBS.items() if ":manifest" in name}
-    assert groups["build-toolbox:manifest"] == "build-toolbox:manifest/$CI_COMMIT_REF_SLUG"
+    assert groups["build-toolbox:manifest"] == groups["build-toolbox:manifest:manual"]
+    assert groups["build-toolbox:manifest"] == "build-toolbox/$CI_COMMIT_REF_SLUG"
     assert len(set(groups.values())) == 4, "images would wait for each other"
+
+
+def test_gitlab_takes_the_names_of_resource_groups() -> None:
+    """GitLab creates no group with another name, and runs the jobs at the same time without a word."""
+    longest = files(projects=[project({"name": "a" * 100})])
+    for job in [*JOBS.values(), *jobs(longest).values()]:
+        if group := job.get("resource_group"):
+            key = group.replace("$CI_COMMIT_REF_SLUG", "a" * 63)
+            assert re.fullmatch(r"[a-zA-Z0-9_${}. -]([a-zA-Z0-9_/${}. -]*[a-zA-Z0-9_${}. -])?", key), key
+            assert len(key) <= 255
 
 
 def test_an_image_of_one_architecture_is_tagged_as_it_is(pushed: Path) -> None:

@@ -312,3 +312,14 @@ def test_any_values_anywhere_become_settings_or_problems(changes: list[tuple[tup
         assert found
         assert all(problem.path.startswith("buildyard:") and problem.message and problem.hint for problem in found)
         assert all(len(str(problem)) < 2000 for problem in found)
+
+
+@pytest.mark.parametrize(("other", "same"), [("a-b", True), ("a_b", True), ("ab", False), ("a.b.c", False)])
+def test_images_whose_dotenv_variables_have_the_same_name_are_refused(other: str, same: bool) -> None:
+    projects = [project({"name": "a.b"}, {"name": other}), {**project({"name": "a-b"}), "path": "platform/more"}]
+    if not same:
+        assert settings(projects=projects)
+        return
+    found = problems(projects=projects)
+    assert list(found) == [f"{PROJECT}.images[1].name"]
+    assert found[f"{PROJECT}.images[1].name"].message == f"a.b and {other} would both report IMAGE_DIGEST_A_B"
