@@ -136,7 +136,7 @@ print(int(datetime.fromisoformat(sys.argv[1].replace("Z", "+00:00")).timestamp()
   if ! buildkit "$@" $imports; then
     # shellcheck disable=SC2086
     damaged=$(damaged_caches $caches)
-    [ -n "$damaged" ] || explain_refusal "$output/log" >&2
+    [ -n "$damaged" ] || explain_refusal "$output/log" >&2 || :
     [ -n "$damaged" ] || return "$result"
     echo "The build cache $damaged is damaged: the registry has not all that it lists. Building without a cache." >&2
     buildkit "$@"
