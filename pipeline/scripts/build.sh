@@ -17,12 +17,17 @@ use_images() {
 
 # buildkit ARGUMENT...: run BuildKit, and keep its log in $output/log.
 buildkit() {
+  # The exit code comes through a pipe, not a file: the disk may be full.
   {
-    result=0
-    run_build buildctl-daemonless.sh build "$@" 2>&1 || result=$?
-    echo "$result" >"$output/result"
-  } | tee "$output/log"
-  return "$(cat "$output/result")"
+    result=$({
+      {
+        status=0
+        run_build buildctl-daemonless.sh build "$@" 2>&1 3>&- 4>&- || status=$?
+        echo "$status" >&3
+      } | tee "$output/log" >&4
+    } 3>&1) || :
+  } 4>&1
+  return "$result"
 }
 
 # damaged_caches CACHE...: print those of which BuildKit could not read a blob, by the digests at the log's end.
@@ -131,8 +136,8 @@ print(int(datetime.fromisoformat(sys.argv[1].replace("Z", "+00:00")).timestamp()
   if ! buildkit "$@" $imports; then
     # shellcheck disable=SC2086
     damaged=$(damaged_caches $caches)
-    [ -n "$damaged" ] || explain_refusal "$output/log" >&2
-    [ -n "$damaged" ] || return "$(cat "$output/result")"
+    [ -n "$damaged" ] || explain_refusal "$output/log" >&2 || :
+    [ -n "$damaged" ] || return "$result"
     echo "The build cache $damaged is damaged: the registry has not all that it lists. Building without a cache." >&2
     buildkit "$@"
   fi

@@ -77,6 +77,20 @@ def test_a_fault_ends_in_a_sentence_and_an_exit_code_that_is_retried(
     assert not (done.project / ".buildyard").exists()
 
 
+@pytest.mark.parametrize("shell", SHELLS)
+def test_a_disk_that_is_still_full_changes_nothing_about_that(tmp_path: Path, shell: list[str]) -> None:
+    # Nothing can be written to the job's files.
+    make = "folder=$(PATH=${PATH#*:} mktemp -d) && mkdir $folder/log $folder/result"
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "mktemp").write_text(f"#!/bin/sh\n{make} && echo $folder\n")
+    (tmp_path / "bin" / "mktemp").chmod(0o755)
+    job = {**JOB, "script": [f"PATH={tmp_path}/bin:$PATH", *JOB["script"]]}
+    (tmp_path / "record").mkdir()
+    said = f"{RUN}1\n#5 0.1 cp: write error: No space left on device"
+    done = run(job, tmp_path, shell=shell, STUB_SAY=said, STUB_FAILURES="9")
+    assert done.status == Fault.DISK, done.output
+
+
 @pytest.mark.parametrize("said", MISTAKES)
 def test_a_mistake_is_built_once_and_not_retried(tmp_path: Path, said: str) -> None:
     done = build(tmp_path, said)
