@@ -18,6 +18,6 @@ def tag_job(inputs: PipelineInputs) -> Job:
             templates.image_tags(inputs),
             scripts.function("check_requested", "requested.py", *(image.name for image in inputs.project.images)),
         ),
-        script=("check_requested", "image_tags >build.env", "cat build.env"),
+        script=("check_requested", "image_tags tags >build.env", "cat build.env"),
         artifacts=Artifacts(dotenv="build.env"),
     )

@@ -94,7 +94,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         before_script=(
             login(inputs),
             image_tags(inputs),
-            "image_tags >build.env",
+            "image_tags tags >build.env",
             scripts.function("publish_image", "publish.py", review_suffix(inputs)),
             *release_version(inputs),
         ),

@@ -1,7 +1,6 @@
 # pushed_image NAME REPOSITORY: the image that this job pushed, with its digest.
 pushed_image() {
-  digest=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["containerimage.digest"])' \
-    ".buildyard/$1-$BUILDYARD_ARCHITECTURE.json")
+  digest=$(sed -n 's/.*"containerimage.digest": *"\([^"]*\)".*/\1/p' ".buildyard/$1-$BUILDYARD_ARCHITECTURE.json")
   echo "$(own_repository "$2")@$digest"
 }
 

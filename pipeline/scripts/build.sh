@@ -12,6 +12,9 @@ own_repository() {
 
 # use_images IMAGE...: make FROM NAME use this pipeline's own images, else the published ones: see bases.py.
 use_images() {
+  if [ $# -eq 1 ] && [ "${CI_COMMIT_BRANCH-}" != "$BUILDYARD_DEFAULT_BRANCH" ]; then
+    return # it is built on no other, and nobody compares what it is made from
+  fi
   named_contexts=$(resolve_bases "$@")
 }
 
@@ -70,7 +73,10 @@ cache_tag() {
 build_image() {
   name=$1 published=$2 repository=$(own_repository "$2") context=$3 folder=$4 dockerfile=$5
   shift 5
-  image_tags >/dev/null # a Git tag that no image can have ends the job here
+  # A Git tag that no image can have ends the job here. With the commit's time in the image, building the same commit
+  # again from the cache gives the same digest.
+  SOURCE_DATE_EPOCH=$(image_tags commit-time)
+  export SOURCE_DATE_EPOCH
   if [ "$repository" != "$published" ]; then
     echo "$CI_COMMIT_REF_NAME is not protected: its images and caches go to $repository."
   fi
@@ -102,13 +108,6 @@ build_image() {
     caches=
     set -- "$@" --no-cache
   fi
-
-  # With the commit's time in the image, building the same commit again from the cache gives the same digest.
-  SOURCE_DATE_EPOCH=$(python3 -c '
-import sys
-from datetime import datetime
-print(int(datetime.fromisoformat(sys.argv[1].replace("Z", "+00:00")).timestamp()))' "$CI_COMMIT_TIMESTAMP")
-  export SOURCE_DATE_EPOCH
 
   # The files of needed jobs have been read, and would change the checksum of a context that contains them.
   rm -rf .buildyard

@@ -217,7 +217,7 @@ class World:
                 self.when_checked(job)
             return passed
         if ":manifest" in job.name:
-            tags = self._program(job, "image_tags", ())
+            tags = self._program(job, "image_tags", ["tags"])
             job.files["build.env"] = tags
             return self._calls(job, "publish_image", "publish_image")
         return self._builds(job)
