@@ -113,10 +113,12 @@ class ExampleGroup:
     def grant(self, policies: Sequence[Mapping[str, Any]], account: ServiceAccount = BUILDS) -> None:
         """Replace the rights of a service account's pods."""
         iam, role = self.client("iam"), role_of(account)
-        for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
-            iam.delete_role_policy(RoleName=role, PolicyName=name)
+        for each in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+            iam.detach_role_policy(RoleName=role, PolicyArn=each["PolicyArn"])
+            iam.delete_policy(PolicyArn=each["PolicyArn"])
         for number, policy in enumerate(policies):
-            iam.put_role_policy(RoleName=role, PolicyName=f"push-{number}", PolicyDocument=json.dumps(policy))
+            made = iam.create_policy(PolicyName=f"{role}-{number}", PolicyDocument=json.dumps(policy))["Policy"]
+            iam.attach_role_policy(RoleName=role, PolicyArn=made["Arn"])
 
     def grant_push(self) -> None:
         """Give the build pods the rights that the platform gives them."""

@@ -165,7 +165,7 @@ def test_a_machine_without_a_part_is_told_which_and_how_to_get_it(
 
 
 def test_an_unknown_event_is_refused_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = argparse.Namespace(event="merge", ref="x", stack="sandbox", manual=[], project=None)
+    arguments = argparse.Namespace(event="merge", ref="x", stack="sandbox", manual=[], project=None, variable=[])
     endpoints = Endpoints(pid=0, aws="", gitlab="", kubernetes="", providers={}, gitlab_token="")
     assert command.build(Console(), arguments, endpoints, Path()) == 1
     assert "There is no event merge; known are push, merge-request" in capsys.readouterr().err
