@@ -38,7 +38,7 @@ VARIABLES = {
         description="`renew` runs every step again, such as `apt-get upgrade`, and writes the cache anew.",
     ),
 }
-"""What people choose who start a pipeline or set up a schedule."""
+"""The choices of somebody who starts a pipeline or sets up a schedule."""
 
 _REQUESTED = "$BUILDYARD_IMAGES"
 _MERGE_REQUEST = '$CI_PIPELINE_SOURCE == "merge_request_event"'

@@ -7,7 +7,7 @@ BUILDER_VARIABLE = "BUILDYARD_BUILDER_IMAGE"
 
 
 def dotenv_suffix(image: str) -> str:
-    """What distinguishes an image's variables in dotenv reports: `WEB` in `IMAGE_DIGEST_WEB`."""
+    """The end of the names of an image's own variables in dotenv reports: `WEB` in `IMAGE_DIGEST_WEB`."""
     return re.sub(r"[^A-Z0-9]", "_", image.upper())
 
 

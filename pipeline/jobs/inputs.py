@@ -1,4 +1,4 @@
-"""What the scripts are told of an image, so that they can say whether a published one is what a commit gives."""
+"""The facts of an image by which scripts compare a published image with a commit."""
 
 import hashlib
 import json

@@ -20,7 +20,7 @@ AT_ONCE = 8  # questions to the registry
 
 
 def fetch() -> tuple[dict[str, str], dict[str, str], bool]:
-    """What the newest commit of the branch gives, what this pipeline's gives, and whether they are one."""
+    """The hashes of the branch's newest commit, those of this pipeline's commit, and whether these are one commit."""
     with tempfile.TemporaryDirectory() as directory:
         git(directory, "init", "--quiet", "--bare")
         # Trees are enough. The address has the job's token in it, which is not for a command line.
@@ -34,7 +34,7 @@ def fetch() -> tuple[dict[str, str], dict[str, str], bool]:
 
 
 def look_up(image: Image) -> tuple[str, int]:
-    """What the published image says it is made from, and the number of its pipeline."""
+    """The hash in the published image's label, and the number of its pipeline."""
     said = labels(f"{image['repository']}:{latest}")
     return said.get("buildyard.inputs", ""), pipeline_number(said, os.environ["CI_PROJECT_ID"]) or 0
 
@@ -76,10 +76,10 @@ while any(found[image["name"]][0] and found[image["name"]][1] <= own_number for 
 for image in left:
     inputs, number = found[image["name"]]
     held = f"is of pipeline {number}, and not what {branch} gives" if inputs else "does not say what it is made from"
-    todo = f"start {' and '.join(image['jobs'])} in the newest pipeline"
+    advice = f"start {' and '.join(image['jobs'])} in the newest pipeline"
     if number > own_number:
-        todo = f"no newer pipeline has built it, so somebody else wrote this tag. Delete it, then {todo}"
-    print(f"{image['repository']}:{latest} {held}: {todo}.")
+        advice = f"no newer pipeline has built it, so somebody else wrote this tag. Delete it, then {advice}"
+    print(f"{image['repository']}:{latest} {held}: {advice}.")
 if left:
     sys.exit(
         f"Or run a new pipeline for {branch} with BUILDYARD_IMAGES={','.join(image['name'] for image in left)}. "

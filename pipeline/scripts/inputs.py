@@ -1,4 +1,4 @@
-"""What images are made from, as one hash each: files of the commit, options of the build, and the images below.
+"""The hash of an image's inputs: its files in a commit, the options of its build, and the images that it is built on.
 
 Two builds with equal hashes give the same image, but for what they fetch from elsewhere.
 """

@@ -33,7 +33,7 @@ def crane(*arguments: str, absent: str = "", exact: bool = False) -> str:
         time.sleep(pause)
     if "NAME_UNKNOWN: " in said:
         sys.exit(f"{said}\nThe registry has no such repository: deploy the stack, then retry this job.")
-    sys.exit(f"{said}\ncrane {arguments[0]} failed; see its message above. Retry this job when that is mended.")
+    sys.exit(f"{said}\ncrane {arguments[0]} failed; see its message above. Correct the cause, then retry this job.")
 
 
 def manifest(reference: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ TEXT = (FOLDER.parents[1] / "docs" / "security.md").read_text(encoding="utf-8")
 
 
 def rows() -> Iterator[tuple[str, list[str]]]:
-    """What each attacker wants, and the patterns of the tests that show what stops them."""
+    """The wishes of attackers, each with the patterns of the tests that show it refused."""
     [table] = re.findall(r"^\| they want .*\n\|[- |]+\n((?:\|.*\n)+)", TEXT, re.MULTILINE)
     for line in table.splitlines():
         wanted, *_, tests = [cell.strip() for cell in line.strip("|").split(" | ")]
