@@ -11,7 +11,6 @@ If `BUILDYARD_IMAGES` is set, in a schedule or by somebody who starts a pipeline
 names are built, with all that are built on them.
 """
 
-import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -20,7 +19,7 @@ from functools import lru_cache
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names
 from pipeline.model import AutoCancel, Changes, Job, Reference, Rule, Variable, When, Workflow, WorkflowRule
-from stacks.settings import IMAGE_CONTEXT, Image
+from stacks.settings import Image
 from stacks.trust import TIER_VARIABLE, Tier, Trust
 
 MAX_CHANGES = 50
@@ -185,22 +184,19 @@ IN_EVERY_PIPELINE = Rule()
 
 def _paths(image: Image) -> tuple[str, ...]:
     """The patterns of an image's own files."""
-    folders = tuple(source for source in image.contexts.values() if not source.startswith(IMAGE_CONTEXT))
-    return _patterns(image.context, image.dockerfile, folders, image.watch or ())
+    return _patterns(image.folders, image.dockerfile_path, image.watch or ())
 
 
 @lru_cache(maxsize=4096)
-def _patterns(context: str, dockerfile: str, folders: tuple[str, ...], watch: tuple[str, ...]) -> tuple[str, ...]:
-    own = dict.fromkeys([context, *folders])
-    if "." in (watch or own):
+def _patterns(folders: tuple[str, ...], file: str, watch: tuple[str, ...]) -> tuple[str, ...]:
+    if "." in (watch or folders):
         return ("**/*",)
-    file = posixpath.normpath(posixpath.join(context, dockerfile))
     if watch:
         # The path of a folder and that of a file look the same, so each is both.
         watched = [pattern for path in watch for pattern in (_literal(path, "*"), f"{_literal(path, '*')}/**/*")]
         return tuple(dict.fromkeys([*watched, _literal(file)]))
-    patterns = [f"{_literal(folder)}/**/*" for folder in own]
-    return tuple(patterns if any(file.startswith(f"{folder}/") for folder in own) else [*patterns, _literal(file)])
+    patterns = [f"{_literal(folder)}/**/*" for folder in folders]
+    return tuple(patterns if any(file.startswith(f"{folder}/") for folder in folders) else [*patterns, _literal(file)])
 
 
 def _literal(path: str, special: str = "") -> str:

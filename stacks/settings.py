@@ -477,6 +477,17 @@ class Image(Model):
     """The resources of this image's build jobs, where they differ from the runners' defaults."""
     timeout_minutes: Minutes = 60
 
+    @property
+    def dockerfile_path(self) -> str:
+        """The Dockerfile's path from the repository's root."""
+        return posixpath.normpath(posixpath.join(self.context, self.dockerfile))
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The folders of the repository that a build reads: the context, and those of named contexts."""
+        named = (source for source in self.contexts.values() if not source.startswith(IMAGE_CONTEXT))
+        return tuple(dict.fromkeys([self.context, *named]))
+
 
 class Project(Model):
     """A GitLab project that builds images."""

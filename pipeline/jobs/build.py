@@ -1,7 +1,6 @@
 """`build-NAME:ARCHITECTURE`: one image, built natively for one architecture and pushed by digest."""
 
 import json
-import posixpath
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
@@ -56,15 +55,13 @@ def _script(inputs: PipelineInputs, image: Image) -> Iterator[str]:
         yield shlex.join(["use_secret", secret, variable])
     if image.semver:
         yield shlex.join(["release_version", "check"])
-    folder, file = dockerfile_of(image)
-    dockerfile = posixpath.normpath(posixpath.join(folder, file))
     if given := [*image.depends_on, *image.contexts]:
-        yield shlex.join(["check_stages", dockerfile, *given])
+        yield shlex.join(["check_stages", image.dockerfile_path, *given])
     built = [image.name, inputs.repository_url(image)]
-    lines = [shlex.join(["build_image", *built, image.context, folder, file]), *build_options(image)]
+    lines = [shlex.join(["build_image", *built, image.context, *dockerfile_of(image)]), *build_options(image)]
     yield " \\\n  ".join(lines)
     if image.lint:
-        yield shlex.join(["lint_dockerfile", dockerfile, templates.FINDINGS])
+        yield shlex.join(["lint_dockerfile", image.dockerfile_path, templates.FINDINGS])
     yield shlex.join(["report_size", *built])
     if image.test:
         yield shlex.join(["test_image", *built, _exec_form(image.test)])

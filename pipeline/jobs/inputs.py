@@ -37,20 +37,18 @@ def build_options(image: Image) -> Iterator[str]:
 
 def dockerfile_of(image: Image) -> tuple[str, str]:
     """The folder and the name of the image's Dockerfile."""
-    folder, file = posixpath.split(posixpath.normpath(posixpath.join(image.context, image.dockerfile)))
+    folder, file = posixpath.split(image.dockerfile_path)
     return folder or ".", file
 
 
 def _facts(inputs: PipelineInputs, image: Image) -> dict[str, object]:
     options = [image.context, *dockerfile_of(image), *build_options(image)]
-    folders = [image.context, *(each for each in image.contexts.values() if not each.startswith(IMAGE_CONTEXT))]
-    dockerfile = posixpath.normpath(posixpath.join(*dockerfile_of(image)))
     architectures = inputs.settings.architectures_of(image)
     return {
         "name": image.name,
         "repository": inputs.repository_url(image),
         "options": hashlib.sha256(json.dumps(options).encode()).hexdigest()[:12],
-        "paths": list(dict.fromkeys([*(() if image.watch else folders), dockerfile])),
+        "paths": list(dict.fromkeys([*(() if image.watch else image.folders), image.dockerfile_path])),
         **({"globs": list(image.watch)} if image.watch else {}),
         "on": list(image.depends_on),
         "minutes": image.timeout_minutes,

@@ -1,4 +1,4 @@
-"""What a NetworkPolicy allows: the rules of Kubernetes for connections between a pod and an address.
+"""The connections that a NetworkPolicy allows, by the rules of Kubernetes, between a pod and an address.
 
 Source: https://kubernetes.io/docs/concepts/services-networking/network-policies/
 """

@@ -21,7 +21,7 @@ from tests.pipeline import events
 
 BRANCH = "master"
 Content = dict[str, Any]
-"""What an image contains: its own files, and the contents of the images that it is built on."""
+"""The content of an image: its own files, and the contents of the images that it is built on."""
 
 
 class Canceled(BaseException):
@@ -366,7 +366,7 @@ class World:
         return self.manifests[digest]["content"] if digest else None
 
     def from_nothing(self, name: str) -> Content:
-        """What building the newest commit from nothing gives."""
+        """The content that building the newest commit from nothing gives."""
         bases = {base: self.from_nothing(base) for base in self.images[name]}
         return {"files": self.commits[-1][name], "bases": bases}
 

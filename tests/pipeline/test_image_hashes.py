@@ -39,7 +39,7 @@ def hash_of(tmp_path: Path) -> Hash:
 
 
 def facts(image: dict[str, Any]) -> Image:
-    """What scripts are told of the image."""
+    """The image's facts, as scripts get them."""
     found = inputs(projects=[project(image)])
     text = image_inputs("function", found, found.project.images)
     told: Image = json.loads(shlex.split(text.replace("\\\n", ""))[1])

@@ -101,7 +101,7 @@ def test_the_included_file_sets_nothing_for_the_whole_pipeline() -> None:
 
 
 def test_every_job_says_what_it_would_take_from_the_project() -> None:
-    """What a job needs of these keywords, it has itself. GitLab's own default counts for the others."""
+    """A job has itself those of these keywords that it needs. GitLab's own default counts for the others."""
     for name, job in effective(ALONE, FILE.text).items():
         assert {"image", "tags", "timeout", "retry", "before_script", "script", "stage", "rules"} <= set(job), name
 
@@ -114,7 +114,7 @@ def test_the_whole_pipeline_has_the_stage_of_its_jobs() -> None:
 
 @pytest.fixture
 def preview(tmp_path: Path, gitlab_ci_local: GitLabCiLocal) -> Any:
-    """What gitlab-ci-local makes of a project's file, with its includes, templates and defaults."""
+    """A project's file as gitlab-ci-local expands it, with its includes, templates and defaults."""
 
     def expanded(name: str, text: str) -> dict[str, Any]:
         folder = tmp_path / name

@@ -1,4 +1,4 @@
-"""What the settings of an image refuse: build arguments, contexts, watched paths, tests."""
+"""Refused settings of an image: build arguments, contexts, watched paths, tests."""
 
 from typing import Any
 

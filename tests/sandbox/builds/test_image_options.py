@@ -1,4 +1,4 @@
-"""What authors of images set, in real builds: BuildKit judges it."""
+"""Settings of images in real builds: BuildKit judges them."""
 
 import re
 
