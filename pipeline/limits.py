@@ -7,7 +7,7 @@ one rule. The defaults of GitLab's settings: https://docs.gitlab.com/administrat
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from pipeline import rules
+from pipeline import paths
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names
 from pipeline.model import Job, Pipeline
@@ -37,7 +37,7 @@ MAX_FILE_NAME = 255
 MAX_NUMBER = len(f".{MAX_FILES}")
 """The longest part of a file's name that `render` adds."""
 
-MAX_PATTERNS = 10 * rules.MAX_CHANGES
+MAX_PATTERNS = 10 * paths.MAX_CHANGES
 """Patterns of one image: a limit of our own. GitLab compares each with every changed file, in each job of the image."""
 
 
@@ -84,7 +84,7 @@ def _file_name(inputs: PipelineInputs) -> Iterator[Problem]:
 def check_images(inputs: PipelineInputs) -> Iterator[Problem]:
     """Find the images with too many dependencies. Generating their jobs would take long."""
     for image in inputs.project.images:
-        patterns = rules.changed_paths(inputs, image)
+        patterns = paths.changed(inputs, image)
         if len(patterns) > MAX_PATTERNS:
             yield Problem(
                 path=f"{inputs.origin_of(image)}.depends-on",

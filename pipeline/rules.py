@@ -12,18 +12,15 @@ names are built, with all that are built on them.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import lru_cache
 
+from pipeline import paths
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names
 from pipeline.model import AutoCancel, Changes, Job, Reference, Rule, Variable, When, Workflow, WorkflowRule
 from stacks.settings import Image
 from stacks.trust import TIER_VARIABLE, Tier, Trust
-
-MAX_CHANGES = 50
-"""Patterns in one rule; an image with more gets several rules. Source: https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/gitlab/ci/config/entry/rules/rule/changes.rb"""
 
 VARIABLES = {
     "BUILDYARD_IMAGES": Variable(
@@ -96,7 +93,7 @@ def when_changed(inputs: PipelineInputs, image: Image) -> tuple[Rule, ...]:
     change. Without a push, GitLab evaluates `changes` as true, hence the conditions beside it.
     Source: https://docs.gitlab.com/ci/yaml/#ruleschanges
     """
-    lists = [Reference(names.files(image), key) for key in path_lists(changed_paths(inputs, image))]
+    lists = [Reference(names.files(image), key) for key in paths.lists(paths.changed(inputs, image))]
     return _when_changed(inputs.project.default_branch, lists)
 
 
@@ -119,8 +116,8 @@ def when_any_is_built_on_the_default_branch(inputs: PipelineInputs) -> tuple[Rul
 
 
 def _when_any_changed(inputs: PipelineInputs) -> tuple[Rule, ...]:
-    paths = (path for image in inputs.project.images for path in _paths(image))
-    lists = path_lists(tuple(dict.fromkeys(paths))).values()
+    patterns = (each for image in inputs.project.images for each in paths.own(image))
+    lists = paths.lists(tuple(dict.fromkeys(patterns))).values()
     return _when_changed(inputs.project.default_branch, lists)
 
 
@@ -155,18 +152,6 @@ def by_git_tag(inputs: PipelineInputs, image: Image) -> tuple[Rule, ...]:
     return ()
 
 
-def changed_paths(inputs: PipelineInputs, image: Image) -> tuple[str, ...]:
-    """The patterns of the files that the image is made from, with those of the images that it is built on."""
-    images = inputs.with_dependencies(image)
-    return tuple(dict.fromkeys(path for each in images for path in _paths(each)))
-
-
-def path_lists(paths: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-    """The patterns in lists that are short enough for a rule: `paths`, `paths-2`, ..."""
-    parts = (paths[start : start + MAX_CHANGES] for start in range(0, len(paths), MAX_CHANGES))
-    return {"paths" if number == 1 else f"paths-{number}": part for number, part in enumerate(parts, start=1)}
-
-
 def always() -> tuple[Rule, ...]:
     """The rules that build every image: for releases, and for schedules, which pick up new base images."""
     return (Rule(condition="$CI_COMMIT_TAG"), Rule(condition='$CI_PIPELINE_SOURCE == "schedule"'))
@@ -180,30 +165,3 @@ OTHERS_REQUESTED = Rule(condition=_REQUESTED)
 
 IN_EVERY_PIPELINE = Rule()
 """For jobs that follow others. A job without rules would be missing from merge request pipelines."""
-
-
-def _paths(image: Image) -> tuple[str, ...]:
-    """The patterns of an image's own files."""
-    return _patterns(image.folders, image.dockerfile_path, image.watch or ())
-
-
-@lru_cache(maxsize=4096)
-def _patterns(folders: tuple[str, ...], file: str, watch: tuple[str, ...]) -> tuple[str, ...]:
-    if "." in (watch or folders):
-        return ("**/*",)
-    if watch:
-        # The path of a folder and that of a file look the same, so each is both.
-        watched = [pattern for path in watch for pattern in (_literal(path, "*"), f"{_literal(path, '*')}/**/*")]
-        return tuple(dict.fromkeys([*watched, _literal(file)]))
-    patterns = [f"{_literal(folder)}/**/*" for folder in folders]
-    return tuple(patterns if any(file.startswith(f"{folder}/") for folder in folders) else [*patterns, _literal(file)])
-
-
-def _literal(path: str, special: str = "") -> str:
-    """The glob pattern that matches only this path. The signs in `special` keep their meaning.
-
-    GitLab expands `$NAME` and `%NAME%` in patterns before it matches them, and has no escape for them here. Brackets
-    around the sign prevent the expansion.
-    """
-    escaped = "".join(f"\\{sign}" if sign in set("\\*?[]{}") - set(special) else sign for sign in path)
-    return re.sub(r"[$%]", r"[\g<0>]", escaped)

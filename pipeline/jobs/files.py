@@ -3,7 +3,7 @@
 Each is written once, and the image's jobs refer to them: together they are most of the pipeline's size.
 """
 
-from pipeline import rules
+from pipeline import paths, rules
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names
 from pipeline.model import Job
@@ -15,6 +15,6 @@ def files_template(inputs: PipelineInputs, image: Image) -> Job:
     return Job(
         name=names.files(image),
         origin=inputs.origin_of(image),
-        lists=rules.path_lists(rules.changed_paths(inputs, image)),
+        lists=paths.lists(paths.changed(inputs, image)),
         rules=rules.when_changed(inputs, image),
     )

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from pipeline import graph, limits, rules, size
+from pipeline import graph, limits, size
 from pipeline.generate import generate
 from pipeline.inputs import PipelineInputs
 from pipeline.model import Job, Need, Pipeline, Reference
+from pipeline.paths import MAX_CHANGES
 from pipeline.render import render
 from stacks.problems import SettingsError
 from stacks.settings import Image
@@ -221,7 +222,7 @@ def test_more_files_than_gitlab_takes_in_a_rule_are_divided(count: int) -> None:
         by_condition: dict[str, list[str]] = {}
         for rule in published[name]["rules"]:
             if "changes" in rule:
-                assert len(rule["changes"]["paths"]) <= rules.MAX_CHANGES, "GitLab would refuse the file"
+                assert len(rule["changes"]["paths"]) <= MAX_CHANGES, "GitLab would refuse the file"
                 by_condition.setdefault(rule["if"], []).extend(rule["changes"]["paths"])
         assert len(by_condition) == 2, "of merge requests, and of pushes"
         for paths in by_condition.values():
@@ -271,7 +272,7 @@ def test_a_thousand_images_with_dependencies_stay_within_gitlabs_limits() -> Non
     for name, job in built.items():
         assert len(job.get("needs", ())) <= limits.MAX_NEEDS, f"GitLab would refuse the needs of {name}"
         for rule in job["rules"]:
-            assert len(rule.get("changes", {}).get("paths", ())) <= rules.MAX_CHANGES, f"GitLab would refuse {name}"
+            assert len(rule.get("changes", {}).get("paths", ())) <= MAX_CHANGES, f"GitLab would refuse {name}"
 
 
 def test_an_image_on_too_many_others_points_to_depends_on() -> None:
