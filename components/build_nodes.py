@@ -11,8 +11,8 @@ import pulumi_aws as aws
 from components import policy_documents
 from components.labels import BUILDS, NODE_GROUP, TAINT_VALUE, node_labels
 from stacks.architecture import Architecture
+from stacks.cluster import Capacity, Nodes
 from stacks.quantities import GIBIBYTE
-from stacks.settings import Capacity, Nodes
 
 MANAGED_POLICIES = (
     # The node reads its own name and its cluster; the Pod Identity agent on it gets the credentials of pods.

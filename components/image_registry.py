@@ -10,7 +10,7 @@ import pulumi_aws as aws
 from components import policy_documents
 from components.labels import image_tag
 from stacks import tags
-from stacks.settings import Registry
+from stacks.registries import Registry
 from stacks.trust import TIER_TAG, Tier
 
 _REVIEW_TAGS = {TIER_TAG: str(Tier.UNPROTECTED)}

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from components.labels import BUILD_POD
-from stacks.settings import Destination
+from stacks.cluster import Destination
 
 METADATA = ("169.254.169.254/32", "fd00:ec2::254/128")
 """The instance metadata service, which gives out the node's role."""

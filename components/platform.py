@@ -23,11 +23,13 @@ from pipeline.generate import generate
 from pipeline.inputs import PipelineInputs
 from pipeline.render import PipelineFile, render
 from stacks.architecture import Architecture
+from stacks.cluster import Destination
 from stacks.config import file_name
 from stacks.names import BUILDER_VARIABLE, stack_name
 from stacks.problems import Problem, SettingsError
+from stacks.projects import Project
 from stacks.registries import cached_upstreams
-from stacks.settings import Destination, Project, Settings
+from stacks.settings import Settings
 from stacks.trust import TIER_VARIABLE, Tier, Trust
 from stacks.versions import BUILDER_VERSION
 

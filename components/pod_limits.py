@@ -5,7 +5,7 @@ from typing import Any
 
 from components.runner_chart import MANAGER_RESOURCES
 from stacks.quantities import Quantity
-from stacks.settings import Resources, Runners
+from stacks.runners import Resources, Runners
 
 SMALLEST = {"cpu": Quantity("100m"), "memory": Quantity("128Mi"), "ephemeral_storage": Quantity("100Mi")}
 """The request of a container that has neither a request nor a limit."""

@@ -11,7 +11,8 @@ from components.admission_policy import AdmissionRules, admission_binding, admis
 from components.labels import kubernetes_labels
 from components.network_policy import build_network_policy
 from components.pod_limits import limit_range, resource_quota
-from stacks.settings import Destination, Runners
+from stacks.cluster import Destination
+from stacks.runners import Runners
 
 OBJECT = "builds"
 """The name of each object in the namespace."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stacks import tags
-from stacks.settings import Registry
+from stacks.registries import Registry
 
 Document = dict[str, Any]
 

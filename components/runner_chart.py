@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.labels import DO_NOT_EVICT
-from stacks.settings import Resources
+from stacks.runners import Resources
 from stacks.versions import RUNNER_VERSION
 
 CHART = "gitlab-runner"

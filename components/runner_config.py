@@ -12,7 +12,7 @@ import tomli_w
 
 from components.labels import BUILDS, DO_NOT_EVICT, TAINT_VALUE, node_selector
 from stacks.architecture import Architecture
-from stacks.settings import Ceilings, Resources, Runners
+from stacks.runners import Ceilings, Resources, Runners
 
 BUILD_USER = 1000
 """The only user for whom `moby/buildkit:rootless` has sub-uids. Its group has the same id."""

@@ -13,8 +13,8 @@ from components.pod_rules import PodRules, PodRulesArgs
 from components.runner_chart import CHART, REPOSITORY, Manager, chart_values, escape_template
 from components.runner_config import RunnerConfig, config_toml
 from stacks.architecture import Architecture
-from stacks.settings import Destination
-from stacks.settings import Runners as RunnerSettings
+from stacks.cluster import Destination
+from stacks.runners import Runners as RunnerSettings
 from stacks.versions import RUNNER_CHART_VERSION
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from graphlib import TopologicalSorter
 
-from stacks.settings import Image, Project, Settings
+from stacks.projects import Image, Project
+from stacks.settings import Settings
 
 
 def registry_host(account: str, region: str) -> str:

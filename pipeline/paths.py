@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from pipeline.inputs import PipelineInputs
-from stacks.settings import Image
+from stacks.projects import Image
 
 MAX_CHANGES = 50
 """Patterns in one rule; an image with more gets several rules. Source: https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/gitlab/ci/config/entry/rules/rule/changes.rb"""

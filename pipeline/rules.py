@@ -19,7 +19,7 @@ from pipeline import paths
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names
 from pipeline.model import AutoCancel, Changes, Job, Reference, Rule, Variable, When, Workflow, WorkflowRule
-from stacks.settings import Image
+from stacks.projects import Image
 from stacks.trust import TIER_VARIABLE, Tier, Trust
 
 VARIABLES = {

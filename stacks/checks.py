@@ -11,21 +11,13 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
 from stacks import registry_checks
+from stacks.fields import MAX_REPOSITORY_NAME, REPOSITORY_NAME
 from stacks.names import dotenv_suffix
 from stacks.problems import Problem, echo, nearest
+from stacks.projects import FromVariable, Image, Project, common_group, is_git_data
 from stacks.quantities import Quantity
-from stacks.settings import (
-    MAX_REPOSITORY_NAME,
-    REPOSITORY_NAME,
-    Bounds,
-    FromVariable,
-    Image,
-    Project,
-    Resources,
-    Settings,
-    common_group,
-    is_git_data,
-)
+from stacks.runners import Bounds, Resources
+from stacks.settings import Settings
 from stacks.trust import Tier
 
 T = TypeVar("T")

@@ -12,8 +12,9 @@ from pydantic_core import ErrorDetails
 from stacks import checks
 from stacks.architecture import Architecture
 from stacks.documents import Location
+from stacks.fields import ONE, SEVERAL
 from stacks.problems import Problem, SettingsError, echo, key_path, nearest
-from stacks.settings import NAMESPACE, ONE, SEVERAL, Settings
+from stacks.settings import NAMESPACE, Settings
 
 _ROUNDS = 10
 """The repair of one problem may reveal another: an image that was not a mapping has no name either."""

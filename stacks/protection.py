@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from stacks.problems import Problem
-from stacks.settings import Project
+from stacks.projects import Project
 from stacks.trust import Trust
 
 _WHERE = "in GitLab's settings of the project, under Repository"

@@ -11,6 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from stacks.fields import Integer, KmsKey, RepositoryName, VariableName
 from stacks.model import Model, pattern_text
 from stacks.problems import echo, refusal
 from stacks.trust import Tier
@@ -68,9 +69,6 @@ RegistryHost = Annotated[
     ),
     AfterValidator(_login_host),
 ]
-Variable = Annotated[
-    str, pattern_text(r"^[A-Za-z_][A-Za-z0-9_]*$", "Use letters, digits and '_'. The first must not be a digit.")
-]
 
 
 class Login(Model):
@@ -81,7 +79,7 @@ class Login(Model):
     started the job may read."""
     user: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     """The user's name, such as that of a deploy token."""
-    password: Variable | None = None
+    password: VariableName | None = None
     """The CI/CD variable that contains the password or token, as a value or as a file. A job without it fails."""
 
 
@@ -219,3 +217,33 @@ class Pull(Model):
     """AWS organizations: every account in them."""
     lambda_accounts: tuple[AccountId, ...] = ()
     """AWS accounts whose Lambda functions, in the stack's region, run these images."""
+
+
+class Registry(Model):
+    """The ECR registry of the account that the stack deploys to."""
+
+    account: AccountId | None = None
+    """The AWS account. If it is set, a deployment with another account's credentials fails."""
+    prefix: RepositoryName | None = None
+    """The prefix of every repository's name, which allows two stacks in one account."""
+    kms_key: KmsKey | None = None
+    """The ARN of the KMS key that encrypts the images. Default: ECR's own key (AES-256)."""
+    keep_untagged_days: Annotated[Integer, Field(ge=1, le=3650)] = 7
+    """Days until an untagged image expires, such as a build cache that a newer one replaced."""
+    keep_versions: Annotated[Integer, Field(ge=50, le=10000)] = 500
+    """How many versions of the default branch an image's repository keeps. Images of Git tags stay for ever."""
+    keep_cache_days: Annotated[Integer, Field(ge=1, le=3650)] = 30
+    """Days until a build cache expires, counted from its last write."""
+    keep_review_days: Annotated[Integer, Field(ge=1, le=3650)] = 14
+    """Days until images of merge requests and other branches expire; with `trust: isolated` their caches, too."""
+    pull_from: tuple[PulledRepository, ...] = ()
+    """Other ECR repositories that builds of both trust tiers may pull from: a name in this account and region, or with
+    the registry's host of another one. `shared/*` means all whose names begin with `shared/`."""
+    logins: dict[RegistryHost, Login] = {}
+    """Registries other than ECR that builds pull from with a login, by host."""
+    pull_through: PullThrough = PullThrough()
+    """Registries whose images builds pull through ECR's cache."""
+    pull: Pull = Pull()
+    """Who else may pull the released images: accounts, roles, organizations, Lambda functions."""
+    force_delete: bool = False
+    """Whether removing an image from the settings deletes its repository and every image in it."""

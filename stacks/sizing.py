@@ -6,9 +6,11 @@ from decimal import Decimal
 
 from stacks.architecture import Architecture
 from stacks.checks import RESOURCES
+from stacks.cluster import Nodes
 from stacks.problems import Problem
 from stacks.quantities import GIBIBYTE, Quantity
-from stacks.settings import Bounds, Nodes, Resources, Settings
+from stacks.runners import Bounds, Resources
+from stacks.settings import Settings
 
 MEBIBYTE = Decimal(1024) ** 2
 

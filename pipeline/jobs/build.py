@@ -11,7 +11,7 @@ from pipeline.jobs import names, templates
 from pipeline.jobs.inputs import build_options, dockerfile_of, image_inputs
 from pipeline.jobs.resources import overwrites
 from pipeline.model import Artifacts, Job, Need, Reference, When
-from stacks.settings import Command, Image
+from stacks.projects import Command, Image
 
 
 def image_template(inputs: PipelineInputs, image: Image) -> Job:

@@ -7,7 +7,7 @@ from pipeline import paths, rules
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names
 from pipeline.model import Job
-from stacks.settings import Image
+from stacks.projects import Image
 
 
 def files_template(inputs: PipelineInputs, image: Image) -> Job:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names
-from stacks.settings import IMAGE_CONTEXT, FromVariable, Image
+from stacks.projects import IMAGE_CONTEXT, FromVariable, Image
 
 
 def image_inputs(function: str, inputs: PipelineInputs, images: Sequence[Image]) -> str:

@@ -9,7 +9,7 @@ from pipeline.inputs import PipelineInputs
 from pipeline.jobs import names, templates
 from pipeline.model import Job, Need, Reference, When
 from stacks.names import dotenv_suffix
-from stacks.settings import Image
+from stacks.projects import Image
 
 
 def manifest_jobs(inputs: PipelineInputs, image: Image) -> Iterator[Job]:

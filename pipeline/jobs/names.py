@@ -1,7 +1,7 @@
 """The names of jobs. They are part of the contract, since other jobs may need them."""
 
 from stacks.architecture import Architecture
-from stacks.settings import Image
+from stacks.projects import Image
 
 LAST_STAGE = ".post"
 """The stage after all others, which every pipeline of GitLab has."""

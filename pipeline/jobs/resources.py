@@ -1,6 +1,6 @@
 """CPU, memory and storage of a job, as the variables that overwrite the runner's defaults."""
 
-from stacks.settings import Resources, Runners
+from stacks.runners import Resources, Runners
 
 _BRIEF = Resources.model_validate(
     {

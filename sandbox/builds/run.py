@@ -23,8 +23,9 @@ from sandbox.endpoints import REGION, Endpoints
 from sandbox.services.aws.tokens import signing_key
 from stacks import config
 from stacks.names import stack_name
+from stacks.projects import Project
 from stacks.registries import split_reference
-from stacks.settings import Identity, Project, Settings
+from stacks.settings import Identity, Settings
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import pytest
 
 from components.labels import BUILD_POD
 from components.network_policy import build_network_policy
-from stacks.settings import Destination
+from stacks.cluster import Destination
 from tests.components.connections import connects_to, is_reached_from, selects
 
 VPC = ("10.0.0.0/16", "172.20.0.0/16", "2001:db8:1234::/56")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from components.pod_limits import limit_range, resource_quota
-from stacks.settings import Runners
+from stacks.runners import Runners
 
 
 def limits(**runners: Any) -> dict[str, dict[str, str]]:

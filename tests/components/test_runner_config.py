@@ -13,7 +13,7 @@ from components.runner_config import RunnerConfig, config_toml
 from pipeline import scripts
 from sandbox.providers.kubernetes.runner_chart import problems_in_config
 from stacks.architecture import Architecture
-from stacks.settings import Runners
+from stacks.runners import Runners
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -14,7 +14,7 @@ from pipeline.model import Job, Need, Pipeline, Reference
 from pipeline.paths import MAX_CHANGES
 from pipeline.render import render
 from stacks.problems import SettingsError
-from stacks.settings import Image
+from stacks.projects import Image
 from tests.pipeline import events
 from tests.pipeline.conftest import GitLabCiLocal
 from tests.pipeline.published import assert_valid, files, gitlab_size, inputs, jobs, loaded, write

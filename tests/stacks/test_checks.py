@@ -3,7 +3,7 @@
 import pytest
 
 from stacks.problems import Problem, SettingsError
-from stacks.settings import common_group
+from stacks.projects import common_group
 from tests.stacks.stack_settings import problems, project, settings
 
 IMAGE = "buildyard:projects[0].images[0]"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stacks.settings import FromVariable
+from stacks.projects import FromVariable
 from tests.stacks.stack_settings import problems, project, settings
 
 IMAGE = "buildyard:projects[0].images[0]"

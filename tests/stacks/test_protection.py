@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from stacks.projects import Project
 from stacks.protection import notices, problems, protects
-from stacks.settings import Project
 from stacks.trust import Trust
 from tests.stacks.stack_settings import project, settings
 

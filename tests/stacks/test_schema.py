@@ -8,8 +8,10 @@ import yaml
 
 from stacks import config, schema
 from stacks.architecture import Architecture
+from stacks.cluster import DEFAULT_NODES
 from stacks.names import default_namespace
-from stacks.settings import DEFAULT_NODES, Runners, Settings, keys
+from stacks.runners import Runners
+from stacks.settings import Settings, keys
 
 STACKS = sorted(path.name.split(".")[1] for path in config.DIRECTORY.glob("Pulumi.*.yaml"))
 

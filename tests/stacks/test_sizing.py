@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from stacks.cluster import Nodes
 from stacks.quantities import GIBIBYTE, Quantity
-from stacks.settings import Nodes
 from stacks.sizing import Amounts, InstanceType, allocatable, check_fit
 from tests.stacks.stack_settings import project, settings
 
