@@ -11,7 +11,8 @@ import pulumi_aws as aws
 from components import policy_documents
 from components.labels import BUILDS, NODE_GROUP, TAINT_VALUE, node_labels
 from stacks.architecture import Architecture
-from stacks.cluster import Capacity, Nodes
+from stacks.cluster import BOUNDARY, Capacity, Nodes
+from stacks.iam import Iam
 from stacks.quantities import GIBIBYTE
 
 MANAGED_POLICIES = (
@@ -29,10 +30,6 @@ Source: https://docs.aws.amazon.com/eks/latest/userguide/cni-iam-role.html
 """
 
 ROOT_DEVICE = "/dev/xvda"
-IOPS = 6000
-THROUGHPUT_MIB = 500
-"""Twice and four times the free baseline of gp3, since the disk limits the unpacking and exporting of layers."""
-
 IDS_PER_POD = 196608
 """The users of a pod with a user namespace: enough for the builder image's sub-uids, which end at 165535.
 
@@ -52,12 +49,15 @@ class BuildNodesArgs:
     kubernetes_version: pulumi.Input[str]
     """The cluster's version, such as `1.34`."""
     subnet_ids: Sequence[pulumi.Input[str]]
+    cluster_security_group_id: pulumi.Input[str]
+    """The security group that EKS made for the cluster."""
     cni_role: bool
     """Whether the VPC CNI has a role of its own."""
     partition: str
     """AWS's name of the set of regions, as in ARNs: `aws`, `aws-cn`, `aws-us-gov`."""
     user_namespaces: bool
     """Whether pods have user namespaces of their own."""
+    iam: Iam
     tags: Mapping[str, str]
 
 
@@ -81,7 +81,9 @@ class BuildNodes(pulumi.ComponentResource):
     def _create_role(self) -> aws.iam.Role:
         return aws.iam.Role(
             f"{self._name}-node",
-            name=f"{self._name}-node",
+            name=self._args.iam.named(f"{self._name}-node"),
+            path=self._args.iam.path,
+            permissions_boundary=self._args.iam.permissions_boundary,
             description=f"Build nodes, {self._args.architecture}",
             assume_role_policy=json.dumps(policy_documents.node_trust()),
             tags=self._args.tags,
@@ -110,9 +112,10 @@ class BuildNodes(pulumi.ComponentResource):
                     "ebs": {
                         "volume_type": "gp3",
                         "volume_size": int(self._args.nodes.disk.value / GIBIBYTE),
-                        "iops": IOPS,
-                        "throughput": THROUGHPUT_MIB,
+                        "iops": self._args.nodes.disk_iops,
+                        "throughput": self._args.nodes.disk_throughput,
                         "encrypted": "true",
+                        **({"kms_key_id": self._args.nodes.kms_key} if self._args.nodes.kms_key else {}),
                         "delete_on_termination": "true",
                     },
                 }
@@ -123,13 +126,23 @@ class BuildNodes(pulumi.ComponentResource):
                 # One hop ends at the node, so that the code of a build cannot get the credentials of the node's role.
                 "http_put_response_hop_limit": 1,
             },
-            user_data=user_data() if self._args.user_namespaces else None,
+            vpc_security_group_ids=self._security_groups,
+            user_data=user_data(boot_script=self._args.nodes.boot_script, user_namespaces=self._args.user_namespaces),
             tag_specifications=[
                 {"resource_type": resource, "tags": tags} for resource in ("instance", "volume", "network-interface")
             ],
             tags=self._args.tags,
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+    @property
+    def _security_groups(self) -> list[pulumi.Input[str]] | None:
+        """The cluster's security group, which EKS itself gives only to nodes without others, and those of the settings.
+
+        Source: https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html#launch-template-security-groups
+        """
+        own = self._args.nodes.security_groups
+        return [self._args.cluster_security_group_id, *own] if own else None
 
     def _create_node_group(
         self, role: aws.iam.Role, template: aws.ec2.LaunchTemplate, rights: Sequence[pulumi.Resource]
@@ -146,7 +159,7 @@ class BuildNodes(pulumi.ComponentResource):
             instance_types=list(args.nodes.instance_types),
             launch_template={"id": template.id, "version": template.latest_version.apply(str)},
             scaling_config={"min_size": 0, "max_size": args.nodes.max_size, "desired_size": 0},
-            labels=node_labels(args.stack),
+            labels={**args.nodes.labels, **node_labels(args.stack)},
             taints=[{"key": BUILDS, "value": TAINT_VALUE, "effect": "NO_SCHEDULE"}],
             update_config={"max_unavailable": 1},
             tags=args.tags,
@@ -191,30 +204,31 @@ def managed_policies(*, cni_role: bool) -> tuple[str, ...]:
     return MANAGED_POLICIES if cni_role else (*MANAGED_POLICIES, CNI_POLICY)
 
 
-def user_data() -> str:
-    """The kubelet's configuration for pods with user namespaces, which EKS merges with its own, in base64.
+def user_data(*, boot_script: str | None, user_namespaces: bool) -> str | None:
+    """The nodes' user data in base64, which EKS merges with its own. None if there is nothing to say.
 
-    Source: https://awslabs.github.io/amazon-eks-ami/nodeadm/
+    A script, which runs before the node joins, and the kubelet's configuration for pods with user namespaces.
+    Sources: https://awslabs.github.io/amazon-eks-ami/nodeadm/,
+    https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html#launch-template-user-data
     """
-    config = {
-        "apiVersion": "node.eks.aws/v1alpha1",
-        "kind": "NodeConfig",
-        "spec": {"kubelet": {"config": {"userNamespaces": {"idsPerPod": IDS_PER_POD}}}},
+    parts = {
+        'text/x-shellscript; charset="utf-8"': boot_script,
+        "application/node.eks.aws": json.dumps(_NODE_CONFIG) if user_namespaces else None,  # which is YAML too
     }
-    document = "\n".join(
-        (
-            "MIME-Version: 1.0",
-            'Content-Type: multipart/mixed; boundary="//"',
-            "",
-            "--//",
-            "Content-Type: application/node.eks.aws",
-            "",
-            json.dumps(config),  # which is YAML too
-            "--//--",
-            "",
-        )
-    )
-    return base64.b64encode(document.encode()).decode()
+    given = {kind: text for kind, text in parts.items() if text}
+    if not given:
+        return None
+    lines = ["MIME-Version: 1.0", f'Content-Type: multipart/mixed; boundary="{BOUNDARY}"', ""]
+    for kind, text in given.items():
+        lines += [f"--{BOUNDARY}", f"Content-Type: {kind}", "", text]
+    return base64.b64encode("\n".join((*lines, f"--{BOUNDARY}--", "")).encode()).decode()
+
+
+_NODE_CONFIG = {
+    "apiVersion": "node.eks.aws/v1alpha1",
+    "kind": "NodeConfig",
+    "spec": {"kubelet": {"config": {"userNamespaces": {"idsPerPod": IDS_PER_POD}}}},
+}
 
 
 def autoscaling_group_name(resources: Sequence[aws.eks.outputs.NodeGroupResource]) -> str:

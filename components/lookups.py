@@ -13,6 +13,7 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_gitlab as gitlab
 
+from components import account_rules
 from components.policy_documents import MAX_ROLE_POLICIES, Document, push
 from components.registry_access import RegistryAccount, cache_arns, problems, pull_arns
 from pipeline.inputs import registry_host
@@ -67,6 +68,8 @@ class Cluster:
     endpoint: str
     certificate_authority: str
     subnet_ids: tuple[str, ...]
+    security_group_id: str
+    """The security group that EKS made for the cluster."""
     oidc_provider_arn: str | None
     networks: tuple[str, ...]
     """The networks in which pods, nodes, services and the Kubernetes API have their addresses."""
@@ -106,6 +109,8 @@ def look_up(settings: Settings, *, source: str) -> Lookups:
     queries.instance_types()
     queries.rights(account)
     queries.problems += problems(settings, account.as_registry)
+    queries.problems += account_rules.keys(settings, region=account.region)
+    queries.boundary(account)
     queries.protection()
     if queries.problems or not (cluster and scope):
         raise SettingsError(queries.problems, source=source)
@@ -168,6 +173,8 @@ class _Queries:
         if found is None:
             return None
         self._user_namespaces(found.version)
+        self.problems += account_rules.path(self._settings, found.access_configs[0].authentication_mode)
+        self.problems += account_rules.security_groups(self._settings, vpc=found.vpc_config.vpc_id, ask=self._ask)
         return Cluster(
             name=found.name,
             arn=found.arn,
@@ -175,9 +182,15 @@ class _Queries:
             endpoint=found.endpoint,
             certificate_authority=found.certificate_authorities[0].data,
             subnet_ids=wanted.subnet_ids or tuple(found.vpc_config.subnet_ids),
+            security_group_id=found.vpc_config.cluster_security_group_id,
             oidc_provider_arn=self._oidc_provider(found.identities[0].oidcs[0].issuer),
             networks=self._networks(found),
             vpc_endpoints=self._vpc_endpoints(found),
+        )
+
+    def boundary(self, account: Account) -> None:
+        self.problems += account_rules.boundary(
+            self._settings, account_id=account.id, partition=account.partition, ask=self._ask
         )
 
     def _user_namespaces(self, version: str) -> None:

@@ -199,6 +199,7 @@ class Platform(pulumi.ComponentResource):
                 arns=[account.repository_arn(f"{prefix}/*") for prefix in caches],
                 kms_key=registry.kms_key,
                 keep_days=registry.keep_cache_days,
+                iam=self._settings.iam,
                 tags=self._tags,
             )
             PullThroughCache(self._name, args, pulumi.ResourceOptions(parent=self))
@@ -211,9 +212,11 @@ class Platform(pulumi.ComponentResource):
             cluster_name=self._args.lookups.cluster.name,
             kubernetes_version=self._args.lookups.cluster.version,
             subnet_ids=self._args.lookups.cluster.subnet_ids,
+            cluster_security_group_id=self._args.lookups.cluster.security_group_id,
             cni_role=self._settings.cluster.cni_role,
             partition=self._args.lookups.account.partition,
             user_namespaces=self._settings.runners.user_namespaces,
+            iam=self._settings.iam,
             tags=self._tags,
         )
         return BuildNodes(f"{tier.of(self._name)}-{architecture}", args, pulumi.ResourceOptions(parent=self))
@@ -234,6 +237,7 @@ class Platform(pulumi.ComponentResource):
                 *registry_access.pull_arns(self._settings, account.as_registry),
             ],
             cache_arns=registry_access.cache_arns(self._settings, account.as_registry, tier),
+            iam=self._settings.iam,
             tags=self._tags,
         )
         return PushIdentity(tier.of(self._name), args, pulumi.ResourceOptions(parent=self))

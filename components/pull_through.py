@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import policy_documents
+from stacks.iam import Iam
 from stacks.registries import CachedUpstream
 
 
@@ -20,6 +21,7 @@ class PullThroughCacheArgs:
     kms_key: str | None
     keep_days: int
     """Days until a cached image expires. ECR then imports it again."""
+    iam: Iam
     tags: Mapping[str, str]
 
 
@@ -77,7 +79,9 @@ class PullThroughCache(pulumi.ComponentResource):
     def _create_encrypting_role(self) -> aws.iam.Role:
         return aws.iam.Role(
             self._role_name,
-            name=self._role_name,
+            name=self._args.iam.named(self._role_name),
+            path=self._args.iam.path,
+            permissions_boundary=self._args.iam.permissions_boundary,
             description="ECR: create encrypted repositories of pull-through caches",
             assume_role_policy=json.dumps(policy_documents.registry_trust()),
             tags=self._args.tags,
@@ -87,7 +91,8 @@ class PullThroughCache(pulumi.ComponentResource):
     def _grant_encryption(self, role: aws.iam.Role, key: str) -> pulumi.Resource:
         policy = aws.iam.Policy(
             self._role_name,
-            name=self._role_name,
+            name=self._args.iam.named(self._role_name),
+            path=self._args.iam.path,
             description="ECR: create encrypted repositories of pull-through caches",
             policy=json.dumps(policy_documents.encrypted_repositories(self._args.arns, key)),
             tags=self._args.tags,

@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components import policy_documents
+from stacks.iam import Iam
 from stacks.settings import Identity
 
 
@@ -26,6 +27,7 @@ class PushIdentityArgs:
     """ARNs of the repositories that builds may only pull from."""
     cache_arns: Sequence[str]
     """ARNs of the repositories that ECR creates for builds, as pull-through caches."""
+    iam: Iam
     tags: Mapping[str, str]
 
 
@@ -53,7 +55,9 @@ class PushIdentity(pulumi.ComponentResource):
     def _create_role(self) -> aws.iam.Role:
         return aws.iam.Role(
             f"{self._name}-push",
-            name=f"{self._name}-push",
+            name=self._args.iam.named(f"{self._name}-push"),
+            path=self._args.iam.path,
+            permissions_boundary=self._args.iam.permissions_boundary,
             description="Image builds: push to the repositories of this stack",
             assume_role_policy=json.dumps(self._trust()),
             tags=self._args.tags,
@@ -83,7 +87,8 @@ class PushIdentity(pulumi.ComponentResource):
     ) -> aws.iam.RolePolicyAttachment:
         policy = aws.iam.Policy(
             name,
-            name=name,
+            name=self._args.iam.named(name),
+            path=self._args.iam.path,
             description="Image builds: push to repositories of this stack",
             policy=json.dumps(document),
             tags=self._args.tags,

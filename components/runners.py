@@ -115,6 +115,8 @@ class Runners(pulumi.ComponentResource):
             maximum_timeout=args.runners.maximum_timeout_minutes * 60,
             opts=pulumi.ResourceOptions(
                 parent=self,
+                # What its jobs use is deleted after it, a replaced role for example.
+                depends_on=args.depends_on,
                 # A runner per node group and namespace: these are not in use any more when their runner has no jobs.
                 replace_on_changes=["maintenanceNote"],
                 hooks=self._args.drain,

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
-from stacks import registry_checks
+from stacks import node_checks, registry_checks
 from stacks.fields import MAX_REPOSITORY_NAME, REPOSITORY_NAME
 from stacks.names import dotenv_suffix
 from stacks.problems import Problem, echo, nearest
@@ -52,6 +52,7 @@ def check(settings: Settings) -> Iterator[Problem]:
     yield from _duplicates("repository", _repositories(settings))
     yield from _repository_names(settings)
     yield from _namespaces(settings)
+    yield from node_checks.check(settings)
     yield from registry_checks.check(settings, CREDENTIALS)
     for path, project in _projects(settings):
         names = ((image.name, f"{image_path}.name") for image_path, image in _images(path, project))

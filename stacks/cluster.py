@@ -7,9 +7,9 @@ from pydantic import AfterValidator, Field
 
 from stacks.addresses import Cidr
 from stacks.architecture import Architecture
-from stacks.fields import Integer, Port
+from stacks.fields import Integer, KmsKey, Port
 from stacks.model import Model, pattern_text
-from stacks.problems import refusal
+from stacks.problems import echo, refusal
 from stacks.quantities import GIBIBYTE, Quantity
 
 
@@ -36,6 +36,56 @@ InstanceType = Annotated[str, pattern_text(r"^[a-z0-9-]+\.[a-z0-9-]+$", "Use EC2
 Subnet = Annotated[
     str, pattern_text(r"^subnet-[a-z0-9]+$", "Use the ids of subnets, such as subnet-0a1b2c3d4e5f60001.")
 ]
+SecurityGroup = Annotated[
+    str, pattern_text(r"^sg-[a-z0-9]+$", "Use the ids of security groups, such as sg-0a1b2c3d4e5f60001.")
+]
+
+_RESERVED_LABELS = ("kubernetes.io/", "k8s.io/", "eks.amazonaws.com/", "buildyard.dev/")
+"""The marks of labels that belong to Kubernetes, EKS and Buildyard. EKS refuses the first three.
+
+Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateNodegroup.html
+"""
+
+
+def _free_label(key: str) -> str:
+    if any(reserved in key for reserved in _RESERVED_LABELS):
+        raise refusal(f"the label {echo(key)} belongs to Kubernetes, EKS or Buildyard", "Use another prefix.")
+    return key
+
+
+LabelKey = Annotated[
+    str,
+    pattern_text(
+        r"^(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?$",
+        "Use a label's name, such as team or example.com/team.",
+        max_length=63,
+    ),
+    AfterValidator(_free_label),
+]
+LabelValue = Annotated[
+    str,
+    pattern_text(
+        r"^[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?$", "Use letters, digits, '-', '_' and '.'.", max_length=63
+    ),
+]
+
+BOUNDARY = "//"
+"""The line between the parts of nodes' user data."""
+
+
+def _script(text: str) -> str:
+    if not text.startswith("#!"):
+        raise refusal("does not begin with #!", "Write the interpreter in the first line, such as #!/bin/bash.")
+    if any(line.startswith(f"--{BOUNDARY}") for line in text.splitlines()):
+        raise refusal(f"has a line that begins with --{BOUNDARY}, which ends the script", "Indent that line.")
+    return text
+
+
+MAX_SCRIPT = 8192
+"""EC2 takes user data of 16 KiB, and EKS adds to it.
+
+Source: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html
+"""
 
 
 class Cluster(Model):
@@ -59,7 +109,20 @@ class Nodes(Model):
     """The maximum number of nodes."""
     disk: Annotated[Quantity, AfterValidator(_whole_gibibytes)] = Quantity("200Gi")
     """The size of the root volume. It holds images, build state and the jobs' ephemeral storage."""
+    disk_iops: Annotated[Integer, Field(ge=3000, le=80000)] = 6000
+    """The provisioned IOPS of the root volume, which is of the type gp3. 3,000 cost nothing extra."""
+    disk_throughput: Annotated[Integer, Field(ge=125, le=2000)] = 500
+    """The provisioned throughput of the root volume, in MiB per second. 125 cost nothing extra."""
+    kms_key: KmsKey | None = None
+    """The ARN of the KMS key that encrypts the root volume. Default: the account's default key for EBS."""
     capacity: Capacity = Capacity.SPOT
+    security_groups: Annotated[tuple[SecurityGroup, ...], Field(max_length=15)] = ()
+    """Security groups of the nodes, in addition to the cluster's own."""
+    labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=40)] = {}
+    """Kubernetes labels of the nodes, in addition to the platform's own."""
+    boot_script: Annotated[str, Field(max_length=MAX_SCRIPT), AfterValidator(_script)] | None = None
+    """A shell script that runs as root on each node before the node joins the cluster, for example to trust a company's
+    CA. Everybody who may read the account's launch templates can read it: it must contain no secrets."""
 
 
 DEFAULT_NODES = {

@@ -1,8 +1,8 @@
 """The settings of a stack: the frozen, typed schema of the namespace `buildyard`.
 
-The classes declare types and defaults, each once; `projects`, `runners`, `cluster` and `registries` have those of one
-part. `checks` concerns several keys, and `sizing` checks with EC2's data whether jobs fit the nodes. Use `parsing` to
-read settings.
+The classes declare types and defaults, each once; `projects`, `runners`, `cluster`, `registries` and `iam` have those
+of one part. `checks` concerns several keys, and `sizing` checks with EC2's data whether jobs fit the nodes. Use
+`parsing` to read settings.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 
 from stacks.architecture import Architecture
 from stacks.cluster import DEFAULT_NODES, Cluster, Network, Nodes
+from stacks.iam import Iam
 from stacks.model import Model
 from stacks.problems import echo, refusal
 from stacks.projects import Image, Project
@@ -72,6 +73,8 @@ class Settings(Model):
     """How merge requests are separated from releases: isolated, shared or protected-only."""
     identity: Identity = Identity.POD_IDENTITY
     """How a build pod assumes its IAM role: pod-identity or irsa."""
+    iam: Iam = Iam()
+    """The permissions boundary and the path of IAM roles."""
     projects: Annotated[tuple[Project, ...], Field(min_length=1)]
     """The GitLab projects, and the images of each."""
     tags: Annotated[dict[TagKey, TagValue], Field(max_length=MAX_TAGS)] = {}

@@ -56,12 +56,17 @@ class _Caller:
 
     arn: str
     policies: Sequence[Policy]
+    boundary: Policy | None
     region: str
     until: float
 
     @property
     def account(self) -> str:
         return self.arn.split(":")[4]
+
+    def may(self, action: str, resource: str) -> bool:
+        """Whether the caller's own policies allow something."""
+        return allows(self.policies, action, resource, boundary=self.boundary)
 
     @property
     def role(self) -> str:
@@ -123,7 +128,7 @@ class Ecr:
         if request.headers.get("X-Amz-Target") != _TOKEN_OPERATION or answer.status_code != HTTPStatus.OK:
             return answer
         caller = self._identify(request)
-        if not allows(caller.policies, "ecr:GetAuthorizationToken", "*"):
+        if not caller.may("ecr:GetAuthorizationToken", "*"):
             message = _refusal(caller, "ecr:GetAuthorizationToken", "*")
             return _json({"__type": "AccessDeniedException", "Message": message}, 400)
         token = secrets.token_urlsafe(24)
@@ -184,7 +189,7 @@ class Ecr:
         Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
         """
         resource = f"arn:aws:ecr:{self._region}:{self._account}:repository/{repository}"
-        by_caller = allows(caller.policies, action, resource)
+        by_caller = caller.may(action, resource)
         if caller.account == self._account and by_caller:
             return True
         policy = self._repository_policy(repository)
@@ -248,24 +253,24 @@ class Ecr:
         # The sandbox's AWS identifies callers by their access key, and does not check signatures.
         arn = self._client("sts", key[1] if key else "none").get_caller_identity()["Arn"]
         until = int(time.time()) + _TOKEN_SECONDS
-        return _Caller(arn=arn, policies=self._policies(arn), region=self._region, until=until)
+        policies, boundary = self._rights(arn)
+        return _Caller(arn=arn, policies=policies, boundary=boundary, region=self._region, until=until)
 
-    def _policies(self, arn: str) -> list[Policy]:
-        """The policies of an assumed role; none for any other caller."""
+    def _rights(self, arn: str) -> tuple[list[Policy], Policy | None]:
+        """The policies and the permissions boundary of an assumed role; none for any other caller."""
         kind, _, rest = arn.rpartition(":")[2].partition("/")
         if kind != "assumed-role":
-            return []
+            return [], None
         role = rest.split("/")[0]
         iam = self._client("iam", account=arn.split(":")[4])
         inline = iam.list_role_policies(RoleName=role)["PolicyNames"]
         documents: list[Any] = [
             iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in inline
         ]
-        for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
-            version = iam.get_policy(PolicyArn=attached["PolicyArn"])["Policy"]["DefaultVersionId"]
-            found = iam.get_policy_version(PolicyArn=attached["PolicyArn"], VersionId=version)
-            documents.append(found["PolicyVersion"]["Document"])
-        return documents
+        attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+        documents += [_document(iam, each["PolicyArn"]) for each in attached]
+        boundary = iam.get_role(RoleName=role)["Role"].get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+        return documents, _document(iam, boundary) if boundary else None
 
     def _client(self, service: Any, access_key: str | None = None, *, account: str | None = None) -> Any:
         """A client with an access key, or an administrator's of an account."""
@@ -276,6 +281,13 @@ class Ecr:
         if account:
             client.meta.events.register("before-sign", partial(_name_account, account))
         return client
+
+
+def _document(iam: Any, arn: str) -> Policy:
+    """The document of a managed policy."""
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    document: Policy = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+    return document
 
 
 def _name_account(account: str, request: Any, **_: Any) -> None:
@@ -289,7 +301,7 @@ def _image_id(reference: str) -> dict[str, str]:
 
 
 def _refusal(caller: _Caller, action: str, resource: str) -> str:
-    kind = "resource" if allows(caller.policies, action, resource) else "identity"
+    kind = "resource" if caller.may(action, resource) else "identity"
     return (
         f"User: {caller.arn} is not authorized to perform: {action} on resource: {resource} because no "
         f"{kind}-based policy allows the {action} action"

@@ -203,7 +203,12 @@ def _cluster(args: Mapping[str, Any]) -> dict[str, Any]:
         "version": {"old": "1.32"}.get(args["name"], "1.34"),
         "endpoint": "https://cluster.example.com",
         "certificateAuthorities": [{"data": "Y2VydGlmaWNhdGU="}],
-        "vpcConfig": {"subnetIds": ["subnet-a", "subnet-b", "subnet-c"], "vpcId": "vpc-a"},
+        "vpcConfig": {
+            "subnetIds": ["subnet-a", "subnet-b", "subnet-c"],
+            "vpcId": "vpc-a",
+            "clusterSecurityGroupId": "sg-cluster",
+        },
+        "accessConfigs": [{"authenticationMode": "CONFIG_MAP" if args["name"] == "old" else "API"}],
         "kubernetesNetworkConfigs": [{"serviceIpv4Cidr": "172.20.0.0/16", "serviceIpv6Cidr": ""}],
         "identities": [{"oidcs": [{"issuer": ISSUER}]}],
     }
@@ -232,6 +237,8 @@ _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
         "cidrBlockAssociations": [{"cidrBlock": "10.0.0.0/16"}, {"cidrBlock": "100.64.0.0/16"}],
         "ipv6CidrBlockAssociations": [{"ipv6CidrBlock": "2001:db8:1234::/56"}],
     },
+    "getSecurityGroup": lambda args: {"id": args["id"], "vpcId": "vpc-b" if args["id"] == "sg-b" else "vpc-a"},
+    "getPolicy": lambda args: {"arn": args["arn"]},
     "getNetworkInterfaces": lambda args: {"ids": ["eni-b", "eni-a"]},
     "getNetworkInterface": lambda args: {
         "eni-a": {"privateIp": "10.0.1.5", "ipv6Addresses": []},
@@ -252,8 +259,8 @@ _COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
         "arn": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{inputs['name']}",
         "repositoryUrl": f"{REGISTRY}/{inputs['name']}",
     },
-    "Policy": lambda name, inputs: {"arn": f"arn:aws:iam::{ACCOUNT}:policy/{inputs['name']}"},
-    "Role": lambda name, inputs: {"arn": f"arn:aws:iam::{ACCOUNT}:role/{inputs['name']}"},
+    "Policy": lambda name, inputs: {"arn": f"arn:aws:iam::{ACCOUNT}:policy{inputs['path']}{inputs['name']}"},
+    "Role": lambda name, inputs: {"arn": f"arn:aws:iam::{ACCOUNT}:role{inputs['path']}{inputs['name']}"},
     "LaunchTemplate": lambda name, inputs: {"name": f"{name}-abc1234", "latestVersion": 1},
     "NodeGroup": lambda name, inputs: {
         "nodeGroupName": f"{name}-abc1234",

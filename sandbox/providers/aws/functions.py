@@ -2,6 +2,7 @@
 """The data sources: lookups that a program makes before it creates resources."""
 
 import base64
+import json
 from typing import Any
 
 from botocore.loaders import create_loader
@@ -46,6 +47,12 @@ def get_cluster(connection: AwsConnection, arguments: Properties) -> Properties:
     cluster = connection.eks(arguments).describe_cluster(name=arguments["name"])["cluster"]
     network, vpc = cluster["kubernetesNetworkConfig"], cluster["resourcesVpcConfig"]
     return {
+        "accessConfigs": [
+            {
+                "authenticationMode": cluster["accessConfig"]["authenticationMode"],
+                "bootstrapClusterCreatorAdminPermissions": True,
+            }
+        ],
         "arn": cluster["arn"],
         "certificateAuthorities": [{"data": cluster["certificateAuthority"]["data"]}],
         "createdAt": cluster["createdAt"].strftime(_TIME),
@@ -111,6 +118,37 @@ def get_vpc(connection: AwsConnection, arguments: Properties) -> Properties:
         "region": connection.region_of(arguments),
         "state": found["State"],
         "tags": {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])},
+    }
+
+
+def get_security_group(connection: AwsConnection, arguments: Properties) -> Properties:
+    group_id, region = arguments["id"], connection.region_of(arguments)
+    found: Any = connection.ec2(arguments).describe_security_groups(GroupIds=[group_id])["SecurityGroups"][0]
+    return {
+        "arn": f"arn:aws:ec2:{region}:{found['OwnerId']}:security-group/{group_id}",
+        "description": found["Description"],
+        "id": group_id,
+        "name": found["GroupName"],
+        "region": region,
+        "tags": {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])},
+        "vpcId": found["VpcId"],
+    }
+
+
+def get_policy(connection: AwsConnection, arguments: Properties) -> Properties:
+    client, arn = connection.iam(), arguments["arn"]
+    policy = client.get_policy(PolicyArn=arn)["Policy"]
+    version = client.get_policy_version(PolicyArn=arn, VersionId=policy["DefaultVersionId"])["PolicyVersion"]
+    return {
+        "arn": arn,
+        "attachmentCount": policy["AttachmentCount"],
+        "description": policy.get("Description", ""),
+        "id": arn,
+        "name": policy["PolicyName"],
+        "path": policy["Path"],
+        "policy": json.dumps(version["Document"]),
+        "policyId": policy["PolicyId"],
+        "tags": {tag["Key"]: tag["Value"] for tag in policy.get("Tags", [])},
     }
 
 
@@ -241,6 +279,12 @@ FUNCTIONS = (
         arguments={"id": Property(required=True), **_REGION},
         call=get_vpc,
     ),
+    Function(
+        token="aws:ec2/getSecurityGroup:getSecurityGroup",
+        arguments={"id": Property(required=True), **_REGION},
+        call=get_security_group,
+    ),
+    Function(token="aws:iam/getPolicy:getPolicy", arguments={"arn": Property(required=True)}, call=get_policy),
     Function(
         token="aws:ec2/getNetworkInterfaces:getNetworkInterfaces",
         arguments={"filters": Property(), "tags": Property(), **_REGION},

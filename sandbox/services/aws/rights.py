@@ -12,13 +12,25 @@ Context = Mapping[str, str]
 """The values that IAM has for a request, by condition key."""
 
 
-def allows(policies: Iterable[Policy], action: str, resource: str, context: Context | None = None) -> bool:
+def allows(
+    policies: Iterable[Policy],
+    action: str,
+    resource: str,
+    context: Context | None = None,
+    *,
+    boundary: Policy | None = None,
+) -> bool:
     """Whether these policies allow `action` on the resource with this ARN. A denial overrides the rest.
 
+    With a permissions `boundary`, that must allow it too.
     Raises ValueError for what only AWS can judge: unknown elements and operators, and conditions without a `context`.
     """
     judged = {"Sid", "Effect", "Action", "Resource"} | ({"Condition"} if context is not None else set())
-    return _effects(policies, judged, lambda each: _matches(each["Resource"], resource), action, context) == {"Allow"}
+    return all(
+        _effects(each, judged, lambda statement: _matches(statement["Resource"], resource), action, context)
+        == {"Allow"}
+        for each in (policies, *([[boundary]] if boundary is not None else []))
+    )
 
 
 def trusts(policy: Policy, principal: str | Iterable[str], action: str, context: Context) -> bool:

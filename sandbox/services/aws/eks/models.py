@@ -30,10 +30,30 @@ class EksBackend(Addons, NodeGroups, PodIdentityAssociations, EKSBackend):
         cluster.identity = {"oidc": {"issuer": f"https://oidc.eks.{self.region_name}.amazonaws.com/id/{unique}"}}
         return cluster
 
+    def set_access(self, name: str, access: dict[str, Any]) -> None:
+        """Set how the cluster knows IAM's roles, which moto ignores. Without a word about it, only by a ConfigMap.
+
+        Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessConfigRequest.html
+        """
+        vars(self.describe_cluster(name))["access_config"] = {"authenticationMode": "CONFIG_MAP", **access}
+
     def _vpc_of(self, cluster: Cluster) -> dict[str, str]:
+        """The VPC of the cluster's subnets, and the security group that EKS makes there for the cluster's nodes.
+
+        Source: https://docs.aws.amazon.com/eks/latest/userguide/sec-group-reqs.html
+        """
         subnets = cluster.resources_vpc_config["subnetIds"]
         ec2 = ec2_backends[self.account_id][self.region_name]
-        return next(({"vpcId": str(each.vpc_id)} for each in ec2.describe_subnets() if each.id in subnets), {})
+        vpc = next((str(each.vpc_id) for each in ec2.describe_subnets() if each.id in subnets), None)
+        if vpc is None:
+            return {}
+        group = ec2.create_security_group(
+            f"eks-cluster-sg-{cluster.name}-{mock_random.get_random_hex(10)}",
+            "EKS created security group applied to ENI that is attached to EKS Control Plane master nodes, as well as "
+            "any managed workloads.",
+            vpc_id=vpc,
+        )
+        return {"vpcId": vpc, "clusterSecurityGroupId": str(group.id)}
 
     def tags_of(self, arn: str) -> dict[str, str]:
         """The tags of the resource with this ARN. Changes of the dictionary change the tags."""

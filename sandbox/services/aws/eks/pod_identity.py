@@ -111,7 +111,7 @@ class PodIdentityAssociations(EKSBackend):
         https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
         """
         try:
-            role = iam_backends[self.account_id][self.partition].get_role(role_arn.rsplit("/", 1)[-1])
+            role = iam_backends[self.account_id][self.partition].get_role_by_arn(role_arn)
         except NotFoundException:
             raise InvalidParameterException(message="Role provided in the request does not exist.") from None
         if not {"sts:AssumeRole", "sts:TagSession"} <= _allowed_to_pods(role.assume_role_policy_document):

@@ -15,6 +15,11 @@ class EksResponse(EKSResponse):
     def eks_backend(self) -> EksBackend:
         return cast("EksBackend", eks_backends[self.current_account][self.region])
 
+    def create_cluster(self) -> ActionResult:
+        result = super().create_cluster()
+        self.eks_backend.set_access(self._get_param("name"), self._get_param("accessConfig") or {})
+        return result
+
     def update_cluster_version(self) -> ActionResult:
         update = self.eks_backend.update_cluster_version(self._get_param("name"), self._get_param("version"))
         return ActionResult({"update": update})

@@ -12,6 +12,7 @@ from moto.iam.exceptions import NotFoundException
 from moto.iam.models import Role, iam_backends
 from moto.sts.models import AssumedRole, STSBackend, sts_backends
 
+from sandbox.services.aws.iam import boundary_of
 from sandbox.services.aws.rights import Context, Policy, allows, trusts
 
 TAG_SESSION = "sts:TagSession"
@@ -35,7 +36,7 @@ class Caller:
 
     def may(self, action: str, resource: str) -> bool:
         """Whether the caller's own policies allow something."""
-        return self.role is None or allows(_policies(self.role), action, resource, {})
+        return self.role is None or allows(_policies(self.role), action, resource, {}, boundary=boundary_of(self.role))
 
 
 class StsBackend(STSBackend):
