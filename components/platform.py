@@ -133,7 +133,10 @@ class Platform(pulumi.ComponentResource):
         trust, architectures = self._settings.trust, self._settings.architectures
         nodes = {architecture: self._create_nodes(tier, architecture) for architecture in architectures}
         identity = self._create_identity(tier)
-        tags = {architecture: trust.runner_tags(tier, architecture) for architecture in architectures}
+        tags = {
+            architecture: self._settings.runners.tags.named(trust.runner_tags(tier, architecture))
+            for architecture in architectures
+        }
         # A tier that goes loses its repositories after its last job.
         repositories = registry.reviews.values() if tier is Tier.UNPROTECTED else ()
         runners = self._create_runners(tier, tags, nodes, identity, [identity, *nodes.values(), *repositories])

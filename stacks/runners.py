@@ -1,11 +1,12 @@
 """The settings of the GitLab runners and of the resources of their jobs."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from stacks.fields import GitLabPath, ImageReference, Integer, KubernetesName, Minutes
-from stacks.model import Model
+from stacks.model import Model, pattern_text
 from stacks.names import default_namespace
 from stacks.problems import refusal
 from stacks.quantities import Quantity
@@ -67,6 +68,28 @@ class Ceilings(Model):
     ephemeral_storage: Quantity = Quantity("50Gi")
 
 
+TagPrefix = Annotated[
+    str,
+    pattern_text(
+        r"^[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?$",
+        "Use letters, digits, '.', '_' and '-', such as builds. Spaces, commas and '$' mean something else in tags.",
+        max_length=63,
+    ),
+]
+
+
+class Tags(Model):
+    """The GitLab tags by which jobs find their runners. A runner takes every job whose tags it has."""
+
+    prefix: TagPrefix | None = None
+    """The prefix of all tags: `builds` makes `builds-arm64`, `builds-linux` and `builds-protected`. Without it, jobs
+    that ask for `arm64` or `linux` get these runners, too. Two stacks of one GitLab group need different prefixes."""
+
+    def named(self, tags: Iterable[str]) -> tuple[str, ...]:
+        """The tags with the prefix."""
+        return tuple(f"{self.prefix}-{tag}" for tag in tags) if self.prefix else tuple(tags)
+
+
 class Runners(Model):
     """The GitLab runners, one per trust tier and architecture, and the resources of their jobs."""
 
@@ -75,6 +98,7 @@ class Runners(Model):
     Required unless all projects lie directly in one group, which is the default."""
     project: GitLabPath | None = None
     """The only GitLab project that may use the runners, instead of a group."""
+    tags: Tags = Tags()
     concurrent: Annotated[Integer, Field(ge=1, le=1000)] = 20
     """The maximum number of concurrent jobs, per trust tier and architecture."""
     defaults: Resources = Resources.model_validate(

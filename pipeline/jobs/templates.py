@@ -78,10 +78,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         name=BRIEF,
         origin=inputs.origin,
         extends=(JOB,),
-        tags=(
-            *(tag for tag in architectures[0].runner_tags if all(tag in each.runner_tags for each in architectures)),
-            *trust.job_tags,
-        ),
+        tags=runners.tags.named((*_common_tags(architectures), *trust.job_tags)),
         variables={"GIT_STRATEGY": "none", **brief(runners)},
         timeout=minutes(_BRIEF_MINUTES + runners.node_wait_minutes),
     )
@@ -146,9 +143,15 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         yield Job(
             name=architecture_name(architecture),
             origin=inputs.origin,
-            tags=(*architecture.runner_tags, *trust.job_tags),
+            tags=runners.tags.named((*architecture.runner_tags, *trust.job_tags)),
             variables={"BUILDYARD_ARCHITECTURE": str(architecture), "BUILDYARD_PLATFORM": architecture.platform},
         )
+
+
+def _common_tags(architectures: Sequence[Architecture]) -> Sequence[str]:
+    """The tags of the runners of all architectures."""
+    first, *others = (architecture.runner_tags for architecture in architectures)
+    return [tag for tag in first if all(tag in each for each in others)]
 
 
 def login(inputs: PipelineInputs) -> str:

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from stacks.trust import TIER_VARIABLE
+from sandbox.builds.selection import expanded
+from stacks.architecture import Architecture
+from stacks.runners import Tags
+from stacks.trust import TIER_VARIABLE, Trust
 from tests.pipeline import events
 from tests.pipeline.published import HOST, SEVERAL_IMAGES, files, jobs
 from tests.pipeline.runner import run
+from tests.stacks.stack_settings import problems, settings
 
 ISOLATED = jobs(files(SEVERAL_IMAGES + "trust: isolated\n"))
 SHARED = jobs(files(SEVERAL_IMAGES + "trust: shared\n"))
@@ -31,6 +35,41 @@ def test_every_job_asks_for_its_tiers_runner() -> None:
 def test_shared_jobs_have_the_tags_of_the_one_runner() -> None:
     assert SHARED["build-base:arm64"]["tags"] == ["arm64", "linux"]
     assert all(TIER_VARIABLE not in job["variables"] for job in SHARED.values())
+
+
+@pytest.mark.parametrize("trust", list(Trust))
+@pytest.mark.parametrize("prefix", ["builds", "Team_A.eu-1"])
+def test_jobs_and_runners_have_the_same_tags_with_a_prefix(trust: Trust, prefix: str) -> None:
+    keys = f"trust: {trust}\nrunners: {{group: platform, tags: {{prefix: {prefix}}}}}\n"
+    tags = settings(SEVERAL_IMAGES + keys).runners.tags
+    for name, job in jobs(files(SEVERAL_IMAGES + keys)).items():
+        for tier in trust.tiers:
+            asked = set(expanded(job["tags"], {TIER_VARIABLE: str(tier)}))
+            takers = [
+                (other, architecture)
+                for other in trust.tiers
+                for architecture in Architecture
+                if asked <= set(tags.named(trust.runner_tags(other, architecture)))
+            ]
+            assert takers, f"{name} of the tier {tier} would wait for ever"
+            assert {other for other, _ in takers} == {tier}
+            if name.startswith("build-") and not name.endswith((":manifest", ":manifest:manual")):
+                assert [str(architecture) for _, architecture in takers] == [name.rpartition(":")[2]]
+            assert all(tag.startswith(f"{prefix}-") for tag in asked), "runners of other pipelines would take the job"
+
+
+@pytest.mark.parametrize("asked", [{"arm64", "linux"}, {"arm64"}, {"linux"}, {"protected"}, {"amd64", "unprotected"}])
+def test_runners_with_a_prefix_take_no_job_of_another_pipeline(asked: set[str]) -> None:
+    tags = Tags(prefix="builds")
+    for trust in Trust:
+        for tier in trust.tiers:
+            for architecture in Architecture:
+                assert not asked <= set(tags.named(trust.runner_tags(tier, architecture)))
+
+
+@pytest.mark.parametrize("prefix", ["", "a b", "a,b", "$TEAM", "-a", "a-", "é", "a\n", "x" * 64])
+def test_prefixes_that_a_tag_cannot_have(prefix: str) -> None:
+    assert "buildyard:runners.tags.prefix" in problems(runners={"tags": {"prefix": prefix}})
 
 
 def test_jobs_have_the_same_names_needs_and_rules_in_both() -> None:
