@@ -17,7 +17,7 @@ from components import account_rules
 from components.policy_documents import MAX_ROLE_POLICIES, Document, push
 from components.registry_access import RegistryAccount, cache_arns, problems, pull_arns
 from pipeline.inputs import registry_host
-from stacks import protection
+from stacks import neighbours, protection
 from stacks.problems import Problem, SettingsError
 from stacks.settings import Identity, Settings
 from stacks.sizing import InstanceType, check_fit
@@ -111,6 +111,7 @@ def look_up(settings: Settings, *, source: str) -> Lookups:
     queries.problems += problems(settings, account.as_registry)
     queries.problems += account_rules.keys(settings, region=account.region)
     queries.boundary(account)
+    queries.neighbours()
     queries.protection()
     if queries.problems or not (cluster and scope):
         raise SettingsError(queries.problems, source=source)
@@ -187,6 +188,11 @@ class _Queries:
             networks=self._networks(found),
             vpc_endpoints=self._vpc_endpoints(found),
         )
+
+    def neighbours(self) -> None:
+        found = neighbours.collisions(pulumi.get_stack(), self._settings)
+        self.problems += found.problems
+        self.notices += found.notices
 
     def boundary(self, account: Account) -> None:
         self.problems += account_rules.boundary(

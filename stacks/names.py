@@ -5,6 +5,9 @@ import re
 BUILDER_VARIABLE = "BUILDYARD_BUILDER_IMAGE"
 """The CI/CD variable that holds the image that jobs run in. The platform sets it in each project."""
 
+SANDBOX = "sandbox"
+"""The stack that is never deployed to real services."""
+
 
 def dotenv_suffix(image: str) -> str:
     """The end of the names of an image's own variables in dotenv reports: `WEB` in `IMAGE_DIGEST_WEB`."""

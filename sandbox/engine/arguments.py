@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from sandbox.engine.errors import EngineError
-
-SANDBOX_STACK = "sandbox"
+from stacks.names import SANDBOX as SANDBOX_STACK
 
 _RUN_THE_PROGRAM = frozenset({"up", "update", "preview", "pre", "refresh", "destroy", "down", "dn", "import", "watch"})
 _WRITE_SETTINGS = frozenset({"set", "set-all", "rm", "rm-all", "cp", "env"})
