@@ -37,13 +37,16 @@ _NO_PROGRAM = "127.0.0.1:0"  # for commands that run none
 
 
 @contextmanager
-def open_stack(command: Path, data: Path, endpoints: Endpoints, root: Path = _ROOT) -> Iterator["PulumiCli"]:
+def open_stack(
+    command: Path, data: Path, endpoints: Endpoints, root: Path = _ROOT, *, stack: str = SANDBOX_STACK
+) -> Iterator["PulumiCli"]:
     """The CLI at `command` with the sandbox's stack, which is locked, and created if there is none.
 
-    `data` is the sandbox's directory, `root` the work tree. Raises EngineError if another command uses the stack.
+    `data` is the sandbox's directory, `root` the work tree. Only tests have another `stack` there. Raises EngineError
+    if another command uses the stack.
     """
     with alone(data) as lock:
-        cli = PulumiCli(command=command, data=data, endpoints=endpoints, root=root, lock=lock)
+        cli = PulumiCli(command=command, data=data, endpoints=endpoints, root=root, lock=lock, stack=stack)
         cli.prepare()
         yield cli
 
@@ -70,6 +73,7 @@ class PulumiCli:
     endpoints: Endpoints
     root: Path
     lock: TextIO
+    stack: str
 
     def run(self, arguments: Sequence[str]) -> int:
         """Run a command as somebody wrote it, in this terminal; return 0, 1, or 130 if it was interrupted."""
@@ -88,8 +92,8 @@ class PulumiCli:
         if any((self._backend / ".pulumi" / "locks").rglob("*.json")):
             # Whoever made it is dead: a CLI at work would have the lock that this process has.
             self.ask("cancel", "--yes")
-        if not any(stack["name"] == SANDBOX_STACK for stack in json.loads(self.ask("stack", "ls", "--json"))):
-            self.ask("stack", "init", "--no-select", SANDBOX_STACK)
+        if not any(stack["name"] == self.stack for stack in json.loads(self.ask("stack", "ls", "--json"))):
+            self.ask("stack", "init", "--no-select", self.stack)
 
     def export(self, *options: str) -> dict[str, Any]:
         """The stack's state in the form of `pulumi stack export`; secrets are encrypted."""
@@ -163,11 +167,11 @@ class PulumiCli:
     def _write_settings(self) -> None:
         """Copy the stack's settings, and keep the salt that the CLI added to the last copy."""
         try:
-            config.read_values(SANDBOX_STACK)
+            config.read_values(self.stack)
         except SettingsError as error:  # that of a file that the CLI cannot read either, or not in the same way
             raise EngineError(str(error)) from None
-        text = _settings_file(self.root).read_text(encoding="utf-8")
-        copy = self._project / f"Pulumi.{SANDBOX_STACK}.yaml"
+        text = self._settings_file.read_text(encoding="utf-8")
+        copy = self._project / f"Pulumi.{self.stack}.yaml"
         if _salt(text) is None and copy.exists():
             salt = _salt(copy.read_text(encoding="utf-8"))
             text += f"\nencryptionsalt: {salt}\n" if salt else ""
@@ -185,7 +189,7 @@ class PulumiCli:
             "PULUMI_HOME": str(self._home),
             # Without files of attributes: a kill can leave half of one, and then the CLI cannot read the state.
             "PULUMI_BACKEND_URL": f"file://{self._backend}?metadata=skip",
-            "PULUMI_STACK": SANDBOX_STACK,
+            "PULUMI_STACK": self.stack,
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PYTHONUNBUFFERED": "1",
@@ -193,13 +197,17 @@ class PulumiCli:
 
     def _passphrase(self) -> Mapping[str, str]:
         """The sandbox's own, made once; the user's if the stack's settings in the work tree are encrypted with one."""
-        if _salt(_settings_file(self.root).read_text(encoding="utf-8")) is not None:
+        if _salt(self._settings_file.read_text(encoding="utf-8")) is not None:
             names = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
             return {name: os.environ[name] for name in names if name in os.environ}
         path = self.data / "pulumi" / "passphrase"
         if not path.exists():
             write_private(path, secrets.token_urlsafe(32))
         return {"PULUMI_CONFIG_PASSPHRASE_FILE": str(path)}
+
+    @property
+    def _settings_file(self) -> Path:
+        return self.root / "stacks" / f"Pulumi.{self.stack}.yaml"
 
     @property
     def _home(self) -> Path:
@@ -212,10 +220,6 @@ class PulumiCli:
     @property
     def _project(self) -> Path:
         return self.data / "pulumi" / "project"
-
-
-def _settings_file(root: Path) -> Path:
-    return root / "stacks" / f"Pulumi.{SANDBOX_STACK}.yaml"
 
 
 def _salt(text: str) -> str | None:
