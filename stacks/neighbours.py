@@ -3,7 +3,7 @@
 AWS and GitLab would refuse them in the middle of an update; some of them nobody would refuse.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,8 +80,10 @@ def collisions(name: str, settings: Settings) -> Collisions:
     """The names that the stack cannot have, since another stack has them."""
     problems: list[Problem] = []
     notices: list[str] = []
-    own = _stack(name, lambda: settings)
-    for other in _others(name) if own else ():
+    own = _stack(name, settings)
+    if own is None:
+        return Collisions(problems=[], notices=[])
+    for other in _others(name):
         problems += _in_gitlab(own, other)
         found = list(_in_aws(own, other))
         if own.account and other.account:
@@ -98,18 +100,18 @@ def _others(name: str) -> Iterator[Stack]:
     """The other stacks that have a file without mistakes. Those of a file with mistakes are in its own preview."""
     for path in sorted(config.DIRECTORY.glob("Pulumi.*.yaml")):
         other = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
-        if name not in (other, SANDBOX) and (found := _stack(other, lambda other=other: config.read_file(other))):
+        if other != name and (found := _stack(other)):
             yield found
 
 
-def _stack(name: str, settings: Callable[[], Settings]) -> Stack | None:
+def _stack(name: str, settings: Settings | None = None) -> Stack | None:
     if name == SANDBOX:
         return None
     try:
         values = config.read_values(name)
         return Stack(
             name=name,
-            settings=settings(),
+            settings=settings or config.read_file(name),
             region=_text(values.get("aws:region")),
             gitlab=_text(values.get("gitlab:baseUrl")),
         )

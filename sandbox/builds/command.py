@@ -11,7 +11,7 @@ from sandbox.builds.errors import BuildError
 from sandbox.builds.events import Event, Trigger
 from sandbox.builds.run import build as run_build
 from sandbox.endpoints import Endpoints
-from sandbox.engine.arguments import SANDBOX_STACK
+from stacks.names import SANDBOX
 from stacks.problems import SettingsError
 
 
@@ -22,7 +22,7 @@ def build(console: Console, arguments: argparse.Namespace, endpoints: Endpoints,
             endpoints,
             directory,
             console,
-            stack=SANDBOX_STACK,
+            stack=SANDBOX,
             event=_event(arguments.event, arguments.ref, arguments.variable),
             manual=arguments.manual,
             project=arguments.project,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from sandbox.engine.errors import EngineError
-from stacks.names import SANDBOX as SANDBOX_STACK
+from stacks.names import SANDBOX
 
 _RUN_THE_PROGRAM = frozenset({"up", "update", "preview", "pre", "refresh", "destroy", "down", "dn", "import", "watch"})
 _WRITE_SETTINGS = frozenset({"set", "set-all", "rm", "rm-all", "cp", "env"})
@@ -19,18 +19,18 @@ def runs_the_program(arguments: Sequence[str]) -> bool:
 def refuse_other_stacks(arguments: Sequence[str]) -> None:
     """Raise EngineError for a command that would reach another stack or project, or settings that nobody reads."""
     for option, value in _options(arguments):
-        if option in ("-s", "--stack") and value.rpartition("/")[2] != SANDBOX_STACK:
+        if option in ("-s", "--stack") and value.rpartition("/")[2] != SANDBOX:
             raise EngineError(
-                f"The sandbox has the stack {SANDBOX_STACK!r} alone. For {value!r} use the pulumi CLI itself: "
+                f"The sandbox has the stack {SANDBOX!r} alone. For {value!r} use the pulumi CLI itself: "
                 f"`pulumi {arguments[0]} --stack {value}`."
             )
         if option in _OTHER_PROJECTS:
             raise EngineError(f"{option} would lead the CLI out of the sandbox; leave it out.")
     words = [argument for argument in arguments if not argument.startswith("-")]
     if words[:1] == ["config"] and not _WRITE_SETTINGS.isdisjoint(words):
-        raise EngineError(f"The sandbox's settings are what stacks/Pulumi.{SANDBOX_STACK}.yaml says: edit that file.")
+        raise EngineError(f"The sandbox's settings are what stacks/Pulumi.{SANDBOX}.yaml says: edit that file.")
     if words[:1] == ["new"] or (words[:1] == ["stack"] and not _OTHER_STACKS.isdisjoint(words[1:2])):
-        raise EngineError(f"The sandbox has the stack {SANDBOX_STACK!r} alone, and makes it by itself.")
+        raise EngineError(f"The sandbox has the stack {SANDBOX!r} alone, and makes it by itself.")
 
 
 def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -22,11 +22,12 @@ from typing import Any, TextIO
 import yaml
 
 from sandbox.endpoints import Endpoints
-from sandbox.engine.arguments import SANDBOX_STACK, runs_the_program
+from sandbox.engine.arguments import runs_the_program
 from sandbox.engine.disk import reserve
 from sandbox.engine.errors import EngineError
 from sandbox.services.document import write_private
 from stacks import config
+from stacks.names import SANDBOX
 from stacks.problems import SettingsError
 
 INTERRUPTED = 130
@@ -38,7 +39,7 @@ _NO_PROGRAM = "127.0.0.1:0"  # for commands that run none
 
 @contextmanager
 def open_stack(
-    command: Path, data: Path, endpoints: Endpoints, root: Path = _ROOT, *, stack: str = SANDBOX_STACK
+    command: Path, data: Path, endpoints: Endpoints, root: Path = _ROOT, *, stack: str = SANDBOX
 ) -> Iterator["PulumiCli"]:
     """The CLI at `command` with the sandbox's stack, which is locked, and created if there is none.
 

@@ -17,11 +17,11 @@ class Cloud:
 
     project: ScratchProject
 
-    def aws(self, service: str) -> Any:
+    def aws(self, service: str, region: str = "ap-east-1") -> Any:
         """A client of an AWS service."""
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
         client: Callable[..., Any] = boto3.client  # a service whose name is a variable has no type of its own
-        return client(service, endpoint_url=self.project.endpoints()["aws"], region_name="ap-east-1", **keys)
+        return client(service, endpoint_url=self.project.endpoints()["aws"], region_name=region, **keys)
 
     def kubernetes(self, path: str) -> list[dict[str, Any]]:
         """The objects under a path of the Kubernetes API."""

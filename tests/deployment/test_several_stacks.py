@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
 import requests
 import yaml
@@ -46,12 +45,8 @@ class Company:
     scratch: ScratchProject
     cloud: Cloud
 
-    def aws(self, service: Any, region: str) -> Any:
-        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        return boto3.client(service, endpoint_url=self.scratch.endpoints()["aws"], region_name=region, **keys)
-
     def make_cluster(self, region: str, name: str) -> None:
-        ec2, eks = self.aws("ec2", region), self.aws("eks", region)
+        ec2, eks = self.cloud.aws("ec2", region), self.cloud.aws("eks", region)
         vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
         subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/20")["Subnet"]["SubnetId"]
         role = f"arn:aws:iam::{ACCOUNT}:role/ci-cluster"
@@ -120,9 +115,9 @@ class Company:
 
     def names(self) -> set[str]:
         """The names of all that the account's, the cluster's and GitLab's stacks made."""
-        found = {role["RoleName"] for role in self.aws("iam", "ap-east-1").list_roles()["Roles"]}
+        found = {role["RoleName"] for role in self.cloud.aws("iam", "ap-east-1").list_roles()["Roles"]}
         for region, clusters in (("ap-east-1", ("ci", "other")), ("eu-central-1", ("ci",))):
-            ecr, eks = self.aws("ecr", region), self.aws("eks", region)
+            ecr, eks = self.cloud.aws("ecr", region), self.cloud.aws("eks", region)
             found |= {f"{region} {each['repositoryName']}" for each in ecr.describe_repositories()["repositories"]}
             rules = ecr.describe_pull_through_cache_rules()["pullThroughCacheRules"]
             found |= {f"{region} {each['ecrRepositoryPrefix']}/*" for each in rules}
