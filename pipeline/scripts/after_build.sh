@@ -17,7 +17,8 @@ lint_dockerfile() {
 # report_metrics NAME REPOSITORY: print the image's size and the steps from the cache, and write a metrics report.
 report_metrics() {
   pushed=$(pushed_image "$1" "$2")
-  measure "$1" "$2" "$pushed" "$output/log"
+  wait "$asked" || :
+  measure after "$1" "$pushed" "$output/log" "$output/before"
 }
 
 # test_image NAME REPOSITORY COMMAND: run a command, in RUN's exec form, in the image that this job pushed.

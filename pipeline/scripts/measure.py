@@ -1,7 +1,11 @@
-"""Print the size of the image that a job pushed, what it grew by, and how many build steps came from the cache.
+"""Measure a build: the size of the image that a job pushed, what it grew by, and how many steps came from the cache.
 
-Arguments: the tag that moves, the file of the metrics report, the address of a Prometheus Pushgateway or nothing, the
-image's name, its published repository, the pushed image with its digest, and BuildKit's log.
+Arguments: the tag that moves, the file of the metrics report, the address of a Prometheus Pushgateway or nothing, then
+
+- `before REPOSITORY`: print the size of the published image. A job asks for it while BuildKit runs.
+- `after NAME PUSHED LOG BEFORE`: print and report. PUSHED is the pushed image with its digest, LOG the file of
+  BuildKit's log, and BEFORE a file with what the other command printed.
+
 The same values are a metrics report: https://docs.gitlab.com/ci/testing/metrics_reports/
 A value that cannot be read or pushed fails no job.
 """
@@ -51,13 +55,12 @@ def published(reference: str, platform: str) -> Any:
     return found if found and "layers" in found else None
 
 
-def compared(now: int, latest: str) -> str:
-    """The difference to the published image."""
-    before = published(latest, os.environ["BUILDYARD_PLATFORM"])
-    if not before:
-        return f"no {latest.rpartition(':')[2]} to compare with"
-    grown = now - size(before)
-    return f"{grown / 1e6:+.1f} MB ({grown / size(before):+.1%}) against {latest.rpartition(':')[2]}"
+def compared(now: int, before: str, latest: str) -> str:
+    """The difference to the published image, whose size or the reason why it is unknown is `before`."""
+    if not before.isdigit():
+        return before or f"no {latest} to compare with"
+    grown = now - int(before)
+    return f"{grown / 1e6:+.1f} MB ({grown / int(before):+.1%}) against {latest}"
 
 
 def steps(log: Iterable[str]) -> tuple[int, int]:
@@ -100,7 +103,17 @@ def push(gateway: str, values: Mapping[str, int], labels: Mapping[str, str]) -> 
         print(f"Could not push metrics to {gateway}: {error}. Is its address in the stack's network.allow?")
 
 
-def main(latest: str, report: str, gateway: str, name: str, repository: str, pushed: str, log: str) -> None:
+def ask_before(reference: str) -> None:
+    """Print the published image's size, nothing if there is no such image, or why that is unknown."""
+    try:
+        found = published(reference, os.environ["BUILDYARD_PLATFORM"])
+        print(size(found) if found else "")
+    except UnreadableError as error:
+        print(error)
+
+
+def report(latest: str, file: str, gateway: str, name: str, pushed: str, log: str, before: str) -> None:
+    """Print the values, and write and push them."""
     architecture = os.environ["BUILDYARD_ARCHITECTURE"]
     labels = {"image": name, "architecture": architecture}
     with Path(log).open(errors="replace") as lines:
@@ -113,15 +126,18 @@ def main(latest: str, report: str, gateway: str, name: str, repository: str, pus
             raise UnreadableError(f"The registry has no {pushed}, so its size is unknown.")
         now = size(built)
         values["image_size_bytes"] = now
-        print(
-            f"{name} for {architecture} has {now / 1e6:.1f} MB, compressed: {compared(now, f'{repository}:{latest}')}."
-        )
+        difference = compared(now, Path(before).read_text().strip(), latest)
+        print(f"{name} for {architecture} has {now / 1e6:.1f} MB, compressed: {difference}.")
     except UnreadableError as error:
         print(error)
-    Path(report).write_text("\n".join([*exposition(values, labels), "# EOF", ""]))
+    Path(file).write_text("\n".join([*exposition(values, labels), "# EOF", ""]))
     if gateway:
         push(gateway, values, {"project": os.environ["CI_PROJECT_PATH"], **labels})
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    tag, metrics, pushgateway, command, *rest = sys.argv[1:]
+    if command == "before":
+        ask_before(f"{rest[0]}:{tag}")
+    else:
+        report(tag, metrics, pushgateway, *rest)
