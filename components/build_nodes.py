@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -204,31 +205,29 @@ def managed_policies(*, cni_role: bool) -> tuple[str, ...]:
     return MANAGED_POLICIES if cni_role else (*MANAGED_POLICIES, CNI_POLICY)
 
 
-def user_data(*, boot_script: str | None, user_namespaces: bool) -> str | None:
-    """The nodes' user data in base64, which EKS merges with its own. None if there is nothing to say.
+def user_data(*, boot_script: str | None, user_namespaces: bool) -> str:
+    """A script, and the kubelet's configuration, in base64. EKS merges them with its own, and runs the script first.
 
-    A script, which runs before the node joins, and the kubelet's configuration for pods with user namespaces.
     Sources: https://awslabs.github.io/amazon-eks-ami/nodeadm/,
     https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html#launch-template-user-data
     """
-    parts = {
-        'text/x-shellscript; charset="utf-8"': boot_script,
-        "application/node.eks.aws": json.dumps(_NODE_CONFIG) if user_namespaces else None,  # which is YAML too
+    kubelet: dict[str, Any] = {
+        # By default, the kernel kills all processes of a container that runs out of memory, also the script that would
+        # say so in the job's log. Kubernetes 1.32 and newer: https://github.com/kubernetes/kubernetes/pull/126096
+        "singleProcessOOMKill": True,
     }
-    given = {kind: text for kind, text in parts.items() if text}
-    if not given:
-        return None
+    if user_namespaces:
+        kubelet["userNamespaces"] = {"idsPerPod": IDS_PER_POD}
+    config = {
+        "apiVersion": "node.eks.aws/v1alpha1",
+        "kind": "NodeConfig",
+        "spec": {"kubelet": {"config": kubelet}},
+    }
+    script = ('text/x-shellscript; charset="utf-8"', boot_script) if boot_script else None
     lines = ["MIME-Version: 1.0", f'Content-Type: multipart/mixed; boundary="{BOUNDARY}"', ""]
-    for kind, text in given.items():
+    for kind, text in filter(None, (script, ("application/node.eks.aws", json.dumps(config)))):  # which is YAML too
         lines += [f"--{BOUNDARY}", f"Content-Type: {kind}", "", text]
     return base64.b64encode("\n".join((*lines, f"--{BOUNDARY}--", "")).encode()).decode()
-
-
-_NODE_CONFIG = {
-    "apiVersion": "node.eks.aws/v1alpha1",
-    "kind": "NodeConfig",
-    "spec": {"kubelet": {"config": {"userNamespaces": {"idsPerPod": IDS_PER_POD}}}},
-}
 
 
 def autoscaling_group_name(resources: Sequence[aws.eks.outputs.NodeGroupResource]) -> str:

@@ -15,6 +15,7 @@ from stacks.architecture import Architecture
 from stacks.cluster import DEFAULT_NODES, Cluster, Network, Nodes
 from stacks.iam import Iam
 from stacks.model import Model
+from stacks.monitoring import Monitoring
 from stacks.problems import echo, refusal
 from stacks.projects import Image, Project
 from stacks.registries import Registry
@@ -69,6 +70,8 @@ class Settings(Model):
     """The networks that build pods may connect to, if the cluster enforces network policies."""
     registry: Registry = Registry()
     """The ECR registry: account, names, encryption, retention, who else may pull; and what else builds may pull."""
+    monitoring: Monitoring = Monitoring()
+    """Metrics: ServiceMonitors, alerts, a Grafana dashboard, and a Pushgateway for builds."""
     trust: Trust = Trust.ISOLATED
     """How merge requests are separated from releases: isolated, shared or protected-only."""
     identity: Identity = Identity.POD_IDENTITY
