@@ -1,5 +1,6 @@
 """The data sources of the AWS provider."""
 
+import json
 from typing import Any
 
 import grpc
@@ -100,3 +101,21 @@ def test_a_question_about_nothing_says_what_is_missing(
 def test_a_provider_without_a_region_says_how_to_set_one(endpoints: Endpoints) -> None:
     with pytest.raises(grpc.RpcError, match="pulumi config set aws:region"):
         ProviderClient(endpoints.providers["aws"])
+
+
+def test_a_security_group_says_its_vpc(client: ProviderClient, aws: AwsClient) -> None:
+    network = aws("eks").describe_cluster(name="ci")["cluster"]["resourcesVpcConfig"]
+    group = network["clusterSecurityGroupId"]
+    assert ask(client, "aws:ec2/getSecurityGroup:getSecurityGroup", id=group)["vpcId"] == network["vpcId"]
+    with pytest.raises(grpc.RpcError, match=r"InvalidGroup\.NotFound"):
+        client.invoke("aws:ec2/getSecurityGroup:getSecurityGroup", {"id": "sg-0123456789abcdef0"})
+
+
+def test_a_policy_is_read_by_its_arn(client: ProviderClient, aws: AwsClient) -> None:
+    document = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ecr:*","Resource":"*"}]}'
+    arn = aws("iam").create_policy(PolicyName="read-me", Path="/rules/", PolicyDocument=document)["Policy"]["Arn"]
+    found = ask(client, "aws:iam/getPolicy:getPolicy", arn=arn)
+    assert (found["name"], found["path"]) == ("read-me", "/rules/")
+    assert json.loads(found["policy"]) == json.loads(document)
+    with pytest.raises(grpc.RpcError, match="NoSuchEntity"):
+        client.invoke("aws:iam/getPolicy:getPolicy", {"arn": arn.replace("read-me", "missing")})

@@ -210,3 +210,17 @@ def test_a_cluster_is_upgraded_by_one_minor_version_at_a_time(aws: AwsClient) ->
     update = eks.update_cluster_version(name=name, version="1.35")["update"]
     assert update["params"] == [{"type": "Version", "value": "1.35"}]
     assert eks.describe_cluster(name=name)["cluster"]["version"] == "1.35"
+
+
+def test_a_cluster_has_a_security_group_for_its_nodes_and_says_how_it_knows_roles(aws: AwsClient) -> None:
+    cluster = aws("eks").describe_cluster(name="ci")["cluster"]
+    network = cluster["resourcesVpcConfig"]
+    [group] = aws("ec2").describe_security_groups(GroupIds=[network["clusterSecurityGroupId"]])["SecurityGroups"]
+    assert group["VpcId"] == network["vpcId"]
+    assert group["GroupName"].startswith("eks-cluster-sg-ci-")
+    assert cluster["accessConfig"]["authenticationMode"] == "API_AND_CONFIG_MAP"
+    made = aws("eks").create_cluster(
+        name="older", roleArn=cluster["roleArn"], resourcesVpcConfig={"subnetIds": network["subnetIds"]}
+    )["cluster"]
+    assert made["accessConfig"]["authenticationMode"] == "CONFIG_MAP", "as EKS makes it without a word about it"
+    aws("eks").delete_cluster(name="older")

@@ -27,15 +27,9 @@ class EksBackend(Addons, NodeGroups, PodIdentityAssociations, EKSBackend):
         # The sandbox's kubernetes provider replaces such a host by the address of the sandbox's Kubernetes.
         unique = mock_random.get_random_hex(32).upper()
         cluster.endpoint = f"https://{unique}.gr7.{self.region_name}.eks.amazonaws.com"
+        cluster.access_config = {"authenticationMode": "CONFIG_MAP"}  # type: ignore[attr-defined]
         cluster.identity = {"oidc": {"issuer": f"https://oidc.eks.{self.region_name}.amazonaws.com/id/{unique}"}}
         return cluster
-
-    def set_access(self, name: str, access: dict[str, Any]) -> None:
-        """Set how the cluster knows IAM's roles, which moto ignores. Without a word about it, only by a ConfigMap.
-
-        Source: https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateAccessConfigRequest.html
-        """
-        vars(self.describe_cluster(name))["access_config"] = {"authenticationMode": "CONFIG_MAP", **access}
 
     def _vpc_of(self, cluster: Cluster) -> dict[str, str]:
         """The VPC of the cluster's subnets, and the security group that EKS makes there for the cluster's nodes.

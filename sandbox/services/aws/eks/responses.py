@@ -16,9 +16,11 @@ class EksResponse(EKSResponse):
         return cast("EksBackend", eks_backends[self.current_account][self.region])
 
     def create_cluster(self) -> ActionResult:
-        result = super().create_cluster()
-        self.eks_backend.set_access(self._get_param("name"), self._get_param("accessConfig") or {})
-        return result
+        made = super().create_cluster()
+        cluster = self.eks_backend.describe_cluster(self._get_param("name"))
+        mode = (self._body().get("accessConfig") or {}).get("authenticationMode", "CONFIG_MAP")
+        cluster.access_config = {"authenticationMode": mode}  # type: ignore[attr-defined]
+        return made
 
     def update_cluster_version(self) -> ActionResult:
         update = self.eks_backend.update_cluster_version(self._get_param("name"), self._get_param("version"))
