@@ -53,7 +53,11 @@ def _make_cluster(session: boto3.Session, endpoint: str, subnets: list[str]) -> 
     role = iam.create_role(RoleName=f"{CLUSTER}-cluster", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
     eks = session.client("eks", endpoint_url=endpoint)
     cluster = eks.create_cluster(
-        name=CLUSTER, version=KUBERNETES_VERSION, roleArn=role, resourcesVpcConfig={"subnetIds": subnets}
+        name=CLUSTER,
+        version=KUBERNETES_VERSION,
+        roleArn=role,
+        resourcesVpcConfig={"subnetIds": subnets},
+        accessConfig={"authenticationMode": "API_AND_CONFIG_MAP"},
     )["cluster"]
     eks.create_addon(clusterName=CLUSTER, addonName="eks-pod-identity-agent")
     iam.create_open_id_connect_provider(Url=cluster["identity"]["oidc"]["issuer"], ClientIDList=["sts.amazonaws.com"])
