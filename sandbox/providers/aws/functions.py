@@ -46,6 +46,7 @@ def get_cluster(connection: AwsConnection, arguments: Properties) -> Properties:
     cluster = connection.eks(arguments).describe_cluster(name=arguments["name"])["cluster"]
     network, vpc = cluster["kubernetesNetworkConfig"], cluster["resourcesVpcConfig"]
     return {
+        "accessConfigs": [{"authenticationMode": cluster["accessConfig"]["authenticationMode"]}],
         "arn": cluster["arn"],
         "certificateAuthorities": [{"data": cluster["certificateAuthority"]["data"]}],
         "createdAt": cluster["createdAt"].strftime(_TIME),
