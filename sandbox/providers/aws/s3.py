@@ -180,16 +180,17 @@ class BucketServerSideEncryption(_BucketSetting):
     }
 
     def put(self, client: Any, bucket: str, inputs: Properties) -> None:
-        rules: Any = [
-            {
-                "ApplyServerSideEncryptionByDefault": {
-                    "SSEAlgorithm": rule["applyServerSideEncryptionByDefault"]["sseAlgorithm"],
-                    "KMSMasterKeyID": rule["applyServerSideEncryptionByDefault"].get("kmsMasterKeyId"),
-                },
-                "BucketKeyEnabled": rule.get("bucketKeyEnabled", False),
-            }
-            for rule in inputs["rules"]
-        ]
+        rules: Any = []
+        for rule in inputs["rules"]:
+            default = rule["applyServerSideEncryptionByDefault"]
+            key = {"KMSMasterKeyID": default["kmsMasterKeyId"]} if "kmsMasterKeyId" in default else {}
+            algorithm = {"SSEAlgorithm": default["sseAlgorithm"], **key}
+            rules.append(
+                {
+                    "ApplyServerSideEncryptionByDefault": algorithm,
+                    "BucketKeyEnabled": rule.get("bucketKeyEnabled", False),
+                }
+            )
         client.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules})
 
     def get(self, client: Any, bucket: str, outputs: Properties) -> Properties | None:
