@@ -1,7 +1,7 @@
 """The tokens of a cluster's service accounts, by which AWS knows a pod, and those of GitLab's jobs.
 
-They have the claims of Kubernetes' and GitLab's own tokens. An issuer signs with a private key, and AWS reads the public
-one at the issuer's address; here a secret key, which no job can read, stands for both.
+They have the claims of Kubernetes' and GitLab's own tokens. An issuer signs with a private key, and AWS reads the
+public one at the issuer's address; here a secret key, which no job can read, stands for both.
 Source: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/
 """
 
