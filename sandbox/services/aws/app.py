@@ -18,7 +18,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.test import create_environ, run_wsgi_app
 from werkzeug.wrappers import Request, Response
 
-from sandbox.services.aws import authorization, autoscaling, ecr, eks, limits, sts
+from sandbox.services.aws import authorization, autoscaling, bucket_policies, ecr, eks, limits, sts
 from sandbox.services.aws.eks import auth
 from sandbox.services.aws.journal import Entry, Journal
 from sandbox.services.aws.repeatable import repeatable
@@ -41,6 +41,7 @@ def create_app(directory: Path) -> "AwsApplication":
     One per process: moto's state is global. Raises ValueError if the journal is damaged.
     """
     autoscaling.extend_moto()
+    bucket_policies.extend_moto()
     ecr.extend_moto()
     eks.extend_moto()
     auth.extend_moto()
