@@ -153,11 +153,8 @@ def deploy(stack: Stack, state: State) -> Mapping[str, Document]:
         "state": _document(
             _allow("ListState", ["s3:ListBucket"], [prefix]),
             _allow("ReadFormat", ["s3:GetObject"], [f"{prefix}/.pulumi/meta.yaml"]),
-            _allow(
-                "WriteState",
-                ["s3:GetObject", "s3:PutObject"],
-                [f"{own[0]}.*", f"{own[1]}/*", f"{own[2]}/*"],
-            ),
+            _allow("WriteState", ["s3:GetObject", "s3:PutObject"], [f"{own[0]}.*", f"{own[2]}/*"]),
+            _allow("BackUpState", ["s3:PutObject"], [f"{own[1]}/*"]),
             _allow("Lock", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [locks]),
             _allow("EncryptState", ["kms:Decrypt", "kms:GenerateDataKey"], [state.key]),
         ),
