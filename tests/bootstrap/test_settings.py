@@ -1,0 +1,74 @@
+"""The settings of the bootstrap project: what is wrong in them, in words for the administrator."""
+
+from typing import Any
+
+import pytest
+
+from bootstrap.settings import NAMESPACE, parse
+from stacks.problems import Problem, SettingsError
+
+SMALLEST: dict[str, Any] = {
+    "gitlab": {"url": "https://gitlab.example.com", "project": "platform/buildyard"},
+    "bucket": "example-state",
+    "stacks": ["prod"],
+}
+
+
+def problems(region: str = "eu-central-1", **keys: Any) -> dict[str, Problem]:
+    with pytest.raises(SettingsError) as caught:
+        parse({**SMALLEST, **keys}, region=region, source="bootstrap/Pulumi.prod.yaml")
+    assert str(caught.value).startswith("bootstrap/Pulumi.prod.yaml has ")
+    return {problem.path.removeprefix(f"{NAMESPACE}:"): problem for problem in caught.value.problems}
+
+
+def test_the_smallest_settings_have_defaults() -> None:
+    loaded = parse(SMALLEST, region="eu-west-1", source="x")
+    assert loaded.bootstrap.gitlab.default_branch == "main"
+    assert loaded.stacks["prod"].cluster.name == "ci"
+    assert loaded.regions == {"prod": "eu-central-1"}, "the stack's own region, not that of the bucket"
+
+
+def test_objects_may_be_json_as_pulumi_passes_them() -> None:
+    loaded = parse({**SMALLEST, "stacks": '["dev"]', "tags": ""}, region="eu-central-1", source="x")
+    assert loaded.bootstrap.stacks == ("dev",)
+
+
+@pytest.mark.parametrize(
+    ("keys", "path", "words"),
+    [
+        (
+            {"gitlab": {**SMALLEST["gitlab"], "url": "https://gitlab.example.com/"}},
+            "gitlab.url",
+            "without a / at its end",
+        ),
+        ({"gitlab": {**SMALLEST["gitlab"], "url": "http://gitlab.example.com"}}, "gitlab.url", "with https://"),
+        ({"gitlab": {**SMALLEST["gitlab"], "project": "platform/*"}}, "gitlab.project", "wrong format"),
+        ({"gitlab": {**SMALLEST["gitlab"], "default-branch": "*"}}, "gitlab.default-branch", "wrong format"),
+        ({"gitlab": {**SMALLEST["gitlab"], "thumbprints": ["AB:CD"]}}, "gitlab.thumbprints[0]", "hexadecimal"),
+        ({"gitlab": {**SMALLEST["gitlab"], "projet": "x"}}, "gitlab.projet", "Did you mean project?"),
+        ({"bucket": "Example.State"}, "bucket", "lower-case letters"),
+        ({"stacks": []}, "stacks", "is empty"),
+        ({"stacks": ["prod", "prod"]}, "stacks", "prod is there twice"),
+        ({"stacks": ["prod", "prdo"]}, "stacks[1]", "Did you mean prod?"),
+        ({"iam": {"path": "ci"}}, "iam.path", "begins and ends with /"),
+        ({"iam": {"permissions-boundary": "boundary"}}, "iam.permissions-boundary", "a policy's ARN"),
+        ({"tags": {"aws:x": "y"}}, "tags.aws:x", "belong to AWS"),
+        ({"tags": "[1,"}, "tags", "is not JSON"),
+    ],
+)
+def test_a_mistake_is_named_with_its_remedy(keys: dict[str, Any], path: str, words: str) -> None:
+    assert words in str(problems(**keys)[path])
+
+
+def test_all_mistakes_come_at_once() -> None:
+    assert set(problems(region="", bucket="A", stacks=[], gitlab={})) >= {
+        "aws:region",
+        "bucket",
+        "stacks",
+        "gitlab.url",
+    }
+
+
+def test_a_wildcard_in_the_branch_would_give_the_deploy_role_to_every_branch() -> None:
+    for branch in ("*", "ma?n", "main*"):
+        assert "gitlab.default-branch" in problems(gitlab={**SMALLEST["gitlab"], "default-branch": branch})
