@@ -126,7 +126,7 @@ def test_every_obstacle_is_named_before_anything_is_created(fresh: Cloud) -> Non
         (project.root / "stacks" / f"Pulumi.{name}.yaml").write_text(yaml.safe_dump(stack))
     settings(
         project,
-        stacks=["sandbox", "old", "gone", "prod"],
+        stacks=["sandbox", "old", "gone"],
         gitlab={"url": "https://gitlab.com", "project": "a/b", "existing-provider": True},
     )
     done = project.sandbox("bootstrap")

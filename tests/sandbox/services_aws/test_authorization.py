@@ -78,6 +78,7 @@ def test_whoever_gives_a_service_a_role_must_be_allowed_to_pass_it(acting: Actin
         "nodegroupName": "judged",
         "subnets": cluster["resourcesVpcConfig"]["subnetIds"],
         "nodeRole": cluster["roleArn"],
+        "scalingConfig": {"minSize": 0, "maxSize": 1, "desiredSize": 0},
     }
     create = allow("eks:CreateNodegroup", cluster["arn"])
     with pytest.raises(ClientError, match="iam:PassRole"):
