@@ -379,7 +379,7 @@ def _node_writes(stack: Stack) -> Iterable[Document]:
     )
     yield _allow(
         "TagScalingGroups",
-        ["autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags"],
+        ["autoscaling:CreateOrUpdateTags"],
         [stack.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/eks-{stack.prefix}-*")],
     )
 

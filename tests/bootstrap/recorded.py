@@ -137,16 +137,24 @@ def _stack(endpoints: Endpoints, directory: Path) -> automation.Stack:
     )
 
 
+def deployed_policies(project: ScratchProject, role: str) -> Iterator[dict[str, Any]]:
+    """The policies that are attached to a role."""
+    iam = _client(project, "iam")
+    for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+        version = iam.get_policy(PolicyArn=attached["PolicyArn"])["Policy"]["DefaultVersionId"]
+        found = iam.get_policy_version(PolicyArn=attached["PolicyArn"], VersionId=version)
+        yield found["PolicyVersion"]["Document"]
+
+
 def objects(project: ScratchProject) -> Iterator[tuple[str, str]]:
     """The objects in the bucket: key and text."""
-    endpoints = read_endpoints(project.data)
-    assert endpoints is not None
-    client: Any = boto3.client(
-        "s3",
-        endpoint_url=endpoints.aws,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        region_name="ap-east-1",
-    )
+    client = _client(project, "s3")
     for each in client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
         yield each["Key"], client.get_object(Bucket=BUCKET, Key=each["Key"])["Body"].read().decode()
+
+
+def _client(project: ScratchProject, service: str) -> Any:
+    endpoints = read_endpoints(project.data)
+    assert endpoints is not None
+    session = boto3.Session("test", "test", region_name="ap-east-1")
+    return session.client(service, endpoint_url=endpoints.aws)  # type: ignore[call-overload]
