@@ -55,7 +55,7 @@ def enforce(log: Path) -> None:
         judge.of_s3(self, bucket_name, key_name)
 
     BaseResponse.call_action = call_action  # type: ignore[method-assign]
-    S3Response._authenticate_and_authorize_s3_action = authorize  # type: ignore[method-assign]
+    S3Response._authenticate_and_authorize_s3_action = authorize  # type: ignore[assignment, method-assign]
 
 
 class _Judge:

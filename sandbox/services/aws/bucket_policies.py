@@ -13,7 +13,7 @@ _CONTEXT = {"aws:SecureTransport": "true"}
 
 def extend_moto() -> None:
     """Let moto judge requests by the whole of a bucket's policy."""
-    FakeBucket.get_permission = _permission  # type: ignore[method-assign]
+    FakeBucket.get_permission = _permission  # type: ignore[assignment, method-assign]
 
 
 def _permission(bucket: FakeBucket, action: str, resource: str) -> PermissionResult:

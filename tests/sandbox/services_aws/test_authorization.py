@@ -46,14 +46,15 @@ def allow(action: str, resource: str = "*", **more: Any) -> dict[str, Any]:
 
 def test_a_role_without_policies_may_do_nothing_but_say_who_it_is(acting: Acting) -> None:
     assert acting("sts").get_caller_identity()["Account"] == ACCOUNT
-    for service, code, ask in (
+    asked: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
         ("ecr", "AccessDeniedException", lambda each: each.describe_repositories()),
         ("eks", "AccessDeniedException", lambda each: each.describe_cluster(name="ci")),
         ("iam", "AccessDeniedException", lambda each: each.get_role(RoleName="ci-cluster")),
         ("ec2", "UnauthorizedOperation", lambda each: each.describe_vpcs()),
         ("autoscaling", "AccessDeniedException", lambda each: each.describe_tags()),
         ("kms", "AccessDeniedException", lambda each: each.describe_key(KeyId="alias/any")),
-    ):
+    )
+    for service, code, ask in asked:
         with pytest.raises(ClientError, match=code):
             ask(acting(service))
 
@@ -103,15 +104,16 @@ def test_objects_of_a_bucket(acting: Acting, aws: AwsClient) -> None:
     )
     assert s3.get_object(Bucket=bucket, Key="a/one")["Body"].read() == b"1"
     s3.copy_object(Bucket=bucket, Key="b/one", CopySource={"Bucket": bucket, "Key": "a/one"})
-    for refused in (
+    refused: tuple[Callable[[], Any], ...] = (
         lambda: s3.put_object(Bucket=bucket, Key="a/two", Body=b"2"),
         lambda: s3.get_object(Bucket=bucket, Key="b/one"),
         lambda: s3.copy_object(Bucket=bucket, Key="b/two", CopySource={"Bucket": bucket, "Key": "b/one"}),
         lambda: s3.delete_object(Bucket=bucket, Key="a/one"),
         lambda: s3.list_objects_v2(Bucket=bucket),
-    ):
+    )
+    for ask in refused:
         with pytest.raises(ClientError, match="AccessDenied"):
-            refused()
+            ask()
 
 
 def test_conditions_of_a_buckets_policy_count(aws: AwsClient) -> None:

@@ -92,7 +92,7 @@ class AccessEntries(EKSBackend):
     def update_access_entry(self, cluster_name: str, principal: str, request: dict[str, Any]) -> dict[str, Any]:
         entry = self.describe_access_entry(cluster_name, principal)
         _require_groups(request.get("kubernetesGroups") or [])
-        changes = {key: request[key] for key in ("kubernetesGroups", "username") if key in request}
+        changes: dict[str, Any] = {key: request[key] for key in ("kubernetesGroups", "username") if key in request}
         entry.update(changes, modifiedAt=utcnow())
         return entry
 
