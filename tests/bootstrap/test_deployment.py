@@ -1,13 +1,20 @@
 """The bootstrap project, deployed to the sandbox by the real CLI."""
 
 import json
+import os
+import re
+import shlex
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from sandbox.display import Terminal
 from sandbox.endpoints import read_endpoints
+from sandbox.engine import install
 from sandbox.engine.errors import EngineError
 from sandbox.roles import assume
 from sandbox.scratch import ScratchProject, scratch_project
@@ -156,3 +163,50 @@ def test_a_provider_of_somebody_else_is_used_and_not_changed(fresh: Cloud) -> No
     [statement] = role["AssumeRolePolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Federated": provider["OpenIDConnectProviderArn"]}
     assert len(iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]) == 2, "the cluster's, and GitLab's"
+
+
+def test_its_own_state_moves_into_the_bucket(cloud: Cloud) -> None:
+    """The commands of bootstrap/README.md, with the real CLI."""
+    endpoints, home = read_endpoints(cloud.project.data), cloud.project.data / "pulumi" / "bootstrap"
+    assert endpoints is not None
+    environment = {
+        **os.environ,
+        **endpoints.environment(),
+        "PULUMI_HOME": str(home / "home"),
+        "PULUMI_BACKEND_URL": f"file://{home / 'backend'}?metadata=skip",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(home.parent / "passphrase"),
+        "PULUMI_STACK": "sandbox",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
+
+    def pulumi(*arguments: str) -> str:
+        command = [str(install.pulumi(Terminal(stderr=True))), *arguments, "--non-interactive"]
+        done = subprocess.run(command, cwd=home / "project", env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    readme = (Path(__file__).parents[2] / "bootstrap" / "README.md").read_text()
+    [block] = re.findall(r"Move the state into the bucket.*?```\n(.*?)```", readme, re.DOTALL)
+    before = {each["urn"] for each in json.loads(pulumi("stack", "export"))["deployment"]["resources"]}
+    outputs = {name: pulumi("stack", "output", name).strip() for name in ("backend-url", "secrets-provider")}
+    here = {
+        "$(pulumi stack output backend-url -s prod)": outputs["backend-url"],
+        "awskms://alias/buildyard-state?region=eu-central-1": outputs["secrets-provider"],
+        "-s prod": "-s sandbox",
+        "init prod": "init sandbox",
+    }
+    for written in filter(None, block.splitlines()):
+        line = written
+        for theirs, ours in here.items():
+            line = line.replace(theirs, ours)
+        words = shlex.split(line)
+        if words[0] == "export":
+            name, _, value = words[1].partition("=")
+            environment[name] = value
+        else:
+            assert words[0] == "pulumi", line
+            pulumi(*words[1:])
+    assert environment["PULUMI_BACKEND_URL"].startswith("s3://")
+    after = json.loads(pulumi("stack", "export"))["deployment"]
+    assert {each["urn"] for each in after["resources"]} == before
+    assert after["secrets_providers"]["type"] == "cloud"
