@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+import yaml
 
-from bootstrap.settings import NAMESPACE, parse
+from bootstrap.settings import DIRECTORY, NAMESPACE, BootstrapSettings, parse
 from stacks.problems import Problem, SettingsError
 
 SMALLEST: dict[str, Any] = {
@@ -72,3 +73,24 @@ def test_all_mistakes_come_at_once() -> None:
 def test_a_wildcard_in_the_branch_would_give_the_deploy_role_to_every_branch() -> None:
     for branch in ("*", "ma?n", "main*"):
         assert "gitlab.default-branch" in problems(gitlab={**SMALLEST["gitlab"], "default-branch": branch})
+
+
+def test_the_project_declares_the_keys_with_their_descriptions() -> None:
+    declared = yaml.safe_load((DIRECTORY / "Pulumi.yaml").read_text())["config"]
+    fields = {field.alias or name: field.description for name, field in BootstrapSettings.model_fields.items()}
+    assert {key: value["description"] for key, value in declared.items()} == {
+        f"{NAMESPACE}:{key}": description for key, description in fields.items()
+    }
+
+
+@pytest.mark.parametrize("name", ["prod", "sandbox"])
+def test_the_committed_files_are_valid(name: str) -> None:
+    config = yaml.safe_load((DIRECTORY / f"Pulumi.{name}.yaml").read_text())["config"]
+    own = {key.removeprefix(f"{NAMESPACE}:"): value for key, value in config.items() if key.startswith(NAMESPACE)}
+    assert parse(own, region=config["aws:region"], source=name).stacks.keys() == {name}
+
+
+def test_the_readme_names_every_key() -> None:
+    readme = (DIRECTORY / "README.md").read_text()
+    keys = [*BootstrapSettings.model_fields, *(f"`{key}`" for key in ("url", "thumbprints", "existing-provider: true"))]
+    assert all(key in readme for key in keys)
