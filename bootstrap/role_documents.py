@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any
 
 from components.build_nodes import CNI_POLICY, MANAGED_POLICIES
-from components.policy_documents import Document, use_of_key
+from components.policy_documents import Document, push, use_of_key
 from stacks.names import stack_name
 from stacks.settings import Settings
 
@@ -166,23 +166,13 @@ def deploy(stack: Stack, state: State) -> Mapping[str, Document]:
 def builder(stack: Stack) -> Mapping[str, Document]:
     """The policies of the role that pushes the builder image; none if the stack names another image."""
     repository = stack.settings.builder_repository
-    if repository is None:
-        return {}
-    push = [
-        "ecr:BatchCheckLayerAvailability",
-        "ecr:BatchGetImage",
-        "ecr:CompleteLayerUpload",
-        "ecr:GetDownloadUrlForLayer",
-        "ecr:InitiateLayerUpload",
-        "ecr:PutImage",
-        "ecr:UploadLayerPart",
-    ]
-    return {
-        "push": _document(
-            _allow("LogIn", ["ecr:GetAuthorizationToken"], ["*"]),
-            _allow("PullAndPush", push, [stack.arn("ecr", f"repository/{repository}")]),
-        )
-    }
+    return push_policies(stack.arn("ecr", f"repository/{repository}")) if repository else {}
+
+
+def push_policies(repository_arn: str) -> Mapping[str, Document]:
+    """The policies of a role that pushes to one repository."""
+    [document] = push([repository_arn])
+    return {"push": document}
 
 
 def _reads(stack: Stack) -> Iterable[Document]:
