@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview build down stop status reset pulumi test check format bench lock clean
+.PHONY: help bootstrap up preview build down stop status reset pulumi test check format bench lock clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ $(VENV)/installed: requirements.txt requirements-dev.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
+
+bootstrap: $(VENV)/installed ## Deploy what an administrator creates once to the sandbox: ARGS=preview shows it.
+	@$(BIN)/python -m sandbox bootstrap $(ARGS)
 
 up: $(VENV)/installed ## Start the sandbox, preview and deploy the program to it, print the outputs.
 	@$(BIN)/python -m sandbox up --stack $(STACK) $(ARGS)

@@ -212,25 +212,32 @@ def registry_trust() -> Document:
 def encrypted_repositories(repository_arns: Sequence[str], key: str) -> Document:
     """The policy that lets ECR create repositories that a KMS key encrypts. `key` is the ARN of a key or an alias.
 
-    Sources: https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates-custom.html,
-    https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
+    Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates-custom.html
     """
-    keys, alias, name = key.partition(":alias/")
-    use: Document = {
-        "Sid": "Encrypt",
-        "Effect": "Allow",
-        "Action": ["kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"],
-        "Resource": f"{keys}:key/*" if alias else key,
-    }
-    if alias:
-        use["Condition"] = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{name}"}}
     create = {
         "Sid": "Create",
         "Effect": "Allow",
         "Action": "ecr:CreateRepository",
         "Resource": sorted(repository_arns),
     }
-    return _document(create, use)
+    return _document(create, {"Sid": "Encrypt", **use_of_key(key)})
+
+
+def use_of_key(key: str) -> Document:
+    """The statement, without its name, that lets somebody create repositories that a KMS key encrypts.
+
+    `key` is the ARN of a key, or of an alias.
+    Source: https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
+    """
+    keys, alias, name = key.partition(":alias/")
+    use: Document = {
+        "Effect": "Allow",
+        "Action": ["kms:CreateGrant", "kms:DescribeKey", "kms:RetireGrant"],
+        "Resource": f"{keys}:key/*" if alias else key,
+    }
+    if alias:
+        use["Condition"] = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": f"alias/{name}"}}
+    return use
 
 
 def _document(*statements: Document) -> Document:

@@ -10,6 +10,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.labels import kubernetes_labels, node_labels
 from components.pod_rules import PodRules, PodRulesArgs
+from components.preview_access import PreviewAccess, PreviewAccessArgs
 from components.runner_chart import CHART, REPOSITORY, Manager, chart_values, escape_template
 from components.runner_config import RunnerConfig, config_toml
 from stacks.architecture import Architecture
@@ -60,6 +61,7 @@ class Runners(pulumi.ComponentResource):
         self._name = name
         self._args = args
         namespace = self._create_namespace()
+        self._open_to_previews(namespace)
         pods = self._create_service_account(namespace)
         runners = {architecture: self._create_runner(architecture) for architecture in args.tags}
         managers = []
@@ -79,6 +81,10 @@ class Runners(pulumi.ComponentResource):
             metadata={"name": self._args.namespace, "labels": labels},
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+    def _open_to_previews(self, namespace: kubernetes.core.v1.Namespace) -> None:
+        access = PreviewAccessArgs(stack=self._args.stack, namespace=self._args.namespace, after_namespace=namespace)
+        PreviewAccess(self._name, access, pulumi.ResourceOptions(parent=self))
 
     def _create_service_account(self, namespace: kubernetes.core.v1.Namespace) -> kubernetes.core.v1.ServiceAccount:
         return kubernetes.core.v1.ServiceAccount(

@@ -9,7 +9,7 @@ import errno
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from rich.text import Text
@@ -22,6 +22,7 @@ from sandbox.engine.arguments import refuse_other_stacks
 from sandbox.engine.cli import INTERRUPTED, PulumiCli, open_stack
 from sandbox.engine.errors import EngineError
 from sandbox.engine.recovery import recover
+from sandbox.roles import acting_as
 
 _PIPELINE_TYPE = "gitlab:index/repositoryFile:RepositoryFile"
 
@@ -35,7 +36,7 @@ def main() -> int:
     if forwarded and not options.forwards:
         parser.error(f"unrecognized arguments: {' '.join(forwarded)}")
     try:
-        code: int = options.command(forwarded if options.forwards else options)
+        code: int = options.command(*([forwarded, options.role] if options.forwards else [options]))
     except (EngineError, server.ServerError) as error:
         _notes.print(Text(f"error: {error}", style="bold red"), soft_wrap=True)
         return 1
@@ -83,9 +84,18 @@ def reset(_: argparse.Namespace) -> int:
     return 0
 
 
-def up(arguments: Sequence[str]) -> int:
+def bootstrap(arguments: Sequence[str], role: str | None = None) -> int:
+    """Deploy what an administrator creates once: the state's bucket, the roles of jobs and their access.
+
+    With arguments, run that command of the pulumi CLI instead, such as `preview`, on the project in `bootstrap/`.
+    """
+    with _stack("", arguments, role, folder="bootstrap") as cli:
+        return cli.run(list(arguments) or ["up", "--yes"])
+
+
+def up(arguments: Sequence[str], role: str | None = None) -> int:
     """Start the sandbox if it is not running, preview and deploy, as `pulumi up`."""
-    with _stack("up", arguments) as cli:
+    with _stack("up", arguments, role) as cli:
         cli = _recover(cli)
         code = cli.run(["up", "--yes", "--suppress-outputs", *arguments])
         if code == 0 and not {"--json", "-j"} & set(arguments):
@@ -95,15 +105,15 @@ def up(arguments: Sequence[str]) -> int:
     return code
 
 
-def preview(arguments: Sequence[str]) -> int:
+def preview(arguments: Sequence[str], role: str | None = None) -> int:
     """Show what `up` would change, as `pulumi preview`; changes nothing."""
-    with _stack("preview", arguments) as cli:
+    with _stack("preview", arguments, role) as cli:
         return cli.run(["preview", *arguments])
 
 
-def destroy(arguments: Sequence[str]) -> int:
+def destroy(arguments: Sequence[str], role: str | None = None) -> int:
     """Delete everything that was deployed, as `pulumi destroy`."""
-    with _stack("destroy", arguments) as cli:
+    with _stack("destroy", arguments, role) as cli:
         cli = _recover(cli)
         resources = cli.export()["deployment"].get("resources") or []
         # Only the program has the hooks that wait until runners are drained.
@@ -111,14 +121,14 @@ def destroy(arguments: Sequence[str]) -> int:
         return cli.run(["destroy", "--yes", "--suppress-outputs", *hooks, *arguments])
 
 
-def down(arguments: Sequence[str]) -> int:
+def down(arguments: Sequence[str], role: str | None = None) -> int:
     """Destroy, as `pulumi destroy`, then stop the sandbox."""
-    return destroy(arguments) or stop(argparse.Namespace())
+    return destroy(arguments, role) or stop(argparse.Namespace())
 
 
-def pulumi(arguments: Sequence[str]) -> int:
+def pulumi(arguments: Sequence[str], role: str | None = None) -> int:
     """Run any command of the pulumi CLI on the sandbox's stack, such as `pulumi stack export`."""
-    with _stack("", arguments) as cli:
+    with _stack("", arguments, role) as cli:
         return cli.run(arguments)
 
 
@@ -130,13 +140,18 @@ def build(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _stack(command: str, arguments: Sequence[str]) -> Iterator[PulumiCli]:
-    """The CLI on the sandbox's stack, with the sandbox running under it. What may not run is refused before that."""
+def _stack(command: str, arguments: Sequence[str], role: str | None, folder: str = "") -> Iterator[PulumiCli]:
+    """The CLI on the sandbox's stack, with the sandbox running under it. What may not run is refused before that.
+
+    With a role, AWS's requests have its credentials alone. `folder` is that of another project than the platform's.
+    """
     refuse_other_stacks([*filter(None, [command]), *arguments])
     executable = install.pulumi(_notes)
     endpoints = server.start(data_directory())
-    with open_stack(executable, data_directory(), endpoints) as cli:
-        yield cli
+    with ExitStack() as session:
+        if role:
+            endpoints = session.enter_context(acting_as(role, data_directory(), endpoints))
+        yield session.enter_context(open_stack(executable, data_directory(), endpoints, folder=folder))
 
 
 def _recover(cli: PulumiCli) -> PulumiCli:
@@ -170,12 +185,15 @@ def _parser() -> argparse.ArgumentParser:
             command.__name__, help=text, description=text, usage=usage, add_help=forwards != "pulumi"
         )
         added.set_defaults(command=command, forwards=forwards)
+        if forwards:
+            added.add_argument("--as", dest="role", metavar="ROLE", help="an AWS role that `bootstrap` made: its name")
         return added
 
     add(start)
     add(status)
     add(stop)
     add(reset)
+    add(bootstrap, "pulumi")
     add(up, "pulumi up")
     add(preview, "pulumi preview")
     add(destroy, "pulumi destroy")

@@ -29,6 +29,8 @@ class Endpoints:
     providers: Mapping[str, int]
     gitlab_token: str = field(repr=False)
     code: str = ""
+    session: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """AWS's variables with the credentials of a role; empty for an administrator."""
 
     def environment(self) -> dict[str, str]:
         """The variables that lead any client here: AWS's and GitLab's tools, and Pulumi's engine to the providers."""
@@ -38,6 +40,7 @@ class Endpoints:
             "AWS_SECRET_ACCESS_KEY": CREDENTIALS,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,  # boto3 and the AWS CLI read only this one
+            **self.session,
             "GITLAB_BASE_URL": f"{self.gitlab}/api/v4/",
             "GITLAB_TOKEN": self.gitlab_token,
             "PULUMI_DEBUG_PROVIDERS": ",".join(f"{name}:{port}" for name, port in self.providers.items()),

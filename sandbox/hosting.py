@@ -68,7 +68,15 @@ class Hosting:
         os.environ.update(GITLAB_BASE_URL=f"{urls['gitlab']}/api/v4/", GITLAB_TOKEN=token)
         served = providers(aws_url=urls["aws"], kubernetes_url=urls["kubernetes"])
         ports = {provider.name: self._serve_provider(provider) for provider in served}
-        endpoints = Endpoints(pid=os.getpid(), **urls, providers=ports, gitlab_token=token, code=self._code)
+        endpoints = Endpoints(
+            pid=os.getpid(),
+            aws=urls["aws"],
+            gitlab=urls["gitlab"],
+            kubernetes=urls["kubernetes"],
+            providers=ports,
+            gitlab_token=token,
+            code=self._code,
+        )
         self._remember_ports(sockets, ports)
         return endpoints
 

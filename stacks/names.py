@@ -22,3 +22,8 @@ def stack_name(stack: str) -> str:
 def default_namespace(stack: str) -> str:
     """The Kubernetes namespace of a stack whose settings name none."""
     return stack_name(stack)
+
+
+def preview_group(stack: str) -> str:
+    """The Kubernetes group of those who preview a stack. Their access entry names it, and the stack's RBAC."""
+    return f"{stack_name(stack)}-preview"

@@ -39,15 +39,23 @@ _NO_PROGRAM = "127.0.0.1:0"  # for commands that run none
 
 @contextmanager
 def open_stack(
-    command: Path, data: Path, endpoints: Endpoints, root: Path = _ROOT, *, stack: str = SANDBOX
+    command: Path,
+    data: Path,
+    endpoints: Endpoints,
+    root: Path = _ROOT,
+    folder: str = "",
+    *,
+    stack: str = SANDBOX,
 ) -> Iterator["PulumiCli"]:
     """The CLI at `command` with the sandbox's stack, which is locked, and created if there is none.
 
-    `data` is the sandbox's directory, `root` the work tree. Only tests have another `stack` there. Raises EngineError
-    if another command uses the stack.
+    `data` is the sandbox's directory, `root` the work tree, `folder` the one in it that holds another project than the
+    platform's. Only tests have another `stack` there. Raises EngineError if another command uses the stack.
     """
     with alone(data) as lock:
-        cli = PulumiCli(command=command, data=data, endpoints=endpoints, root=root, lock=lock, stack=stack)
+        cli = PulumiCli(
+            command=command, data=data, endpoints=endpoints, root=root, lock=lock, folder=folder, stack=stack
+        )
         cli.prepare()
         yield cli
 
@@ -74,7 +82,8 @@ class PulumiCli:
     endpoints: Endpoints
     root: Path
     lock: TextIO
-    stack: str
+    folder: str = ""
+    stack: str = SANDBOX
 
     def run(self, arguments: Sequence[str]) -> int:
         """Run a command as somebody wrote it, in this terminal; return 0, 1, or 130 if it was interrupted."""
@@ -130,7 +139,7 @@ class PulumiCli:
     @contextmanager
     def _language_host(self) -> Iterator[str]:
         """The program's process: its address."""
-        command = [sys.executable, "-m", "sandbox.engine.language_host", str(self.root)]
+        command = [sys.executable, "-m", "sandbox.engine.language_host", str(self.root / self.folder)]
         log = self.data / "log" / "program.log"  # gRPC's complaints about a CLI that has gone, for example
         log.parent.mkdir(exist_ok=True)
         with (
@@ -158,7 +167,7 @@ class PulumiCli:
 
     def _write_project(self, address: str) -> None:
         """Copy the project's settings, with a language host that is running already for its runtime."""
-        project = yaml.safe_load((self.root / "Pulumi.yaml").read_text(encoding="utf-8"))
+        project = yaml.safe_load((self.root / self.folder / "Pulumi.yaml").read_text(encoding="utf-8"))
         project["runtime"] = {"name": "client", "options": {"address": address}}
         project.pop("stackConfigDir", None)  # the stack's settings lie beside it
         write_private(self._project / "Pulumi.yaml", yaml.safe_dump(project, sort_keys=False))
@@ -168,7 +177,8 @@ class PulumiCli:
     def _write_settings(self) -> None:
         """Copy the stack's settings, and keep the salt that the CLI added to the last copy."""
         try:
-            config.read_values(self.stack)
+            if not self.folder:
+                config.read_values(self.stack)
         except SettingsError as error:  # that of a file that the CLI cannot read either, or not in the same way
             raise EngineError(str(error)) from None
         text = self._settings_file.read_text(encoding="utf-8")
@@ -208,19 +218,19 @@ class PulumiCli:
 
     @property
     def _settings_file(self) -> Path:
-        return self.root / "stacks" / f"Pulumi.{self.stack}.yaml"
+        return self.root / (self.folder or "stacks") / f"Pulumi.{self.stack}.yaml"
 
     @property
     def _home(self) -> Path:
-        return self.data / "pulumi" / "home"
+        return self.data / "pulumi" / self.folder / "home"
 
     @property
     def _backend(self) -> Path:
-        return self.data / "pulumi" / "backend"
+        return self.data / "pulumi" / self.folder / "backend"
 
     @property
     def _project(self) -> Path:
-        return self.data / "pulumi" / "project"
+        return self.data / "pulumi" / self.folder / "project"
 
 
 def _salt(text: str) -> str | None:

@@ -125,6 +125,10 @@ def test_only_updates_have_the_rights_to_change_anything() -> None:
             assert [rule["if"].partition(" &&")[0] for rule in job["rules"]] == [
                 "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"
             ]
+        elif name.startswith("builder:"):
+            assert used == {"AWS_ROLE_ARN": "$BUILDER_ROLE_ARN"}
+            for rule in (each for each in job["rules"] if each.get("when") != "never"):
+                assert rule["if"].startswith("$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH && ")
         elif name not in ("check", "test"):
             assert used == {"AWS_ROLE_ARN": "$PREVIEW_ROLE_ARN", "GITLAB_TOKEN": "$PREVIEW_GITLAB_TOKEN"}, (
                 "a merge request could change what is deployed"
@@ -185,7 +189,7 @@ def test_a_preview_leaves_note_counts_and_plan(checkout: Checkout) -> None:
     assert checkout.text("plan.json") == "the plan\n"
     assert checkout.calls == [
         "preview --stack dev --save-plan plan.json --json "
-        "as arn:aws:iam::111111111111:role/buildyard-preview with a-token, in GitLab with token-that-reads"
+        "as arn:aws:iam::111111111111:role/preview-buildyard-dev with a-token, in GitLab with token-that-reads"
     ]
 
 
@@ -206,7 +210,7 @@ def test_an_update_does_what_was_planned_and_passes_its_outputs_on(checkout: Che
     }
     run(checkout, "up:prod", outputs=json.dumps(outputs))
     assert checkout.calls[1].startswith("up --stack prod --plan plan.json --skip-preview --yes")
-    assert "role/buildyard-deploy" in checkout.calls[1]
+    assert "role/deploy-buildyard-prod" in checkout.calls[1]
     assert checkout.calls[1].endswith("in GitLab with token-that-writes")
     assert checkout.text("outputs.env").splitlines() == [
         "BUILDYARD_BUILDER_IMAGE=h/b:1",

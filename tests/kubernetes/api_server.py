@@ -54,11 +54,12 @@ class ApiServer:
         body: Mapping[str, Any] | None = None,
         *,
         user: str | None = None,
+        group: str = "system:authenticated",
         dry_run: bool = False,
         media_type: str = "application/json",
         **parameters: str,
     ) -> Object:
-        """Send a request, as `user` if that is given. Fields that Kubernetes does not know are refused.
+        """Send a request, as `user` of a group if that is given. Fields that Kubernetes does not know are refused.
 
         Raises RefusalError.
         """
@@ -70,7 +71,7 @@ class ApiServer:
             headers={
                 "Authorization": f"Bearer {self.token}",
                 "Content-Type": media_type,
-                **({"Impersonate-User": user, "Impersonate-Group": "system:authenticated"} if user else {}),
+                **({"Impersonate-User": user, "Impersonate-Group": group} if user else {}),
             },
             verify=str(self.certificate),
             timeout=_REQUEST_SECONDS,

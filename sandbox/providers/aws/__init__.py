@@ -4,26 +4,37 @@ from functools import partial
 
 from botocore.exceptions import ClientError
 
+from sandbox.providers.aws.access_entry import AccessEntry, AccessPolicyAssociation
 from sandbox.providers.aws.autoscaling import ScalingGroupTag
-from sandbox.providers.aws.connection import CONFIGURATION, AwsConnection
+from sandbox.providers.aws.connection import ADMINISTRATOR, CONFIGURATION, AwsConnection, Credentials
 from sandbox.providers.aws.ecr import LifecyclePolicy, Repository
 from sandbox.providers.aws.ecr_access import PullThroughCacheRule, RepositoryCreationTemplate, RepositoryPolicy
 from sandbox.providers.aws.functions import FUNCTIONS
 from sandbox.providers.aws.iam import Policy, Role, RolePolicyAttachment
+from sandbox.providers.aws.kms import Alias, Key
 from sandbox.providers.aws.launch_template import LaunchTemplate
 from sandbox.providers.aws.node_group import NodeGroup
+from sandbox.providers.aws.oidc_provider import OpenIdConnectProvider
 from sandbox.providers.aws.pod_identity import PodIdentityAssociation
+from sandbox.providers.aws.s3 import (
+    Bucket,
+    BucketLifecycle,
+    BucketPolicy,
+    BucketPublicAccessBlock,
+    BucketServerSideEncryption,
+    BucketVersioning,
+)
 from sandbox.providers.framework import Provider
 
 VERSION = "7.51.1"  # of pulumi-aws, whose property names and behaviour these kinds follow
 
 
-def provider(endpoint: str) -> Provider[AwsConnection]:
-    """The provider, talking to the AWS endpoint at this URL whatever the environment says."""
+def provider(endpoint: str, credentials: Credentials = ADMINISTRATOR) -> Provider[AwsConnection]:
+    """The provider, talking to the AWS endpoint at this URL with these credentials, whatever the environment says."""
     return Provider(
         name="aws",
         version=VERSION,
-        connect=partial(AwsConnection.of, endpoint),
+        connect=partial(AwsConnection.of, endpoint, credentials),
         kinds=[
             Repository(),
             LifecyclePolicy(),
@@ -37,6 +48,17 @@ def provider(endpoint: str) -> Provider[AwsConnection]:
             NodeGroup(),
             PodIdentityAssociation(),
             ScalingGroupTag(),
+            AccessEntry(),
+            AccessPolicyAssociation(),
+            OpenIdConnectProvider(),
+            Key(),
+            Alias(),
+            Bucket(),
+            BucketVersioning(),
+            BucketPublicAccessBlock(),
+            BucketServerSideEncryption(),
+            BucketPolicy(),
+            BucketLifecycle(),
         ],
         functions=FUNCTIONS,
         configuration=CONFIGURATION,
@@ -49,4 +71,4 @@ def _is_missing(error: Exception) -> bool:
     if not isinstance(error, ClientError):
         return False
     code = error.response.get("Error", {}).get("Code", "")
-    return code == "NoSuchEntity" or "NotFound" in code
+    return code.startswith("NoSuch") or "NotFound" in code or code == "404"

@@ -2,7 +2,7 @@
 
 import os
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import boto3
 from botocore.config import Config
@@ -36,24 +36,35 @@ REGION = {"region": Property(computed=True, replaces=True)}
 Client = TypeVar("Client")
 
 
+class Credentials(NamedTuple):
+    """AWS credentials: an access key, its secret, and the token of a session."""
+
+    access_key: str
+    secret_key: str
+    token: str | None = None
+
+
+ADMINISTRATOR = Credentials(CREDENTIALS, CREDENTIALS)
+
+
 class AwsConnection:
     """AWS at one endpoint; every client is for `region` unless a resource names another."""
 
-    def __init__(self, endpoint: str, region: str) -> None:
+    def __init__(self, endpoint: str, region: str, credentials: Credentials = ADMINISTRATOR) -> None:
         self.region = region
         self._endpoint = endpoint
         # No credentials from the user's environment: the sandbox must not be able to reach a real account.
-        self._session = boto3.Session(CREDENTIALS, CREDENTIALS, region_name=region)
+        self._session = boto3.Session(*credentials, region_name=region)
         self._clients: dict[tuple[str, str], Any] = {}
         self._lock = Lock()  # boto3's clients are thread-safe, its sessions are not
 
     @classmethod
-    def of(cls, endpoint: str, configuration: Properties) -> "AwsConnection":
+    def of(cls, endpoint: str, credentials: Credentials, configuration: Properties) -> "AwsConnection":
         """Raises UnsupportedError if neither the configuration nor the environment names a region."""
         region = configuration.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         if not region:
             raise UnsupportedError("No AWS region: set it with `pulumi config set aws:region` or in AWS_REGION.")
-        return cls(endpoint, region)
+        return cls(endpoint, region, credentials)
 
     def region_of(self, properties: Properties) -> str:
         """The region of a resource: its own, or the provider's."""
@@ -77,6 +88,12 @@ class AwsConnection:
 
     def sts(self) -> "STSClient":
         return cast("STSClient", self._client("sts", {}))
+
+    def kms(self, properties: Properties) -> Any:
+        return self._client("kms", properties)
+
+    def s3(self, properties: Properties) -> Any:
+        return self._client("s3", properties)
 
     def _client(self, service: str, properties: Properties) -> Any:
         key = (service, self.region_of(properties))

@@ -167,6 +167,25 @@ class RoleBinding(ObjectKind):
     )
 
 
+class ClusterRole(ObjectKind):
+    type = "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole"
+    plural = "clusterroles"
+    namespaced = False
+    inputs = _inputs("rbac.authorization.k8s.io/v1", "ClusterRole", rules=Property(), aggregationRule=Property())
+
+
+class ClusterRoleBinding(ObjectKind):
+    type = "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding"
+    plural = "clusterrolebindings"
+    namespaced = False
+    inputs = _inputs(
+        "rbac.authorization.k8s.io/v1",
+        "ClusterRoleBinding",
+        roleRef=Property(required=True, replaces=True),
+        subjects=Property(),
+    )
+
+
 class NetworkPolicy(ObjectKind):
     type = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
     plural = "networkpolicies"
@@ -224,6 +243,8 @@ OBJECT_KINDS = (
     ResourceQuota,
     Role,
     RoleBinding,
+    ClusterRole,
+    ClusterRoleBinding,
     NetworkPolicy,
     PriorityClass,
     PodDisruptionBudget,

@@ -18,7 +18,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.test import create_environ, run_wsgi_app
 from werkzeug.wrappers import Request, Response
 
-from sandbox.services.aws import autoscaling, ecr, eks, iam, limits, sts
+from sandbox.services.aws import authorization, autoscaling, bucket_policies, ecr, eks, iam, limits, sts
 from sandbox.services.aws.eks import auth
 from sandbox.services.aws.journal import Entry, Journal
 from sandbox.services.aws.repeatable import repeatable
@@ -41,6 +41,7 @@ def create_app(directory: Path) -> "AwsApplication":
     One per process: moto's state is global. Raises ValueError if the journal is damaged.
     """
     autoscaling.extend_moto()
+    bucket_policies.extend_moto()
     ecr.extend_moto()
     eks.extend_moto()
     iam.extend_moto()
@@ -52,7 +53,9 @@ def create_app(directory: Path) -> "AwsApplication":
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     moto.iam.models.PARTITION_NAMES = ["aws"]  # type: ignore[attr-defined] # moto imported it from elsewhere
     application = AwsApplication(Journal(directory / "aws" / "journal.jsonl"))
-    limits.enforce()  # after the journal is repeated: requests that were accepted before stay
+    # After the journal is repeated: requests that were accepted before stay.
+    limits.enforce()
+    authorization.enforce(directory / "log" / "rights.jsonl")
     return application
 
 

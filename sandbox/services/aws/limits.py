@@ -118,7 +118,7 @@ def _refusals(response: BaseResponse) -> Iterator[LimitError]:
     if words is None or not action or action.startswith(("Describe", "Get", "List")):
         return
     shape = get_service_model(service).operation_model(action).input_shape
-    request = _parsed(response)
+    request = parsed(response)
     if shape is not None:
         yield from _by_model(words, shape, request)
     for resource, tags in _tags(request):
@@ -130,13 +130,13 @@ def _refusals(response: BaseResponse) -> Iterator[LimitError]:
         yield from check(response, request)
 
 
-def _parsed(response: BaseResponse) -> dict[str, Any]:
+def parsed(response: BaseResponse) -> dict[str, Any]:
     """The request under the names of botocore's model, also where moto's own code reads it in another way."""
     kept = getattr(response, "params", None)
     response.parse_parameters(response.normalized_request)
-    parsed: dict[str, Any] = dict(response.params or {})
+    request: dict[str, Any] = dict(response.params or {})
     response.params = kept
-    return parsed
+    return request
 
 
 def _by_model(words: _Words, shape: Shape, value: Any, path: str = "") -> Iterator[LimitError]:

@@ -60,6 +60,21 @@ def grants(policy: Policy, principal: str, action: str, context: Context) -> boo
     return _effects([policy], judged, is_named, action, context) == {"Allow"}
 
 
+def effects_on(policy: Policy, principal: str, action: str, resource: str, context: Context) -> set[str]:
+    """The effects of a policy of a resource with parts, such as a bucket, on a request by this principal.
+
+    Raises as `allows` does.
+    """
+    judged = {"Sid", "Effect", "Action", "Principal", "Resource", "Condition"}
+
+    def is_named(statement: Mapping[str, Any]) -> bool:
+        named = statement["Principal"]
+        names = _listed(named if named == "*" else named.get("AWS", []))
+        return bool({"*", principal} & set(names)) and _matches(statement["Resource"], resource)
+
+    return _effects([policy], judged, is_named, action, context)
+
+
 def _effects(
     policies: Iterable[Policy],
     judged: Collection[str],
@@ -105,6 +120,7 @@ _OPERATORS: dict[str, Callable[[str | list[str], str], bool]] = {
     "StringEquals": _equals,
     "StringLike": _matches,
     "ArnLike": _matches,
+    "Bool": _equals,
 }
 
 

@@ -1,7 +1,7 @@
-"""The tokens of a cluster's service accounts, by which AWS knows a pod.
+"""The tokens of a cluster's service accounts, by which AWS knows a pod, and those of GitLab's jobs.
 
-They have the claims of Kubernetes' own tokens. A cluster signs with a private key, and AWS reads the public one at the
-cluster's issuer; here a secret key, which no job can read, stands for both.
+They have the claims of Kubernetes' and GitLab's own tokens. An issuer signs with a private key, and AWS reads the
+public one at the issuer's address; here a secret key, which no job can read, stands for both.
 Source: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/
 """
 
@@ -39,15 +39,29 @@ def signing_key(directory: Path) -> bytes:
 
 def issue(key: bytes, *, issuer: str, namespace: str, service_account: str, audience: str) -> str:
     """A token as the kubelet mounts it into a pod."""
+    return _signed(
+        key,
+        aud=[audience],
+        iss=issuer,
+        sub=f"system:serviceaccount:{namespace}:{service_account}",
+        **{"kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": service_account}}},
+    )
+
+
+def issue_to_job(
+    key: bytes, *, gitlab: str, project: str, ref: str, ref_type: str = "branch", audience: str = STS
+) -> str:
+    """A token as a job of GitLab gets it for one audience (`id_tokens`). `gitlab` is GitLab's address.
+
+    Source: https://docs.gitlab.com/ci/secrets/id_token_authentication/
+    """
+    subject = f"project_path:{project}:ref_type:{ref_type}:ref:{ref}"
+    return _signed(key, aud=audience, iss=gitlab, sub=subject, project_path=project, ref=ref, ref_type=ref_type)
+
+
+def _signed(key: bytes, **own: Any) -> str:
     now = _now()
-    claims = {
-        "aud": [audience],
-        "exp": now + int(_LIFETIME.total_seconds()),
-        "iat": now,
-        "iss": issuer,
-        "kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": service_account}},
-        "sub": f"system:serviceaccount:{namespace}:{service_account}",
-    }
+    claims = {**own, "exp": now + int(_LIFETIME.total_seconds()), "iat": now}
     signed = f"{_encode(json.dumps(_HEADER).encode())}.{_encode(json.dumps(claims).encode())}"
     return f"{signed}.{_encode(_signature(key, signed))}"
 

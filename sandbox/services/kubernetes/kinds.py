@@ -74,6 +74,21 @@ KINDS = (
         immutable=frozenset({"roleRef"}),
     ),
     Kind(
+        name="ClusterRole",
+        plural="clusterroles",
+        group="rbac.authorization.k8s.io",
+        namespaced=False,
+        fields=frozenset({"rules", "aggregationRule"}),
+    ),
+    Kind(
+        name="ClusterRoleBinding",
+        plural="clusterrolebindings",
+        group="rbac.authorization.k8s.io",
+        namespaced=False,
+        fields=frozenset({"roleRef", "subjects"}),
+        immutable=frozenset({"roleRef"}),
+    ),
+    Kind(
         name="NetworkPolicy",
         plural="networkpolicies",
         short="netpol",

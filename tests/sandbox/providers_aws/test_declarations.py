@@ -6,11 +6,16 @@ from typing import Any
 import pulumi_aws
 import pytest
 from pulumi._types import input_type_py_to_pulumi_names
+from pulumi_aws.s3.bucket_lifecycle_configuration import BucketLifecycleConfigurationArgs
+from pulumi_aws.s3.bucket_server_side_encryption_configuration import BucketServerSideEncryptionConfigurationInitArgs
+from pulumi_aws.s3.bucket_versioning import BucketVersioningInitArgs
 
 from sandbox.providers.aws import provider
 from sandbox.providers.aws.connection import AwsConnection
 from sandbox.providers.framework import Property, ResourceKind
 
+ENCRYPTION = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 KINDS = provider("http://127.0.0.1:1").kinds
 ARGUMENTS = {
     "aws:ecr/repository:Repository": pulumi_aws.ecr.RepositoryArgs,
@@ -25,6 +30,17 @@ ARGUMENTS = {
     "aws:eks/nodeGroup:NodeGroup": pulumi_aws.eks.NodeGroupArgs,
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": pulumi_aws.eks.PodIdentityAssociationArgs,
     "aws:autoscaling/tag:Tag": pulumi_aws.autoscaling.TagArgs,
+    "aws:eks/accessEntry:AccessEntry": pulumi_aws.eks.AccessEntryArgs,
+    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": pulumi_aws.eks.AccessPolicyAssociationArgs,
+    "aws:iam/openIdConnectProvider:OpenIdConnectProvider": pulumi_aws.iam.OpenIdConnectProviderArgs,
+    "aws:kms/key:Key": pulumi_aws.kms.KeyArgs,
+    "aws:kms/alias:Alias": pulumi_aws.kms.AliasArgs,
+    "aws:s3/bucket:Bucket": pulumi_aws.s3.BucketArgs,
+    "aws:s3/bucketVersioning:BucketVersioning": BucketVersioningInitArgs,
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": pulumi_aws.s3.BucketPublicAccessBlockArgs,
+    ENCRYPTION: BucketServerSideEncryptionConfigurationInitArgs,
+    "aws:s3/bucketPolicy:BucketPolicy": pulumi_aws.s3.BucketPolicyArgs,
+    LIFECYCLE: BucketLifecycleConfigurationArgs,
 }
 NESTED = {
     (
@@ -52,6 +68,16 @@ NESTED = {
     ("aws:eks/nodeGroup:NodeGroup", "taints"): pulumi_aws.eks.NodeGroupTaintArgs,
     ("aws:eks/nodeGroup:NodeGroup", "updateConfig"): pulumi_aws.eks.NodeGroupUpdateConfigArgs,
     ("aws:autoscaling/tag:Tag", "tag"): pulumi_aws.autoscaling.TagTagArgs,
+    (
+        "aws:eks/accessPolicyAssociation:AccessPolicyAssociation",
+        "accessScope",
+    ): pulumi_aws.eks.AccessPolicyAssociationAccessScopeArgs,
+    (
+        "aws:s3/bucketVersioning:BucketVersioning",
+        "versioningConfiguration",
+    ): pulumi_aws.s3.BucketVersioningVersioningConfigurationArgs,
+    (ENCRYPTION, "rules"): pulumi_aws.s3.BucketServerSideEncryptionConfigurationRuleArgs,
+    (LIFECYCLE, "rules"): pulumi_aws.s3.BucketLifecycleConfigurationRuleArgs,
 }
 
 

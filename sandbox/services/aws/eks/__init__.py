@@ -1,4 +1,4 @@
-"""Moto's EKS, and what moto lacks: pod identity associations, add-ons, scaling groups of node groups.
+"""Moto's EKS, and what moto lacks: pod identity associations, access entries, add-ons, scaling groups of node groups.
 
 The files follow moto's own layout (`models`, `responses`, `urls`), which is how moto finds them.
 """

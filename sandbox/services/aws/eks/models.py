@@ -7,6 +7,7 @@ from moto.eks.exceptions import ResourceNotFoundException
 from moto.eks.models import Cluster, EKSBackend, eks_backends
 from moto.moto_api._internal import mock_random
 
+from sandbox.services.aws.eks.access_entries import AccessEntries
 from sandbox.services.aws.eks.addons import Addons
 from sandbox.services.aws.eks.certificate import certificate_authority
 from sandbox.services.aws.eks.node_groups import NodeGroups
@@ -18,7 +19,7 @@ def extend_moto() -> None:
     eks_backends.backend = EksBackend
 
 
-class EksBackend(Addons, NodeGroups, PodIdentityAssociations, EKSBackend):
+class EksBackend(AccessEntries, Addons, NodeGroups, PodIdentityAssociations, EKSBackend):
     def create_cluster(self, name: str, *args: Any, **kwargs: Any) -> Cluster:
         cluster = super().create_cluster(name, *args, **kwargs)
         cluster.resources_vpc_config = {**cluster.resources_vpc_config, **self._vpc_of(cluster)}
@@ -64,4 +65,5 @@ class EksBackend(Addons, NodeGroups, PodIdentityAssociations, EKSBackend):
             *((group.arn, group.tags) for group in node_groups),
             *((addon["addonArn"], addon["tags"]) for addon in self.addons.values()),
             *((found["associationArn"], found["tags"]) for found in self.associations.values()),
+            *((entry["accessEntryArn"], entry["tags"]) for entry in self.access_entries.values()),
         ]

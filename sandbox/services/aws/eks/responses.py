@@ -2,6 +2,7 @@
 
 import json
 from typing import Any, cast
+from urllib.parse import unquote
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.eks.models import eks_backends
@@ -77,6 +78,42 @@ class EksResponse(EKSResponse):
     def delete_pod_identity_association(self) -> ActionResult:
         return ActionResult({"association": self.eks_backend.delete_association(*self._association())})
 
+    def create_access_entry(self) -> ActionResult:
+        entry = self.eks_backend.create_access_entry(self._get_param("name"), self._body())
+        return ActionResult({"accessEntry": entry})
+
+    def describe_access_entry(self) -> ActionResult:
+        return ActionResult({"accessEntry": self.eks_backend.describe_access_entry(*self._entry())})
+
+    def list_access_entries(self) -> ActionResult:
+        principals, next_token = self.eks_backend.list_access_entries(
+            self._get_param("name"), self._get_int_param("maxResults", 100), self._get_param("nextToken")
+        )
+        return ActionResult({"accessEntries": principals, "nextToken": next_token})
+
+    def update_access_entry(self) -> ActionResult:
+        return ActionResult({"accessEntry": self.eks_backend.update_access_entry(*self._entry(), self._body())})
+
+    def delete_access_entry(self) -> ActionResult:
+        self.eks_backend.delete_access_entry(*self._entry())
+        return EmptyResult()
+
+    def associate_access_policy(self) -> ActionResult:
+        cluster, principal = self._entry()
+        policy = self.eks_backend.associate_access_policy(cluster, principal, self._body())
+        found = {"clusterName": cluster, "principalArn": principal, "associatedAccessPolicy": policy}
+        return ActionResult(found)
+
+    def list_associated_access_policies(self) -> ActionResult:
+        cluster, principal = self._entry()
+        policies = self.eks_backend.list_associated_access_policies(cluster, principal)
+        found = {"clusterName": cluster, "principalArn": principal, "associatedAccessPolicies": policies}
+        return ActionResult(found)
+
+    def disassociate_access_policy(self) -> ActionResult:
+        self.eks_backend.disassociate_access_policy(*self._entry(), unquote(self._get_param("policyArn")))
+        return EmptyResult()
+
     def tag_resource(self) -> ActionResult:
         self.eks_backend.tags_of(self._extract_arn_from_path()).update(self._get_param("tags"))
         return EmptyResult()
@@ -90,6 +127,9 @@ class EksResponse(EKSResponse):
 
     def list_tags_for_resource(self) -> ActionResult:
         return ActionResult({"tags": self.eks_backend.tags_of(self._extract_arn_from_path())})
+
+    def _entry(self) -> tuple[str, str]:
+        return self._get_param("name"), unquote(self._get_param("principalArn"))
 
     def _association(self) -> tuple[str, str]:
         return self._get_param("name"), self._get_param("associationId")

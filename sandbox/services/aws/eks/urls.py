@@ -7,6 +7,8 @@ from sandbox.services.aws.eks.auth import EksAuthResponse
 from sandbox.services.aws.eks.responses import EksResponse
 
 _ADDED = (
+    "{0}/clusters/(?P<name>[^/]+)/access-entries$",
+    "{0}/clusters/(?P<name>[^/]+)/access-entries/(?P<principalArn>.+)$",  # and what is below an entry
     "{0}/clusters/(?P<name>[^/]+)/addons$",
     "{0}/clusters/(?P<name>[^/]+)/addons/(?P<addonName>[^/]+)$",
     "{0}/clusters/(?P<name>[^/]+)/node-groups/(?P<nodegroupName>[^/]+)/update-version$",

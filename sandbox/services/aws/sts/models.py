@@ -36,7 +36,7 @@ class Caller:
 
     def may(self, action: str, resource: str) -> bool:
         """Whether the caller's own policies allow something."""
-        return self.role is None or allows(_policies(self.role), action, resource, {}, boundary=boundary_of(self.role))
+        return self.role is None or allows(policies(self.role), action, resource, {}, boundary=boundary_of(self.role))
 
 
 class StsBackend(STSBackend):
@@ -103,7 +103,8 @@ def _trusts(role: Role, principals: Iterable[str], action: str, context: Context
         raise AccessDenied(str(error)) from None
 
 
-def _policies(role: Role) -> list[Policy]:
+def policies(role: Role) -> list[Policy]:
+    """The policies of a role, its own and those that are attached to it."""
     managed = [
         version.document
         for policy in role.managed_policies.values()

@@ -47,7 +47,7 @@ class StsResponse(TokenResponse):
         iam = iam_backends[self.current_account][self.partition]
         for arn, provider in iam.open_id_providers.items():
             if arn.partition(":oidc-provider/")[2] == claims["iss"].removeprefix("https://"):
-                for audience in claims["aud"]:
+                for audience in [claims["aud"]] if isinstance(claims["aud"], str) else claims["aud"]:
                     if audience in provider.client_id_list:
                         return arn, audience
                 raise InvalidIdentityToken("Incorrect token audience")

@@ -1,0 +1,422 @@
+"""The policies of the roles that this repository's own pipeline assumes, as plain dictionaries.
+
+Each right is one that a deployment needs: a test compares them with the requests of whole deployments on the sandbox,
+in both directions. They depend on the stack's settings only by names, not by features: what turns a feature off needs
+its rights once more.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from components.build_nodes import CNI_POLICY, MANAGED_POLICIES
+from components.policy_documents import Document, push, use_of_key
+from stacks.names import stack_name
+from stacks.settings import Settings
+
+PROJECT = "buildyard"
+"""The name in Pulumi.yaml, under which the state of all stacks is."""
+
+AUDIENCE = "sts.amazonaws.com"
+"""The `aud` of the tokens of jobs, as in .gitlab-ci.yml."""
+
+
+class Purpose(str, Enum):
+    """The jobs that get a role."""
+
+    PREVIEW = "preview"
+    """Previews and the search for drift, of every branch."""
+    DEPLOY = "deploy"
+    """Updates, of the default branch."""
+    BUILDER = "builder"
+    """The build of the builder image, of the default branch."""
+
+    def __str__(self) -> str:
+        return self.value
+
+    def role(self, stack: str) -> str:
+        """The name of a stack's role. It begins unlike those that the stack creates, and that its role may change."""
+        return f"{self.value}-{stack_name(stack)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """An AWS account. `partition` is AWS's name of the set of regions."""
+
+    id: str
+    partition: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """The S3 bucket with the state of stacks, and the ARN of the key that encrypts it."""
+
+    bucket: str
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """A stack, as far as the rights of its roles depend on it.
+
+    `others` are the account's other stacks. The names of their roles may begin with the name of this one.
+    """
+
+    name: str
+    account: Account
+    region: str
+    settings: Settings
+    others: Sequence[str] = ()
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource in the stack's region."""
+        return f"arn:{self.account.partition}:{service}:{self.region}:{self.account.id}:{resource}"
+
+    def iam_arn(self, resource: str) -> str:
+        """The ARN of a resource of IAM, which has no regions."""
+        return f"arn:{self.account.partition}:iam::{self.account.id}:{resource}"
+
+    @property
+    def prefix(self) -> str:
+        """The beginning of the names of everything that the stack creates."""
+        return stack_name(self.name)
+
+    @property
+    def roles(self) -> str:
+        """The roles that the stack creates."""
+        return self.iam_arn(f"role{self.settings.iam.path}{self.prefix}-*")
+
+    @property
+    def policies(self) -> str:
+        """The policies that the stack creates."""
+        return self.iam_arn(f"policy{self.settings.iam.path}{self.prefix}-*")
+
+    @property
+    def cluster(self) -> str:
+        return self.arn("eks", f"cluster/{self.settings.cluster.name}")
+
+    @property
+    def node_groups(self) -> str:
+        return self.arn("eks", f"nodegroup/{self.settings.cluster.name}/{self.prefix}-*/*")
+
+    @property
+    def associations(self) -> str:
+        return self.arn("eks", f"podidentityassociation/{self.settings.cluster.name}/*")
+
+    @property
+    def repositories(self) -> list[str]:
+        """The repositories below the registry's prefix, or else below the groups of the stack's projects."""
+        prefix, settings = self.settings.registry.prefix, self.settings
+        names = [settings.repository_of(project, image) for project in settings.projects for image in project.images]
+        names += [settings.builder_repository] if settings.builder_repository else []
+        folders = [prefix] if prefix else sorted({name.partition("/")[0] for name in names})
+        return [self.arn("ecr", f"repository/{folder}/*") for folder in folders]
+
+
+def trust(purpose: Purpose, *, provider_arn: str, project: str, default_branch: str) -> Document:
+    """The trust policy of a role: which jobs of the GitLab project may assume it.
+
+    Merge requests and branches have the same form of `sub`, with the name of the branch. Tags have another one. Every
+    claim that AWS knows is in it, so GitLab itself must protect the default branch.
+    Source: https://docs.gitlab.com/ci/secrets/id_token_authentication/
+    """
+    issuer = provider_arn.partition(":oidc-provider/")[2]
+    subject = f"project_path:{project}:ref_type:branch:ref:"
+    every_branch = purpose is Purpose.PREVIEW
+    named = {f"{issuer}:sub": f"{subject}{'*' if every_branch else default_branch}"}
+    condition = {"StringEquals": {f"{issuer}:aud": AUDIENCE}}
+    if every_branch:
+        condition["StringLike"] = named
+    else:
+        condition["StringEquals"] |= named
+    return _document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Federated": provider_arn},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": condition,
+        }
+    )
+
+
+def preview(stack: Stack, state: State) -> Mapping[str, Document]:
+    """The policies of the role that previews, by the ends of their names."""
+    prefix = f"arn:{stack.account.partition}:s3:::{state.bucket}"
+    objects = [f"{prefix}/.pulumi/meta.yaml", f"{prefix}/.pulumi/stacks/{PROJECT}/{stack.name}.*"]
+    return {
+        "state": _document(
+            _allow("ListState", ["s3:ListBucket"], [prefix]),
+            _allow("ReadState", ["s3:GetObject"], objects),
+            _allow("DecryptState", ["kms:Decrypt"], [state.key]),
+        ),
+        "read": _document(*_reads(stack)),
+    }
+
+
+def deploy(stack: Stack, state: State) -> Mapping[str, Document]:
+    """The policies of the role that updates, by the ends of their names."""
+    prefix = f"arn:{stack.account.partition}:s3:::{state.bucket}"
+    own = [f"{prefix}/.pulumi/{folder}/{PROJECT}/{stack.name}" for folder in ("stacks", "backups", "history")]
+    locks = f"{prefix}/.pulumi/locks/*/{PROJECT}/{stack.name}/*"
+    return {
+        "state": _document(
+            _allow("ListState", ["s3:ListBucket"], [prefix]),
+            _allow("ReadFormat", ["s3:GetObject"], [f"{prefix}/.pulumi/meta.yaml"]),
+            _allow("WriteState", ["s3:GetObject", "s3:PutObject"], [f"{own[0]}.*", f"{own[2]}/*"]),
+            _allow("BackUpState", ["s3:PutObject"], [f"{own[1]}/*"]),
+            _allow("Lock", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [locks]),
+            _allow("EncryptState", ["kms:Decrypt", "kms:GenerateDataKey"], [state.key]),
+        ),
+        "read": _document(*_reads(stack)),
+        "write": _document(*_writes(stack)),
+    }
+
+
+def builder(stack: Stack) -> Mapping[str, Document]:
+    """The policies of the role that pushes the builder image; none if the stack names another image."""
+    repository = stack.settings.builder_repository
+    return push_policies(stack.arn("ecr", f"repository/{repository}")) if repository else {}
+
+
+def push_policies(repository_arn: str) -> Mapping[str, Document]:
+    """The policies of a role that pushes to one repository."""
+    [document] = push([repository_arn])
+    return {"push": document}
+
+
+def _reads(stack: Stack) -> Iterable[Document]:
+    yield _allow("ReadCluster", ["eks:DescribeCluster"], [stack.cluster])
+    yield _allow("ReadNodes", ["eks:DescribeNodegroup"], [stack.node_groups])
+    yield _allow(
+        "ReadRoles",
+        ["iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"],
+        [stack.roles],
+    )
+    boundary = stack.settings.iam.permissions_boundary
+    yield _allow(
+        "ReadPolicies",
+        ["iam:GetPolicy", "iam:GetPolicyVersion"],
+        [stack.policies, *([boundary] if boundary else [])],
+    )
+    yield _allow(
+        "ReadRepositories",
+        ["ecr:DescribeRepositories", "ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy", "ecr:ListTagsForResource"],
+        stack.repositories,
+    )
+    yield _allow(
+        "ReadWhatHasNoArn",
+        [
+            "autoscaling:DescribeAutoScalingGroups",
+            "autoscaling:DescribeTags",
+            "ec2:DescribeInstanceTypes",
+            "ec2:DescribeLaunchTemplateVersions",
+            "ec2:DescribeLaunchTemplates",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeVpcs",
+            "ecr:DescribePullThroughCacheRules",
+            "ecr:DescribeRepositoryCreationTemplates",
+            "iam:ListOpenIDConnectProviders",
+        ],
+        ["*"],
+    )
+    issuers = stack.iam_arn(f"oidc-provider/oidc.eks.{stack.region}.amazonaws.com*/id/*")
+    yield _allow("ReadClusterIssuer", ["iam:GetOpenIDConnectProvider"], [issuers])
+    yield _allow("ReadIdentities", ["eks:DescribePodIdentityAssociation"], [stack.associations])
+
+
+def _writes(stack: Stack) -> Iterable[Document]:
+    yield from _iam_writes(stack)
+    yield from _ecr_writes(stack)
+    yield from _node_writes(stack)
+    yield _allow("CreateIdentities", ["eks:CreatePodIdentityAssociation"], [stack.cluster])
+    yield _allow(
+        "WriteIdentities",
+        [
+            "eks:DeletePodIdentityAssociation",
+            "eks:TagResource",
+            "eks:UntagResource",
+            "eks:UpdatePodIdentityAssociation",
+        ],
+        [stack.associations],
+    )
+    others = [stack_name(name) for name in stack.others if stack_name(name).startswith(f"{stack.prefix}-")]
+    if others:
+        yield {
+            "Sid": "LeaveOtherStacks",
+            "Effect": "Deny",
+            "Action": ["autoscaling:*", "eks:*", "iam:*"],
+            "Resource": [
+                arn
+                for other in others
+                for arn in (
+                    # In whichever path.
+                    *(stack.iam_arn(f"{kind}/{path}{other}-*") for kind in ("role", "policy") for path in ("", "*/")),
+                    stack.arn("eks", f"nodegroup/*/{other}-*/*"),
+                    stack.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/eks-{other}-*"),
+                )
+            ],
+        }
+
+
+def _iam_writes(stack: Stack) -> Iterable[Document]:
+    roles, policies, boundary = stack.roles, stack.policies, stack.settings.iam.permissions_boundary
+    managed = [f"arn:{stack.account.partition}:iam::aws:policy/{name}" for name in (*MANAGED_POLICIES, CNI_POLICY)]
+    services = ["eks.amazonaws.com", "pods.eks.amazonaws.com"]
+    linked = ["autoscaling", "eks-nodegroup", "pullthroughcache.ecr", "spot"]
+    if boundary:
+        # Only with the boundary. Nobody but an administrator can remove it again.
+        condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
+        yield _allow("CreateRoles", ["iam:CreateRole", "iam:PutRolePermissionsBoundary"], [roles], condition)
+    yield _allow(
+        "WriteRoles",
+        [
+            *([] if boundary else ["iam:CreateRole"]),
+            "iam:DeleteRole",
+            "iam:ListInstanceProfilesForRole",
+            "iam:TagRole",
+            "iam:UntagRole",
+            "iam:UpdateAssumeRolePolicy",
+            "iam:UpdateRole",
+            "iam:UpdateRoleDescription",
+        ],
+        [roles],
+    )
+    yield _allow("PassRoles", ["iam:PassRole"], [roles], {"StringEquals": {"iam:PassedToService": services}})
+    yield _allow(
+        "AttachPolicies",
+        ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+        [roles],
+        {"ArnLike": {"iam:PolicyARN": [policies, *managed]}},
+    )
+    yield _allow(
+        "WritePolicies",
+        [
+            "iam:CreatePolicy",
+            "iam:CreatePolicyVersion",
+            "iam:DeletePolicy",
+            "iam:DeletePolicyVersion",
+            "iam:ListPolicyVersions",
+            "iam:TagPolicy",
+            "iam:UntagPolicy",
+        ],
+        [policies],
+    )
+    yield _allow(
+        "CreateRolesOfServices",
+        ["iam:CreateServiceLinkedRole"],
+        [stack.iam_arn("role/aws-service-role/*")],
+        {"StringEquals": {"iam:AWSServiceName": [f"{name}.amazonaws.com" for name in linked]}},
+    )
+
+
+def _ecr_writes(stack: Stack) -> Iterable[Document]:
+    yield _allow(
+        "WriteRepositories",
+        [
+            "ecr:CreateRepository",
+            "ecr:DeleteLifecyclePolicy",
+            "ecr:DeleteRepository",
+            "ecr:DeleteRepositoryPolicy",
+            "ecr:PutImageScanningConfiguration",
+            "ecr:PutImageTagMutability",
+            "ecr:PutLifecyclePolicy",
+            "ecr:SetRepositoryPolicy",
+            "ecr:TagResource",
+            "ecr:UntagResource",
+        ],
+        stack.repositories,
+    )
+    if stack.settings.registry.kms_key:
+        yield {"Sid": "EncryptRepositories", **use_of_key(stack.settings.registry.kms_key)}
+    yield _allow(
+        "WritePullThroughCaches",
+        [
+            "ecr:CreatePullThroughCacheRule",
+            "ecr:CreateRepositoryCreationTemplate",
+            "ecr:DeletePullThroughCacheRule",
+            "ecr:DeleteRepositoryCreationTemplate",
+            "ecr:UpdatePullThroughCacheRule",
+            "ecr:UpdateRepositoryCreationTemplate",
+        ],
+        ["*"],
+    )
+    yield _allow(
+        "PassRoleOfCaches",
+        ["iam:PassRole"],
+        [stack.iam_arn(f"role{stack.settings.iam.path}{stack.settings.iam.named(f'{stack.prefix}-pull-through')}")],
+        {"StringEquals": {"iam:PassedToService": "ecr.amazonaws.com"}},
+    )
+
+
+def _node_writes(stack: Stack) -> Iterable[Document]:
+    templates = stack.arn("ec2", "launch-template/*")
+    yield _allow("CreateNodes", ["eks:CreateNodegroup"], [stack.cluster])
+    yield _allow(
+        "WriteNodes",
+        [
+            "eks:DeleteNodegroup",
+            "eks:TagResource",
+            "eks:UntagResource",
+            "eks:UpdateNodegroupConfig",
+            "eks:UpdateNodegroupVersion",
+        ],
+        [stack.node_groups],
+    )
+    yield _allow("FollowUpdates", ["eks:DescribeUpdate"], [stack.cluster, stack.node_groups])
+    yield _allow(
+        "WriteLaunchTemplates",
+        [
+            "ec2:CreateLaunchTemplate",
+            "ec2:CreateLaunchTemplateVersion",
+            "ec2:CreateTags",
+            "ec2:DeleteLaunchTemplate",
+            "ec2:DeleteTags",
+            "ec2:ModifyLaunchTemplate",
+        ],
+        [templates],
+    )
+    started = ("instance/*", "network-interface/*", "security-group/*", "subnet/*", "volume/*")
+    yield _allow(
+        "StartNodes",
+        ["ec2:CreateTags", "ec2:RunInstances"],
+        [
+            f"arn:{stack.account.partition}:ec2:{stack.region}::image/*",
+            templates,
+            *(stack.arn("ec2", each) for each in started),
+        ],
+    )
+    yield _allow(
+        "TagScalingGroups",
+        ["autoscaling:CreateOrUpdateTags"],
+        [stack.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/eks-{stack.prefix}-*")],
+    )
+
+
+def _allow(
+    sid: str, actions: Sequence[str], resources: Sequence[str], condition: Mapping[str, Any] | None = None
+) -> Document:
+    statement: Document = {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+    return {**statement, "Condition": dict(condition)} if condition else statement
+
+
+def _document(*statements: Document) -> Document:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def tls_only(bucket_arn: str) -> Document:
+    """The policy of a bucket that refuses requests without TLS.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html
+    """
+    return _document(
+        {
+            "Sid": "TlsOnly",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [bucket_arn, f"{bucket_arn}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    )
