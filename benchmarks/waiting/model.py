@@ -6,7 +6,7 @@ node without jobs goes after ten minutes, also if pause pods on it fit elsewhere
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -96,7 +96,7 @@ class Group:
         self._clock.run(until=25 * HOUR)
         return Outcome(waits=self.waits, node_hours=self.node_seconds / HOUR)
 
-    def _every(self, seconds: float, action: Callable[[], None]) -> Iterator[Any]:
+    def _every(self, seconds: float, action: Callable[[], None]) -> Generator[simpy.Event, Any, None]:
         while True:
             action()
             yield self._clock.timeout(seconds)
@@ -104,7 +104,7 @@ class Group:
     def _between(self, bounds: tuple[float, float]) -> simpy.Timeout:
         return self._clock.timeout(self._chance.uniform(*bounds))
 
-    def _job(self, arrival: Arrival) -> Iterator[Any]:
+    def _job(self, arrival: Arrival) -> Generator[simpy.Event, Any, None]:
         yield self._clock.timeout(arrival.at)
         with self._manager.request() as slot:
             yield slot
@@ -181,7 +181,7 @@ class Group:
                 self._settle()
         self.node_seconds += SCAN_SECONDS * len(self.nodes)
 
-    def _start(self) -> Iterator[Any]:
+    def _start(self) -> Generator[simpy.Event, Any, None]:
         node = _Node(has_images=bool(self._stopped))
         self.nodes.append(node)
         least, usual, most = STOPPED_NODE_SECONDS if self._stopped else COLD_NODE_SECONDS

@@ -18,12 +18,12 @@ NOTICEABLE_SECONDS = 30
 
 BASE = Settings(jobs_of_node=7, max_size=10, concurrent=50)
 """The defaults: 15.69 cores of an m7g.4xlarge have room for seven jobs of 2.1 with their helpers."""
-_WORKING = {"since": 8 * HOUR, "until": 18 * HOUR}
+_HOURS = replace(BASE, since=8 * HOUR, until=18 * HOUR)
 PRESETS = {
     "off, 20 concurrent jobs": replace(BASE, concurrent=20),
     "off": BASE,
-    "hours, 1 job": replace(BASE, warm_jobs=1, **_WORKING),
-    "hours, 4 jobs": replace(BASE, warm_jobs=4, **_WORKING),
+    "hours, 1 job": replace(_HOURS, warm_jobs=1),
+    "hours, 4 jobs": replace(_HOURS, warm_jobs=4),
     "always, 1 job": replace(BASE, warm_jobs=1),
     "always, 2 jobs": replace(BASE, warm_jobs=2),
     "always, 2 jobs, on demand": replace(BASE, warm_jobs=2, stopped_nodes=2),
