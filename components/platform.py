@@ -270,6 +270,7 @@ class Platform(pulumi.ComponentResource):
             gitlab_url=gitlab.url,
             group_id=gitlab.group_id,
             project_id=gitlab.project_id,
+            other_projects=self._settings.runner_projects[1:],
             namespace=self._settings.runners.namespace_of(self._args.stack, tier),
             service_account=SERVICE_ACCOUNT,
             service_account_annotations=identity.service_account_annotations,

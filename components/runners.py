@@ -33,7 +33,9 @@ class RunnersArgs:
     gitlab_url: str
     group_id: int | None
     project_id: int | None
-    """The GitLab group whose projects may use the runners, or the only project. One of the two is None."""
+    """The GitLab group whose projects may use the runners, or the project that owns them. One of the two is None."""
+    other_projects: Sequence[str]
+    """The paths of the other projects that may use them."""
     namespace: str
     service_account: str
     """The name of the build pods' service account. The push identity belongs to it."""
@@ -68,6 +70,8 @@ class Runners(pulumi.ComponentResource):
         if self._pause:
             pods.append(self._create_priority_class(self._pause))
         runners = {architecture: self._create_runner(architecture) for architecture in args.tags}
+        for architecture, runner in runners.items():
+            self._enable(architecture, runner)
         managers = []
         for architecture, runner in runners.items():
             secret = self._create_token_secret(architecture, runner, namespace)
@@ -126,7 +130,8 @@ class Runners(pulumi.ComponentResource):
             runner_type="project_type" if args.project_id is not None else "group_type",
             group_id=args.group_id,
             project_id=args.project_id,
-            locked=args.project_id is not None,
+            # GitLab enables a locked runner for no other project.
+            locked=args.project_id is not None and not args.other_projects,
             description=f"{self._name}-{architecture}",
             maintenance_note=pulumi.Output.format(
                 "Jobs run on the node group {0} of the EKS cluster {1}, in the namespace {2}.",
@@ -149,6 +154,15 @@ class Runners(pulumi.ComponentResource):
                 hooks=self._args.drain,
             ),
         )
+
+    def _enable(self, architecture: Architecture, runner: gitlab.UserRunner) -> None:
+        for project in self._args.other_projects:
+            gitlab.ProjectRunnerEnablement(
+                f"{self._name}-{architecture}-{project}",
+                project=project,
+                runner_id=runner.id.apply(int),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
 
     def _create_token_secret(
         self, architecture: Architecture, runner: gitlab.UserRunner, namespace: kubernetes.core.v1.Namespace

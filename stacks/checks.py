@@ -148,6 +148,15 @@ def _runner_scope(settings: Settings) -> Iterator[Problem]:
             hint="Remove group or project.",
         )
         return
+    if runners.projects_only:
+        for key in ("group", "project"):
+            if getattr(runners, key):
+                yield Problem(
+                    path=f"{_RUNNERS}.projects-only",
+                    message=f"the runners belong to the projects of the settings, and to a {key}",
+                    hint=f"Remove {key} or projects-only.",
+                )
+        return
     group = settings.runner_group
     if not (group or runners.project):
         common = common_group(project.path for project in settings.projects)
@@ -157,7 +166,8 @@ def _runner_scope(settings: Settings) -> Iterator[Problem]:
         yield Problem(
             path=f"{_RUNNERS}.group",
             message="is missing, and the projects do not all lie directly in one group",
-            hint=f"{advice}. Every project of that group and its subgroups can then start build jobs.",
+            hint=f"{advice}. Every project of that group and its subgroups can then start build jobs. Or set "
+            f"{_RUNNERS}.projects-only: true.",
         )
         return
     for path, project in _projects(settings):

@@ -99,6 +99,8 @@ class Runners(Model):
     Required unless all projects lie directly in one group, which is the default."""
     project: GitLabPath | None = None
     """The only GitLab project that may use the runners, instead of a group."""
+    projects_only: bool = False
+    """Whether the projects of the settings may use the runners, and no others, instead of a group or one project."""
     tags: Tags = Tags()
     concurrent: Annotated[Integer, Field(ge=1, le=1000)] = 50
     """The maximum number of concurrent jobs, per trust tier and architecture."""
