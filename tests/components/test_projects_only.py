@@ -30,8 +30,8 @@ def test_runners_belong_to_the_first_project_and_are_enabled_for_the_others() ->
         (f"{runner}-{path}", path) for runner in runners for path in PATHS[1:]
     }
     for name, each in enabled.items():
-        runner = name.removesuffix(f"-{each.inputs['project']}")
-        assert f"gitlab:index/userRunner:UserRunner {runner}" in each.depends_on
+        owner = name.removesuffix(f"-{each.inputs['project']}")
+        assert f"gitlab:index/userRunner:UserRunner {owner}" in each.depends_on
 
 
 def test_runners_of_a_single_project_are_locked_to_it() -> None:

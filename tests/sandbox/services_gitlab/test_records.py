@@ -288,7 +288,7 @@ def test_a_project_lists_the_runners_of_its_groups(client: gitlab.Gitlab) -> Non
 def test_a_project_runner_is_enabled_for_other_projects(client: gitlab.Gitlab) -> None:
     other = client.projects.create({"name": "other", "namespace_id": 1})
     owned = {"runner_type": "project_type", "project_id": 1, "tag_list": "a"}
-    runner = client.http_post("/user/runners", post_data=owned)["id"]
+    runner = client.http_post("/user/runners", post_data=owned)["id"]  # type: ignore[index]
     assert [each.id for each in other.runners.list()] == []
     other.runners.create({"runner_id": runner})
     assert [each.id for each in other.runners.list()] == [runner]
@@ -313,6 +313,6 @@ def test_a_project_runner_is_enabled_for_other_projects(client: gitlab.Gitlab) -
 )
 def test_a_runner_that_no_other_project_may_use(client: gitlab.Gitlab, runner: dict[str, object], message: str) -> None:
     other = client.projects.create({"name": "other", "namespace_id": 1})
-    made = client.http_post("/user/runners", post_data=runner)["id"]
+    made = client.http_post("/user/runners", post_data=runner)["id"]  # type: ignore[index]
     with pytest.raises(gitlab.GitlabCreateError, match=message):
         other.runners.create({"runner_id": made})
