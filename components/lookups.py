@@ -247,11 +247,13 @@ class _Queries:
 
     def gitlab(self) -> GitLab | None:
         url = gitlab_url()
-        group, project = self._settings.runner_group, self._settings.runners.project
-        if project:
+        group, projects = self._settings.runner_group, self._settings.runner_projects
+        if projects:
             owner = self._ask(
-                lambda: gitlab.get_project(path_with_namespace=project),
-                path="buildyard:runners.project",
+                lambda: gitlab.get_project(path_with_namespace=projects[0]),
+                path="buildyard:projects[0].path"
+                if self._settings.runners.projects_only
+                else "buildyard:runners.project",
                 hint=f"Use the path of a project on {url} that the token may read.",
             )
             return GitLab(url=url, group_id=None, project_id=int(owner.id)) if owner else None

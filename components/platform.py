@@ -213,6 +213,7 @@ class Platform(pulumi.ComponentResource):
             PullThroughCache(self._name, args, pulumi.ResourceOptions(parent=self))
 
     def _create_nodes(self, tier: Tier, architecture: Architecture) -> BuildNodes:
+        warm = self._settings.runners.warm
         args = BuildNodesArgs(
             stack=self._args.stack,
             architecture=architecture,
@@ -225,6 +226,7 @@ class Platform(pulumi.ComponentResource):
             partition=self._args.lookups.account.partition,
             user_namespaces=self._settings.runners.user_namespaces,
             iam=self._settings.iam,
+            stopped=warm.jobs if warm.is_on(tier) else 0,
             tags=self._tags,
         )
         return BuildNodes(f"{tier.of(self._name)}-{architecture}", args, pulumi.ResourceOptions(parent=self))
@@ -268,6 +270,7 @@ class Platform(pulumi.ComponentResource):
             gitlab_url=gitlab.url,
             group_id=gitlab.group_id,
             project_id=gitlab.project_id,
+            other_projects=self._settings.runner_projects[1:],
             namespace=self._settings.runners.namespace_of(self._args.stack, tier),
             service_account=SERVICE_ACCOUNT,
             service_account_annotations=identity.service_account_annotations,
@@ -279,6 +282,7 @@ class Platform(pulumi.ComponentResource):
                 *(Destination(cidr=address) for address in self._args.lookups.cluster.vpc_endpoints),
                 *self._settings.network.allow,
             ],
+            warm=self._settings.runners.warm.is_on(tier),
             service_monitor=self._settings.monitoring.service_monitor,
             depends_on=depends_on,
         )

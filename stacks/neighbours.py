@@ -146,8 +146,8 @@ def _in_gitlab(own: Stack, other: Stack) -> Iterator[Problem]:
 
 def _share_projects(own: Settings, other: Settings) -> bool:
     """Whether a project may use the runners of both."""
-    one, two = (f"{each.runners.project or each.runner_group}/" for each in (own, other))
-    return one.startswith(two) or two.startswith(one)
+    ones, twos = ([f"{path}/" for path in each.runner_projects or (each.runner_group,)] for each in (own, other))
+    return any(one.startswith(two) or two.startswith(one) for one in ones for two in twos)
 
 
 def _in_aws(own: Stack, other: Stack) -> Iterator[Problem]:

@@ -127,13 +127,20 @@ class Settings(Model):
         return image.resources.over(self.runners.defaults)
 
     @property
+    def runner_projects(self) -> tuple[str, ...]:
+        """The projects that the runners belong to, the owner first. Empty if they belong to a group."""
+        if self.runners.project:
+            return (self.runners.project,)
+        return tuple(project.path for project in self.projects) if self.runners.projects_only else ()
+
+    @property
     def runner_group(self) -> str | None:
-        """The group whose projects may use the runners. None if the runners belong to one project.
+        """The group whose projects may use the runners. None if the runners belong to projects.
 
         The default is the group in which all projects lie. A group further up contains other projects, too: only the
         settings may choose it.
         """
-        if self.runners.project:
+        if self.runners.project or self.runners.projects_only:
             return None
         if self.runners.group:
             return self.runners.group

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+from zlib import crc32
 
 import grpc
 import pulumi
@@ -195,7 +196,13 @@ class _Answers(mocks.Mocks):
         # Kubernetes has kinds of the same names.
         is_known = kind in _COMPUTED and not args.typ.startswith("kubernetes:")
         computed = _COMPUTED[kind](args.name, args.inputs) if is_known else {}
-        return f"id-of-{args.name}", {**args.inputs, **computed}
+        made = runner_id(args.name) if kind == "UserRunner" else f"id-of-{args.name}"
+        return made, {**args.inputs, **computed}
+
+
+def runner_id(name: str) -> str:
+    """GitLab's id of the runner that the program calls by this name: a number, as a text."""
+    return str(crc32(name.encode()))
 
 
 def _cluster(args: Mapping[str, Any]) -> dict[str, Any]:

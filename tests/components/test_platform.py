@@ -8,7 +8,7 @@ import pytest
 from components.platform import deploy
 from stacks.config import load, read_file
 from stacks.settings import MAX_TAGS
-from tests.components.mocks import NAME, REGISTRY, STACK, Declared, attempt, declare
+from tests.components.mocks import NAME, REGISTRY, STACK, Declared, attempt, declare, runner_id
 from tests.stacks.stack_settings import SMALLEST, project, raw, settings
 
 BOTH = {"arm64": {"instance-types": ["m7g.4xlarge"]}, "amd64": {"instance-types": ["m7i.4xlarge"]}}
@@ -106,7 +106,7 @@ def test_outputs_are_complete() -> None:
     outputs = declare().outputs
     assert outputs["registry-host"] == REGISTRY
     assert outputs["repository-urls"]["platform/images/toolbox"] == f"{REGISTRY}/platform/images/toolbox"
-    assert outputs["runners"]["protected"]["arm64"] == {"id": f"id-of-{NAME}-arm64", "tags": ["arm64", "linux"]}
+    assert outputs["runners"]["protected"]["arm64"] == {"id": runner_id(f"{NAME}-arm64"), "tags": ["arm64", "linux"]}
     assert outputs["node-groups"]["protected"]["amd64"].startswith(f"{NAME}-amd64")
     pipeline = outputs["pipelines"]["platform/images"]
     assert (pipeline["path"], pipeline["branch"], len(pipeline["sha256"])) == (".gitlab-ci.yml", "main", 64)

@@ -4,7 +4,7 @@ import pytest
 
 from stacks.architecture import Architecture
 from stacks.versions import RUNNER_CHART_VERSION
-from tests.components.mocks import NAME, TOKEN, declare
+from tests.components.mocks import NAME, TOKEN, declare, runner_id
 from tests.stacks.stack_settings import project
 
 EACH = pytest.mark.parametrize("architecture", list(Architecture))
@@ -53,7 +53,7 @@ def test_each_manager_uses_the_token_of_its_own_runner(architecture: Architectur
     assert declared.of("core:Secret")[name].says(f"{TOKEN}{name}", in_clear=False)
     release = declared.of("helm.sh:Release")[name].inputs
     assert release["values"]["runners"]["secret"] == name
-    assert release["values"]["podAnnotations"]["buildyard.dev/runner"] == f"id-of-{name}"
+    assert release["values"]["podAnnotations"]["buildyard.dev/runner"] == runner_id(name)
 
 
 def test_the_secret_has_the_two_keys_that_the_chart_mounts() -> None:

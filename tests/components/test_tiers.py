@@ -7,7 +7,7 @@ import pytest
 
 from components.labels import NODE_GROUP
 from stacks.trust import TIER_VARIABLE, Trust
-from tests.components.mocks import ACCOUNT, NAME, REGION, REGISTRY, Declared, Resource, declare
+from tests.components.mocks import ACCOUNT, NAME, REGION, REGISTRY, Declared, Resource, declare, runner_id
 
 REPOSITORIES = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository"
 RELEASED = f"{REPOSITORIES}/platform/images/toolbox"
@@ -132,7 +132,7 @@ def test_the_pipelines_tier_is_a_protected_variable(isolated: Declared) -> None:
 def test_outputs_are_by_tier_and_architecture(isolated: Declared) -> None:
     assert isolated.outputs["runners"].keys() == {"protected", "unprotected"}
     assert isolated.outputs["runners"]["unprotected"]["arm64"] == {
-        "id": f"id-of-{OTHER}-arm64",
+        "id": runner_id(f"{OTHER}-arm64"),
         "tags": ["arm64", "linux", "unprotected"],
     }
     assert isolated.outputs["push-role-arns"]["unprotected"].endswith(f"role/{OTHER}-push")

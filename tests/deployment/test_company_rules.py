@@ -4,6 +4,7 @@ import json
 import time
 from typing import Any
 
+import gitlab
 import pytest
 
 from sandbox.scratch import ScratchProject
@@ -111,3 +112,37 @@ def test_nodes_and_runners_are_as_the_settings_say(scratch: ScratchProject) -> N
     assert tags == {f"builds-{tag}" for tag in ("arm64", "amd64", "linux", "protected", "unprotected")}
     file = cloud.gitlab("/projects/platform%2Fimages/repository/files/.gitlab-ci.yml/raw?ref=master").text
     assert "tags: [builds-arm64, builds-linux, builds-$BUILDYARD_TIER]" in file, file[:2000]
+
+
+@pytest.mark.timeout(600)
+def test_runners_are_for_the_projects_of_the_settings_alone(scratch: ScratchProject) -> None:
+    started = scratch.sandbox("start")
+    assert started.returncode == 0, started.stderr
+    cloud, endpoints = Cloud(scratch), scratch.endpoints()
+    with gitlab.Gitlab(endpoints["gitlab"], private_token=endpoints["gitlab_token"]) as client:
+        group = client.groups.list(search="platform")[0]
+        for name in ("etl", "stranger"):
+            project = client.projects.create({"name": name, "namespace_id": group.id, "default_branch": "master"})
+            file = {"file_path": "Dockerfile", "branch": "master", "content": "FROM scratch", "commit_message": "Begin"}
+            project.files.create(file)
+    config = scratch.read_config()
+    del config["buildyard:runners"]["group"]
+    config["buildyard:runners"]["projects-only"] = True
+    etl = {"path": "platform/etl", "default-branch": "master", "images": [{"name": "etl", "context": "."}]}
+    config["buildyard:projects"].append(etl)
+    scratch.write_config(config)
+    done = scratch.sandbox("up", "--skip-preview")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    def runners(name: str) -> int:
+        return len(cloud.gitlab(f"/projects/platform%2F{name}/runners").json())
+
+    assert (runners("images"), runners("etl"), runners("stranger")) == (4, 4, 0)
+    assert scratch.sandbox("preview", "--expect-no-changes").returncode == 0
+    config["buildyard:projects"].pop()
+    scratch.write_config(config)
+    fewer = scratch.sandbox("up", "--skip-preview")
+    assert fewer.returncode == 0, fewer.stdout + fewer.stderr
+    assert (runners("images"), runners("etl")) == (4, 0)
+    gone = scratch.sandbox("destroy")
+    assert gone.returncode == 0, gone.stdout + gone.stderr

@@ -132,6 +132,8 @@ def test_a_gitlab_project_has_one_stack(write: Write) -> None:
         ({"group": "a"}, {"project": "a/us/images"}, True),
         ({"group": "a/eu"}, {"group": "a/us"}, False),
         ({"project": "a/eu/images"}, {"project": "a/us/images"}, False),
+        ({"projects-only": True}, {"projects-only": True}, False),
+        ({"projects-only": True}, {"group": "a"}, True),
         ({"group": "a"}, {"group": "a", "tags": {"prefix": "us"}}, False),
         ({"group": "a", "tags": {"prefix": "eu"}}, {"group": "a", "tags": {"prefix": "us"}}, False),
         ({"group": "a", "tags": {"prefix": "us"}}, {"group": "a", "tags": {"prefix": "us"}}, True),

@@ -6,7 +6,7 @@ from sandbox.providers.framework import Property, Provider
 from sandbox.providers.gitlab.connection import Connection, connect
 from sandbox.providers.gitlab.lookups import GET_GROUP, GET_PROJECT, GET_PROTECTED_BRANCHES, GET_PROTECTED_TAGS
 from sandbox.providers.gitlab.repository_file import RepositoryFile
-from sandbox.providers.gitlab.runner import UserRunner
+from sandbox.providers.gitlab.runner import ProjectRunnerEnablement, UserRunner
 from sandbox.providers.gitlab.variables import GroupVariable, ProjectVariable
 
 VERSION = "10.4.0"  # of the pulumi-gitlab whose schema this follows
@@ -31,7 +31,7 @@ def provider() -> Provider[Connection]:
         name="gitlab",
         version=VERSION,
         connect=connect,
-        kinds=(UserRunner(), RepositoryFile(), ProjectVariable(), GroupVariable()),
+        kinds=(UserRunner(), ProjectRunnerEnablement(), RepositoryFile(), ProjectVariable(), GroupVariable()),
         functions=(GET_GROUP, GET_PROJECT, GET_PROTECTED_BRANCHES, GET_PROTECTED_TAGS),
         configuration={name: Property() for name in _CONFIGURATION},
         is_missing=lambda error: isinstance(error, GitlabError) and error.response_code == 404,

@@ -83,5 +83,33 @@ class UserRunner(ResourceKind[Connection]):
         connection.client.runners.delete(resource_id)
 
 
+class ProjectRunnerEnablement(ResourceKind[Connection]):
+    """A project runner of another project that this project may use, too. The id is `PROJECT:RUNNER`."""
+
+    type = "gitlab:index/projectRunnerEnablement:ProjectRunnerEnablement"
+    inputs: ClassVar[Mapping[str, Property]] = {
+        "project": Property(required=True, replaces=True),
+        "runnerId": Property(required=True, replaces=True),
+    }
+
+    def candidates(self, connection: Connection, inputs: Properties) -> list[str]:
+        return [f"{inputs['project']}:{inputs['runnerId']}"]
+
+    def create(self, connection: Connection, inputs: Properties) -> tuple[str, Properties]:
+        project = connection.client.projects.get(inputs["project"], lazy=True)
+        project.runners.create({"runner_id": inputs["runnerId"]})
+        return f"{inputs['project']}:{inputs['runnerId']}", inputs
+
+    def read(self, connection: Connection, resource_id: str, outputs: Properties) -> Properties | None:
+        project, _, runner = resource_id.rpartition(":")
+        found = connection.client.runners.get(runner).attributes["projects"]
+        enabled = any(project in (str(each["id"]), each["path_with_namespace"]) for each in found)
+        return {"project": project, "runnerId": int(runner)} if enabled else None
+
+    def delete(self, connection: Connection, resource_id: str, outputs: Properties) -> None:
+        project, _, runner = resource_id.rpartition(":")
+        connection.client.projects.get(project, lazy=True).runners.delete(runner)
+
+
 def _request(inputs: Properties) -> dict[str, Any]:
     return {field: inputs[name] for name, field in _EDITABLE.items() if name in inputs}

@@ -74,7 +74,7 @@ def blueprint(store: Store) -> Blueprint:
 
     @routes.get("/projects/<encoded:project_ref>/runners")
     def list_of_project(project_ref: str) -> Response:
-        """The project's own runners, and those of the groups that it is in."""
+        """The project's own runners, those that are enabled for it, and those of the groups that it is in."""
         project = store.project(project_ref)
         with store.state.read() as state:
             groups = {
@@ -86,9 +86,38 @@ def blueprint(store: Store) -> Blueprint:
                 [
                     _summary(runner)
                     for runner in state.get("runners", {}).values()
-                    if runner.get("project_id") == project["id"] or runner.get("group_id") in groups
+                    if project["id"] in _project_ids(runner) or runner.get("group_id") in groups
                 ]
             )
+
+    @routes.post("/projects/<encoded:project_ref>/runners")
+    def enable(project_ref: str) -> tuple[Response, int]:
+        project, parameters = store.project(project_ref), Parameters(request)
+        runner_id = parameters.integer("runner_id", required=True)
+        parameters.check()
+        assert runner_id is not None  # noqa: S101 (required)
+        with store.state.change() as state:
+            runner = _runner(state, runner_id)
+            if runner["runner_type"] != "project_type":
+                raise _forbidden(f"Runner is a {runner['runner_type'].removesuffix('_type')} runner")
+            if runner["locked"]:
+                raise _forbidden("Runner is locked")
+            if project["id"] in _project_ids(runner):
+                raise bad_request("400 Bad request - runner: has already been taken")
+            runner.setdefault("enabled_project_ids", []).append(project["id"])
+            return jsonify(_summary(runner)), 201
+
+    @routes.delete("/projects/<encoded:project_ref>/runners/<int:runner_id>")
+    def disable(project_ref: str, runner_id: int) -> tuple[str, int]:
+        project = store.project(project_ref)
+        with store.state.change() as state:
+            runner = _runner(state, runner_id)
+            if project["id"] not in _project_ids(runner):
+                raise ApiError(404, {"message": "404 Runner Not Found"})
+            if project["id"] == runner["project_id"]:
+                raise _forbidden("You cannot unassign a runner from the owner project. Delete the runner instead")
+            runner["enabled_project_ids"].remove(project["id"])
+        return "", 204
 
     def _list_of(key: str, owner: Record) -> Response:
         with store.state.read() as state:
@@ -131,6 +160,15 @@ def _runner(state: Record, runner_id: int) -> Record:
     if runner is None:
         raise ApiError(404, {"message": "404 Not found"})
     return runner
+
+
+def _project_ids(runner: Record) -> list[int]:
+    """The projects that may use a project runner, its owner first."""
+    return [runner["project_id"], *runner.get("enabled_project_ids", [])] if "project_id" in runner else []
+
+
+def _forbidden(reason: str) -> ApiError:
+    return ApiError(403, {"message": f"403 Forbidden - {reason}"})
 
 
 def _owner(state: Record, runner_type: str, group_id: int | None, project_id: int | None) -> Record:
@@ -192,7 +230,8 @@ def _summary(runner: Record) -> Record:
 
 def _details(store: Store, state: Record, runner: Record) -> Record:
     group = state.get("groups", {}).get(str(runner.get("group_id")))
-    project = state.get("projects", {}).get(str(runner.get("project_id")))
+    known = state.get("projects", {})
+    projects = [known[str(each)] for each in _project_ids(runner) if str(each) in known]
     details = {
         name: runner[name]
         for name in ("maintenance_note", "locked", "access_level", "run_untagged", "tag_list", "maximum_timeout")
@@ -202,6 +241,8 @@ def _details(store: Store, state: Record, runner: Record) -> Record:
         **_summary(runner),
         **details,
         "contacted_at": None,
-        "projects": [{key: project[key] for key in ("id", "name", "path", "path_with_namespace")}] if project else [],
+        "projects": [
+            {key: project[key] for key in ("id", "name", "path", "path_with_namespace")} for project in projects
+        ],
         "groups": [{"id": group["id"], "name": group["name"], "web_url": group_url}] if group else [],
     }

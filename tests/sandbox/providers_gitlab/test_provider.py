@@ -306,3 +306,17 @@ def test_protected_branches_and_tags_are_listed(engine: ProviderClient) -> None:
         "gitlab:index/getProjectProtectedTags:getProjectProtectedTags", {"project": "platform/images"}
     )
     assert [each["tag"] for each in tags["protectedTags"]] == ["v*"]
+
+
+def test_a_runner_is_enabled_for_another_project(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
+    kind = "gitlab:index/projectRunnerEnablement:ProjectRunnerEnablement"
+    cloud.projects.create({"name": "other", "namespace_id": 1})
+    runner, _ = engine.create(RUNNER, "owned", {"runnerType": "project_type", "projectId": 1, "tagLists": ["a"]})
+    inputs: Properties = {"project": "platform/other", "runnerId": int(runner)}
+    enabled, _ = engine.create(kind, "enabled", inputs)
+    assert enabled == f"platform/other:{runner}"
+    assert engine.read(kind, "enabled", enabled, inputs, inputs)[1] == inputs
+    assert [str(each.id) for each in cloud.projects.get("platform/other").runners.list()] == [runner]
+    engine.delete(kind, "enabled", enabled, inputs)
+    assert cloud.projects.get("platform/other").runners.list() == []
+    assert not engine.read(kind, "enabled", enabled, inputs, inputs)[0], "somebody disabled it by hand"

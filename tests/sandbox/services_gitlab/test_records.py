@@ -283,3 +283,36 @@ def test_a_project_lists_the_runners_of_its_groups(client: gitlab.Gitlab) -> Non
         )
     ]
     assert [each.id for each in project.runners.list()] == made[:2]
+
+
+def test_a_project_runner_is_enabled_for_other_projects(client: gitlab.Gitlab) -> None:
+    other = client.projects.create({"name": "other", "namespace_id": 1})
+    owned = {"runner_type": "project_type", "project_id": 1, "tag_list": "a"}
+    runner = client.http_post("/user/runners", post_data=owned)["id"]  # type: ignore[index]
+    assert [each.id for each in other.runners.list()] == []
+    other.runners.create({"runner_id": runner})
+    assert [each.id for each in other.runners.list()] == [runner]
+    enabled = [each["path_with_namespace"] for each in client.runners.get(runner).projects]
+    assert enabled == ["platform/images", "platform/other"], "the owner comes first"
+    with pytest.raises(gitlab.GitlabCreateError, match="already been taken"):
+        other.runners.create({"runner_id": runner})
+    with pytest.raises(gitlab.GitlabDeleteError, match="cannot unassign a runner from the owner project"):
+        client.projects.get(1).runners.delete(runner)
+    other.runners.delete(runner)
+    assert [each.id for each in other.runners.list()] == []
+    with pytest.raises(gitlab.GitlabDeleteError, match="404"):
+        other.runners.delete(runner)
+
+
+@pytest.mark.parametrize(
+    ("runner", "message"),
+    [
+        ({"runner_type": "group_type", "group_id": 1}, "Runner is a group runner"),
+        ({"runner_type": "project_type", "project_id": 1, "locked": True}, "Runner is locked"),
+    ],
+)
+def test_a_runner_that_no_other_project_may_use(client: gitlab.Gitlab, runner: dict[str, object], message: str) -> None:
+    other = client.projects.create({"name": "other", "namespace_id": 1})
+    made = client.http_post("/user/runners", post_data=runner)["id"]  # type: ignore[index]
+    with pytest.raises(gitlab.GitlabCreateError, match=message):
+        other.runners.create({"runner_id": made})
