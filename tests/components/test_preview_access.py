@@ -39,3 +39,16 @@ def test_outside_of_namespaces_previews_read_objects_by_name_alone() -> None:
     rules = cluster_rules("builds", role="builds-preview")
     assert all(rule["resourceNames"] for rule in rules)
     assert not any("secrets" in rule["resources"] for rule in rules)
+
+
+def test_previews_read_the_dashboard_in_a_namespace_of_somebody_else_and_nothing_more() -> None:
+    declared = declare(monitoring={"dashboard": {"namespace": "grafana"}})
+    roles = [each.plain() for each in declared.all if each.type == f"kubernetes:{RBAC}:Role"]
+    [role] = [each for each in roles if each["metadata"]["namespace"] == "grafana"]
+    assert all(rule["resourceNames"] for rule in role["rules"]), "it could read what is not the stack's"
+    assert {resource for rule in role["rules"] for resource in rule["resources"]} == {
+        "configmaps",
+        "rolebindings",
+        "roles",
+    }
+    assert len([each for each in roles if each["metadata"]["namespace"] == NAME]) == 1

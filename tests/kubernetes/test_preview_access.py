@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from stacks.names import preview_group
-from tests.components.mocks import STACK
+from tests.components.mocks import STACK, declare
 from tests.kubernetes.api_server import ApiServer, RefusalError
 from tests.kubernetes.deployed import Deployed, manifests_of
 
@@ -34,11 +34,26 @@ def test_a_preview_reads_helms_releases(stack: Deployed) -> None:
     assert "items" in ask(stack.api, "GET", path, labelSelector="owner=helm")
 
 
+def test_a_preview_reads_alerts_and_the_dashboard(stack: Deployed) -> None:
+    """The server has no PrometheusRules, but judges rights by their names."""
+    for group, resource in (("monitoring.coreos.com", "prometheusrules"), ("", "configmaps")):
+        for verb, allowed in (("get", True), ("list", False), ("update", False)):
+            attributes = {"group": group, "resource": resource, "verb": verb, "namespace": stack.namespace, "name": "a"}
+            review = {
+                "apiVersion": "authorization.k8s.io/v1",
+                "kind": "SubjectAccessReview",
+                "spec": {"user": SESSION, "groups": [preview_group(STACK)], "resourceAttributes": attributes},
+            }
+            assert stack.api.create(review)["status"]["allowed"] is allowed, (verb, resource)
+
+
 def test_each_right_is_for_an_object_of_the_stack(stack: Deployed) -> None:
-    kinds = {stack.api.collection(each).rpartition("/")[2] for each in manifests_of(stack.stack)}
-    for role in (each for each in manifests_of(stack.stack) if each["metadata"]["name"].endswith("preview")):
+    everything = declare(monitoring={"alerts": {}, "dashboard": {}})
+    kinds = {each["kind"].lower() for each in manifests_of(everything)}
+    plurals = {f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s" for kind in kinds}
+    for role in (each for each in manifests_of(stack.stack) if each["metadata"].get("name", "").endswith("preview")):
         for rule in role.get("rules", []):
-            assert set(rule["resources"]) <= kinds, "the stack has no such object"
+            assert set(rule["resources"]) <= plurals, "the stack has no such object"
 
 
 @pytest.mark.parametrize(
