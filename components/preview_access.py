@@ -98,19 +98,20 @@ def namespace_rules() -> list[Rule]:
 
 
 def cluster_rules(namespace: str, *, role: str) -> list[Rule]:
-    """What the group may read outside of namespaces: the stack's own objects, by name."""
-    own = {"resourceNames": [namespace]}
+    """What the group may read outside of namespaces: the stack's own objects, by name.
+
+    Their names begin with the namespace's, but no rule can say that.
+    """
+
+    def own(group: str, resources: Sequence[str], *names: str) -> Rule:
+        return {**_get(group, *resources), "resourceNames": list(names)}
+
+    policies = ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
     return [
-        {**_get("", "namespaces"), **own},
-        {
-            **_get(
-                "admissionregistration.k8s.io",
-                "validatingadmissionpolicies",
-                "validatingadmissionpolicybindings",
-            ),
-            **own,
-        },
-        {**_get(RBAC, "clusterrolebindings", "clusterroles"), "resourceNames": [role]},
+        own("", ["namespaces"], namespace),
+        own("admissionregistration.k8s.io", policies, namespace, f"{namespace}-deployments"),
+        own("scheduling.k8s.io", ["priorityclasses"], f"{namespace}-pause"),
+        own(RBAC, ["clusterrolebindings", "clusterroles"], role),
     ]
 
 

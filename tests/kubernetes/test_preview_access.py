@@ -34,23 +34,44 @@ def test_a_preview_reads_helms_releases(stack: Deployed) -> None:
     assert "items" in ask(stack.api, "GET", path, labelSelector="owner=helm")
 
 
-def test_a_preview_reads_alerts_and_the_dashboard(stack: Deployed) -> None:
-    """The server has no PrometheusRules, but judges rights by their names."""
-    for group, resource in (("monitoring.coreos.com", "prometheusrules"), ("", "configmaps")):
-        for verb, allowed in (("get", True), ("list", False), ("update", False)):
-            attributes = {"group": group, "resource": resource, "verb": verb, "namespace": stack.namespace, "name": "a"}
-            review = {
-                "apiVersion": "authorization.k8s.io/v1",
-                "kind": "SubjectAccessReview",
-                "spec": {"user": SESSION, "groups": [preview_group(STACK)], "resourceAttributes": attributes},
-            }
-            assert stack.api.create(review)["status"]["allowed"] is allowed, (verb, resource)
+EVERYTHING = {"monitoring": {"alerts": {}, "dashboard": {}}, "runners": {"warm": {"when": "always"}}}
+
+
+def test_a_preview_may_read_every_object_of_a_stack_with_all_features(stack: Deployed) -> None:
+    """The server judges rights by names: also of PrometheusRules, which it does not have."""
+    for resource in declare(**EVERYTHING).all:
+        if resource.type.startswith("kubernetes:") and not resource.type.endswith(":Release"):
+            manifest = resource.plain()
+            name = manifest["metadata"].get("name", "automatic")
+            assert _is_allowed(stack, "get", manifest, name), (manifest["kind"], name)
+            assert not _is_allowed(stack, "update", manifest, name), (manifest["kind"], name)
+            if manifest["metadata"].get("namespace") is None:
+                assert not _is_allowed(stack, "get", manifest, f"{name}-2"), "an object of somebody else"
+
+
+def _is_allowed(stack: Deployed, verb: str, manifest: Any, name: str) -> bool:
+    attributes = {
+        "group": manifest["apiVersion"].rpartition("/")[0],
+        "resource": _plural(manifest["kind"]),
+        "verb": verb,
+        "namespace": manifest["metadata"].get("namespace", ""),
+        "name": name,
+    }
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": SESSION, "groups": [preview_group(STACK)], "resourceAttributes": attributes},
+    }
+    return bool(stack.api.create(review)["status"]["allowed"])
+
+
+def _plural(kind: str) -> str:
+    lower = kind.lower()
+    return {"y": f"{lower[:-1]}ies", "s": f"{lower}es"}.get(lower[-1], f"{lower}s")
 
 
 def test_each_right_is_for_an_object_of_the_stack(stack: Deployed) -> None:
-    everything = declare(monitoring={"alerts": {}, "dashboard": {}})
-    kinds = {each["kind"].lower() for each in manifests_of(everything)}
-    plurals = {f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s" for kind in kinds}
+    plurals = {_plural(each["kind"]) for each in manifests_of(declare(**EVERYTHING))}
     for role in (each for each in manifests_of(stack.stack) if each["metadata"].get("name", "").endswith("preview")):
         for rule in role.get("rules", []):
             assert set(rule["resources"]) <= plurals, "the stack has no such object"
