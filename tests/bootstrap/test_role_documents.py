@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from bootstrap.role_documents import Purpose, tls_only, trust
+from bootstrap.role_documents import tls_only, trust
+from bootstrap.targets import Purpose
 from components.policy_documents import MAX_POLICY_CHARACTERS, Document
 from delivery.rights import gained, iam_grants
 from sandbox.services.aws.rights import allows, effects_on, trusts
