@@ -34,7 +34,7 @@ def test_a_preview_reads_helms_releases(stack: Deployed) -> None:
     assert "items" in ask(stack.api, "GET", path, labelSelector="owner=helm")
 
 
-EVERYTHING = {"monitoring": {"alerts": {}, "dashboard": {}}, "runners": {"warm": {"when": "always"}}}
+EVERYTHING: dict[str, Any] = {"monitoring": {"alerts": {}, "dashboard": {}}, "runners": {"warm": {"when": "always"}}}
 
 
 def test_a_preview_may_read_every_object_of_a_stack_with_all_features(stack: Deployed) -> None:
