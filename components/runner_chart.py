@@ -3,9 +3,11 @@
 Values: https://docs.gitlab.com/runner/install/kubernetes_helm_chart_configuration/
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from components.company_network import image_values
 from components.labels import DO_NOT_EVICT
 from stacks.runners import Resources
 from stacks.versions import RUNNER_VERSION
@@ -52,6 +54,11 @@ class Manager:
     """`config.toml`, escaped by `escape_template`."""
     concurrent: int
     longest_job_seconds: int
+    image: str | None = None
+    """A mirror of the runner's image, without a tag."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    certs_secret: Any = None
+    """The name of the Secret with the authorities of GitLab's certificate."""
 
 
 def chart_values(manager: Manager) -> dict[str, Any]:
@@ -62,7 +69,7 @@ def chart_values(manager: Manager) -> dict[str, Any]:
     """
     return {
         "fullnameOverride": manager.name,
-        "image": {"tag": f"alpine-v{RUNNER_VERSION}"},
+        "image": image_values(manager.image, f"alpine-v{RUNNER_VERSION}"),
         "gitlabUrl": manager.gitlab_url,
         "concurrent": manager.concurrent,
         "checkInterval": 3,
@@ -75,6 +82,8 @@ def chart_values(manager: Manager) -> dict[str, Any]:
             "secret": manager.token_secret,
             "config": manager.config,
         },
+        **({"extraEnv": dict(manager.environment)} if manager.environment else {}),
+        **({"certsSecretName": manager.certs_secret} if manager.certs_secret is not None else {}),
         "rbac": {"create": True, "clusterWideAccess": False, "rules": RULES},
         "serviceAccount": {"create": True, "name": manager.name},
         "metrics": {"enabled": True, "portName": "metrics", "port": 9252},
@@ -106,3 +115,10 @@ def _bounds(bound: str) -> dict[str, str]:
 def escape_template(text: str) -> str:
     """Escape a text for Helm's `tpl`, which the chart applies to the config."""
     return text.replace("{{", '{{ "{{" }}')
+
+
+def chart_source(mirror: str | None) -> dict[str, Any]:
+    """The chart's name and repository for Helm. A chart in a registry has both in one URL."""
+    if mirror and mirror.startswith("oci://"):
+        return {"chart": mirror}
+    return {"chart": CHART, "repository_opts": {"repo": mirror or REPOSITORY}}

@@ -10,6 +10,7 @@ from sandbox.providers.kubernetes.runner_chart import app_version, rendered_conf
 Object = dict[str, Any]
 _REGISTRY = "registry.gitlab.com"
 _IMAGE = "gitlab-org/gitlab-runner"
+_CERTIFICATES = {"name": "custom-certs", "mountPath": "/home/gitlab-runner/.gitlab-runner/certs/"}
 
 
 def manifests(release: str, namespace: str, chart_version: str, values: Object) -> list[Object]:
@@ -84,19 +85,21 @@ def _image(image: Object) -> str:
 
 
 def _deployment(metadata: Object, service_account: str, values: Object) -> Object:
-    name = metadata["name"]
+    name, certificates = metadata["name"], values.get("certsSecretName")
     container = {
         "name": name,
         "image": _image(values.get("image") or {}),
         "env": [
             {"name": "CI_SERVER_URL", "value": str(values.get("gitlabUrl", ""))},
             {"name": "RUNNER_EXECUTOR", "value": (values.get("runners") or {}).get("executor", "kubernetes")},
+            *({"name": key, "value": str(value)} for key, value in (values.get("extraEnv") or {}).items()),
         ],
         "securityContext": values.get("securityContext") or {},
         "resources": values.get("resources") or {},
         "volumeMounts": [
             {"name": "projected-secrets", "mountPath": "/secrets"},
             {"name": "configmaps", "mountPath": "/configmaps"},
+            *([{**_CERTIFICATES, "readOnly": True}] if certificates else []),
         ],
     }
     sources = [{"secret": {"name": token_secret(metadata["labels"]["release"], values)}}]
@@ -112,6 +115,7 @@ def _deployment(metadata: Object, service_account: str, values: Object) -> Objec
         "volumes": [
             {"name": "projected-secrets", "projected": {"sources": sources}},
             {"name": "configmaps", "configMap": {"name": name}},
+            *([{"name": _CERTIFICATES["name"], "secret": {"secretName": certificates}}] if certificates else []),
         ],
     }
     labels = {**metadata["labels"], **(values.get("podLabels") or {})}
