@@ -292,7 +292,9 @@ def test_escaped_braces_reach_the_manager_as_they_were_meant(engine: ProviderCli
         ({"version": None}, "version"),
         ({"version": ">=0.86"}, "version"),
         ({"version": "0.86.1"}, "version"),
-        ({"repositoryOpts": {"repo": "https://example.com"}}, "repositoryOpts.repo"),
+        ({"chart": "oci://registry.example.com/nginx", "repositoryOpts": None}, "chart"),
+        ({"chart": "oci://registry.example.com/gitlab-runner"}, "repositoryOpts.repo"),
+        ({"repositoryOpts": {"repo": "http://charts.gitlab.io"}}, "repositoryOpts.repo"),
         ({"repositoryOpts": None}, "repositoryOpts.repo"),
         ({"postrender": "sed"}, "postrender"),
         ({"valuse": {}}, "valuse"),
@@ -317,3 +319,29 @@ def test_the_manager_runs_the_image_that_the_values_name(engine: ProviderClient,
     engine.update(RELEASE, "manager", resource_id, outputs=outputs, old_inputs=inputs, inputs=new)
     [container] = cluster.request("GET", path)["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "registry.gitlab.com/gitlab-org/gitlab-runner:alpine-v19.2.3"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"repositoryOpts": {"repo": "https://charts.example.com"}},
+        {"chart": "oci://registry.example.com/charts/gitlab-runner", "repositoryOpts": None},
+    ],
+)
+def test_the_chart_may_come_from_a_mirror(engine: ProviderClient, source: Properties) -> None:
+    assert not failures(engine, **source)
+
+
+@pytest.mark.usefixtures("token")
+def test_a_manager_mounts_the_certificates_that_the_values_name(engine: ProviderClient, cluster: Cluster) -> None:
+    inputs = checked(engine, values={**VALUES, "certsSecretName": "ca", "extraEnv": {"HTTPS_PROXY": "http://proxy"}})
+    with pytest.raises(grpc.RpcError, match=r"Secret builds/ca \(certsSecretName\) does not exist"):
+        engine.create(RELEASE, "manager", inputs)
+    cluster.request("POST", SECRETS, {"metadata": {"name": "ca"}, "stringData": {"gitlab.example.com.crt": "x"}})
+    engine.create(RELEASE, "manager", inputs)
+    path = "/apis/apps/v1/namespaces/builds/deployments/arm64-gitlab-runner"
+    pod = cluster.request("GET", path)["spec"]["template"]["spec"]
+    [volume] = [each["name"] for each in pod["volumes"] if each.get("secret") == {"secretName": "ca"}]
+    mounts = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert mounts[volume] == "/home/gitlab-runner/.gitlab-runner/certs/"
+    assert {"name": "HTTPS_PROXY", "value": "http://proxy"} in pod["containers"][0]["env"]
