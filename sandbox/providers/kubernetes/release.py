@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from sandbox.providers.framework import Name, Property, ResourceKind
-from sandbox.providers.kubernetes import helm, runner_chart
+from sandbox.providers.kubernetes import helm
 from sandbox.providers.kubernetes.cluster import Cluster
 from sandbox.providers.kubernetes.objects import collection
 from sandbox.providers.kubernetes.runner_chart import problems_in_values
 from sandbox.providers.kubernetes.runner_manifests import manifests, token_secret
 from sandbox.values import UNKNOWN, Properties, reveal
+from stacks.chart_keys import app_version, chart_version
 
 _CHART = "gitlab-runner"
 _REPOSITORY = "https://charts.gitlab.io"
@@ -86,8 +87,8 @@ class Release(ResourceKind[Cluster]):
         # Nothing is fetched, so any repository may be a mirror of GitLab's, which is plain HTTPS.
         if not in_registry and url is not UNKNOWN and not url.startswith("https://"):
             yield "repositoryOpts.repo", f"'{url}' is not a repository of charts, such as {_REPOSITORY}."
-        if version is not UNKNOWN and version != runner_chart.version():
-            known = runner_chart.version()
+        if version is not UNKNOWN and version != chart_version():
+            known = chart_version()
             yield "version", f"version is '{version}'; the sandbox knows only the values of chart {_CHART} {known}."
         for name in _UNSUPPORTED:
             if inputs.get(name):
@@ -145,7 +146,7 @@ def _revision(inputs: Properties, namespace: str, *, number: int, first_deployed
         number=number,
         chart=_CHART,
         version=inputs["version"],
-        app_version=runner_chart.app_version(),
+        app_version=app_version(),
         values=values,
         objects=manifests(inputs["name"], namespace, inputs["version"], values),
         first_deployed=first_deployed,

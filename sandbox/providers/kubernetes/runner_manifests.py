@@ -5,7 +5,8 @@ An approximation of the chart's templates, to show what was deployed with which 
 
 from typing import Any
 
-from sandbox.providers.kubernetes.runner_chart import app_version, rendered_config
+from sandbox.providers.kubernetes.runner_chart import rendered_config
+from stacks.chart_keys import app_version
 
 Object = dict[str, Any]
 _REGISTRY = "registry.gitlab.com"

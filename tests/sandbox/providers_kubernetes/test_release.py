@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 import pytest
 
-from sandbox.providers.kubernetes import runner_chart
 from sandbox.providers.kubernetes.cluster import Cluster
 from sandbox.values import UNKNOWN, Properties
+from stacks.chart_keys import chart_version
 from stacks.versions import RUNNER_CHART_VERSION
 from tests.sandbox.provider_client import ProviderClient, details
 
@@ -228,9 +228,9 @@ def test_values_that_work_pass_even_while_some_are_unknown(engine: ProviderClien
 @pytest.mark.parametrize(
     ("values", "path", "reason"),
     [
-        ({"concurent": 4}, "values.concurent", "did you mean 'concurrent'"),
-        ({"metrics": {"enabld": True}}, "values.metrics.enabld", "'metrics.enabld'; did you mean 'enabled'"),
-        ({"concurrent": "4"}, "values.concurrent", "is a string; the chart takes number"),
+        ({"concurent": 4}, "values.concurent", "Did you mean concurrent?"),
+        ({"metrics": {"enabld": True}}, "values.metrics.enabld", "metrics.enabld. Did you mean enabled?"),
+        ({"concurrent": "4"}, "values.concurrent", "is a string. The chart takes number"),
         ({"rbac": True}, "values.rbac", "holds further values"),
         ({"runnerToken": "glrt-x"}, "values.runnerToken", "not both"),
         ({"runners": {"config": CONFIG}}, "values.runners.secret", "has no token"),
@@ -262,8 +262,8 @@ def test_what_belongs_to_the_runner_in_gitlab_fails_the_preview(engine: Provider
         ("concurrent = 4\n[[runners]]", ": concurrent", "set global settings in the chart's values"),
         ("[[runners]]\n[[runners]]", ": runners", "exactly one [[runners]]"),
         ("", ": runners", "exactly one [[runners]]"),
-        ("[[runners]]\n[runners.kubernetes]\ncpu_limt = '1'", ": runners.kubernetes.cpu_limt", "mean 'cpu_limit'"),
-        ("[[runners]]\nlimit = '1'", ": runners.limit", "is a string; GitLab Runner takes integer"),
+        ("[[runners]]\n[runners.kubernetes]\ncpu_limt = '1'", ": runners.kubernetes.cpu_limt", "mean cpu_limit?"),
+        ("[[runners]]\nlimit = '1'", ": runners.limit", "is a string. GitLab Runner takes integer"),
         ("[[runners]]\n[runners.feature_flags]\nFF_X = 1", ": runners.feature_flags.FF_X", "takes boolean"),
         ("[[runners]]\nname = '{{ .Release.Name }}'", "", "runs no Helm templates"),
     ],
@@ -305,7 +305,7 @@ def test_a_wrong_release_fails_the_preview(engine: ProviderClient, inputs: Prope
 
 
 def test_the_values_are_those_of_the_chart_that_the_platform_pins() -> None:
-    assert runner_chart.version() == RUNNER_CHART_VERSION, "a preview here would prove nothing about production's chart"
+    assert chart_version() == RUNNER_CHART_VERSION, "a preview here would prove nothing about production's chart"
 
 
 @pytest.mark.usefixtures("token")
