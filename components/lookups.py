@@ -14,11 +14,11 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_gitlab as gitlab
 
-from components import company_network
+from components import company_network, registry_access
 from components.policy_documents import MAX_ROLE_POLICIES, Document, push
-from components.registry_access import RegistryAccount, cache_arns, problems, pull_arns
-from pipeline.inputs import registry_host
+from components.registry_access import RegistryAccount, cache_arns, pull_arns
 from stacks import protection
+from stacks.partitions import registry_host
 from stacks.problems import Problem, SettingsError
 from stacks.settings import Identity, Settings
 from stacks.sizing import InstanceType, check_fit
@@ -109,8 +109,9 @@ def look_up(settings: Settings, *, source: str) -> Lookups:
     scope = queries.gitlab()
     queries.instance_types()
     queries.rights(account)
-    queries.problems += problems(settings, account.as_registry)
+    queries.problems += registry_access.problems(settings, account.as_registry)
     queries.protection()
+    queries.notices += registry_access.notices(settings, account.as_registry)
     queries.notices += company_network.notices(settings.network, datetime.now(timezone.utc))
     if queries.problems or not (cluster and scope):
         raise SettingsError(queries.problems, source=source)

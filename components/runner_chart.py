@@ -9,6 +9,7 @@ from typing import Any
 
 from components.company_network import image_values
 from components.labels import DO_NOT_EVICT
+from stacks.runner_extras import merged
 from stacks.runners import Resources
 from stacks.versions import RUNNER_VERSION
 
@@ -59,6 +60,8 @@ class Manager:
     environment: Mapping[str, str] = field(default_factory=dict)
     certs_secret: Any = None
     """The name of the Secret with the authorities of GitLab's certificate."""
+    added: Mapping[str, Any] = field(default_factory=dict)
+    """The stack's own values."""
 
 
 def chart_values(manager: Manager) -> dict[str, Any]:
@@ -67,7 +70,7 @@ def chart_values(manager: Manager) -> dict[str, Any]:
     Without a node selector and tolerations, the manager runs on any node of any architecture except the build nodes,
     so that these can be removed after their last build.
     """
-    return {
+    values = {
         "fullnameOverride": manager.name,
         "image": image_values(manager.image, f"alpine-v{RUNNER_VERSION}"),
         "gitlabUrl": manager.gitlab_url,
@@ -106,6 +109,7 @@ def chart_values(manager: Manager) -> dict[str, Any]:
         # token always comes with a new runner, whose id changes this annotation.
         "podAnnotations": {**DO_NOT_EVICT, RUNNER_ANNOTATION: manager.runner},
     }
+    return merged(values, manager.added)
 
 
 def _bounds(bound: str) -> dict[str, str]:

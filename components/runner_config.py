@@ -13,6 +13,7 @@ import tomli_w
 from components.company_network import ca_volume
 from components.labels import BUILDS, DO_NOT_EVICT, TAINT_VALUE, node_selector
 from stacks.architecture import Architecture
+from stacks.runner_extras import merged, own_config
 from stacks.runners import Ceilings, Resources, Runners
 from stacks.versions import RUNNER_VERSION
 
@@ -69,24 +70,19 @@ class RunnerConfig:
 
 def config_toml(config: RunnerConfig) -> str:
     """The runner's section of `config.toml`. The chart's values set the manager's global options."""
-    return tomli_w.dumps(
-        {
-            "runners": [
-                {
-                    "executor": "kubernetes",
-                    # By default a manager requests one job at a time, and GitLab holds each request for a while.
-                    "request_concurrency": config.runners.concurrent,
-                    **({"environment": _assignments(config.environment)} if config.environment else {}),
-                    "feature_flags": {
-                        **FEATURE_FLAGS,
-                        **({"FF_USE_ADVANCED_POD_SPEC_CONFIGURATION": True} if config.runners.user_namespaces else {}),
-                    },
-                    **({"builds_dir": f"{WRITABLE}/builds"} if config.runners.user_namespaces else {}),
-                    "kubernetes": _kubernetes(config),
-                }
-            ]
-        }
-    )
+    section = {
+        "executor": "kubernetes",
+        # By default a manager requests one job at a time, and GitLab holds each request for a while.
+        "request_concurrency": config.runners.concurrent,
+        **({"environment": _assignments(config.environment)} if config.environment else {}),
+        "feature_flags": {
+            **FEATURE_FLAGS,
+            **({"FF_USE_ADVANCED_POD_SPEC_CONFIGURATION": True} if config.runners.user_namespaces else {}),
+        },
+        **({"builds_dir": f"{WRITABLE}/builds"} if config.runners.user_namespaces else {}),
+        "kubernetes": _kubernetes(config),
+    }
+    return tomli_w.dumps({"runners": [merged(section, own_config(config.runners))]})
 
 
 def _kubernetes(config: RunnerConfig) -> dict[str, Any]:

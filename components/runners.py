@@ -176,6 +176,7 @@ class Runners(pulumi.ComponentResource):
             longest_job_seconds=args.runners.maximum_timeout_minutes * 60,
             image=args.network.mirrors.runner_image,
             environment=proxy_variables(args.network.proxy, services=args.service_networks),
+            added=args.runners.chart_values,
             certs_secret=authorities[0].secret_name if authorities else None,
         )
         return kubernetes.helm.v3.Release(
