@@ -16,6 +16,7 @@ from components.runner_chart import Manager, chart_source, chart_values, escape_
 from components.runner_config import RunnerConfig, config_toml
 from stacks.architecture import Architecture
 from stacks.cluster import Destination, Network
+from stacks.monitoring import ServiceMonitor
 from stacks.runners import Runners as RunnerSettings
 from stacks.versions import RUNNER_CHART_VERSION
 
@@ -50,6 +51,7 @@ class RunnersArgs:
     """The company's proxy, certificate authorities and mirrors."""
     service_networks: Sequence[str]
     """The networks of the cluster's services, which are reached without the proxy."""
+    service_monitor: ServiceMonitor | None = None
     depends_on: Sequence[pulumi.Resource] = ()
     """The resources that must exist before the runners take jobs: the build nodes and the push identity."""
 
@@ -178,6 +180,7 @@ class Runners(pulumi.ComponentResource):
             environment=proxy_variables(args.network.proxy, services=args.service_networks),
             added=args.runners.chart_values,
             certs_secret=authorities[0].secret_name if authorities else None,
+            service_monitor=args.service_monitor,
         )
         return kubernetes.helm.v3.Release(
             name,

@@ -187,6 +187,16 @@ OWNED_VALUES = (
         instead=_LEAVE,
     ),
     Owned(
+        patterns=("metrics.serviceMonitor.enabled", "metrics.serviceMonitor.labels", "service.enabled"),
+        why="it has a key",
+        instead="Use buildyard:monitoring.service-monitor.",
+    ),
+    Owned(
+        patterns=("deploymentLifecycle", "livenessProbe"),
+        why="Helm keeps the old manager until GitLab accepts the new one, and managers outlive outages of GitLab",
+        instead=_LEAVE,
+    ),
+    Owned(
         patterns=("securityContext", "podSecurityContext"),
         why="the admission policy and the read-only file system rely on it",
         instead=_LEAVE,

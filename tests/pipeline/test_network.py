@@ -45,7 +45,7 @@ def test_a_job_of_a_stack_without_authorities_keeps_its_own(tmp_path: Path) -> N
 
 
 def test_a_bundle_that_is_not_there_ends_the_job(tmp_path: Path) -> None:
-    done = run(JOBS["build-base:arm64"], tmp_path, **{CA_VARIABLE: "/not/here.pem"})
+    done = run(JOBS["build-base:arm64"], tmp_path, shell=None, **{CA_VARIABLE: "/not/here.pem"})
     assert done.status != 0
     assert "BUILDYARD_CA_BUNDLE names /not/here.pem, which is not there." in done.output
 
@@ -66,18 +66,20 @@ def test_run_steps_get_the_stacks_proxy(tmp_path: Path, shell: list[str]) -> Non
 
 def test_an_images_own_argument_wins(tmp_path: Path) -> None:
     own = jobs(files(projects=IMAGES))
-    assert arguments(run(own["build-web:arm64"], tmp_path, **PROXY))["HTTP_PROXY"] == "http://its-own"
+    assert arguments(run(own["build-web:arm64"], tmp_path, shell=None, **PROXY))["HTTP_PROXY"] == "http://its-own"
 
 
 def test_the_test_of_an_image_gets_the_proxy_too(tmp_path: Path) -> None:
-    done = run(jobs(files(projects=IMAGES))["build-web:arm64"], tmp_path, **PROXY)
+    done = run(jobs(files(projects=IMAGES))["build-web:arm64"], tmp_path, shell=None, **PROXY)
     assert f"build-arg:HTTPS_PROXY={URL}" in (done.record / "test").read_text().split("\0")
 
 
 def test_run_steps_do_not_get_a_proxy_of_the_projects_variables(tmp_path: Path) -> None:
     done = run(JOBS["build-base:arm64"], tmp_path, HTTPS_PROXY=URL)
     assert not arguments(done)
-    done = run(JOBS["build-base:arm64"], tmp_path, **{**PROXY, "HTTPS_PROXY": "http://u:hunter2@proxy.example.com"})
+    done = run(
+        JOBS["build-base:arm64"], tmp_path, shell=None, **{**PROXY, "HTTPS_PROXY": "http://u:hunter2@proxy.example.com"}
+    )
     assert arguments(done).keys() == {"HTTP_PROXY", "NO_PROXY"}
     assert "hunter2" not in done.output + "".join(done.buildctl)
 

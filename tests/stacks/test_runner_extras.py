@@ -42,7 +42,7 @@ HARMLESS_VALUES = {
     "podAnnotations": {"team": "platform"},
     "extraEnv": {"LOG_FORMAT": "json"},
     "volumes": [{"name": "more", "emptyDir": {}}],
-    "metrics": {"serviceMonitor": {"enabled": True}},
+    "metrics": {"serviceMonitor": {"interval": "30s"}},
     "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/cache"}},
 }
 
