@@ -60,8 +60,8 @@ def proxy_destinations(proxy: Proxy | None) -> list[Destination]:
     return [Destination(cidr=_network(host), ports=(port,)) for host, port in known if is_address(host)]
 
 
-def notices(network: Network, now: datetime) -> Iterator[str]:
-    """What the reader of a preview should know: authorities that expire, and a proxy that pods may not reach."""
+def notices(network: Network, now: datetime, *, registry_host: str, vpc_endpoints: Sequence[str]) -> Iterator[str]:
+    """What the reader of a preview should know: authorities that expire, and how pods reach the proxy and ECR."""
     for name, end in certificates.expiring(network.ca_bundle or "", now) if network.ca_bundle else ():
         verb = "expires" if end > now else "expired"
         yield f"buildyard:network.ca-bundle: the authority {name} {verb} on {end:%Y-%m-%d}. Replace it in time."
@@ -72,6 +72,13 @@ def notices(network: Network, now: datetime) -> Iterator[str]:
                 f"buildyard:network.proxy: if {host} has an address in the VPC, add that to buildyard:network.allow "
                 f"with the port {port}. The network policy knows no names, and closes the VPC."
             )
+    direct = network.proxy.no_proxy if network.proxy else ()
+    if network.proxy and vpc_endpoints and not any(registry_host.endswith(each) for each in direct):
+        domain = registry_host.partition(".")[2]
+        yield (
+            f"buildyard:network.proxy: the VPC has endpoints for AWS services. Add .{domain} and the names of the "
+            "others to no-proxy, or all images go through the proxy: see docs/network.md."
+        )
 
 
 def is_address(host: str) -> bool:

@@ -112,9 +112,14 @@ def look_up(settings: Settings, *, source: str) -> Lookups:
     queries.problems += registry_access.problems(settings, account.as_registry)
     queries.protection()
     queries.notices += registry_access.notices(settings, account.as_registry)
-    queries.notices += company_network.notices(settings.network, datetime.now(timezone.utc))
     if queries.problems or not (cluster and scope):
         raise SettingsError(queries.problems, source=source)
+    queries.notices += company_network.notices(
+        settings.network,
+        datetime.now(timezone.utc),
+        registry_host=account.registry_host,
+        vpc_endpoints=cluster.vpc_endpoints,
+    )
     return Lookups(account=account, cluster=cluster, gitlab=scope, notices=tuple(queries.notices))
 
 

@@ -13,7 +13,7 @@ from stacks.cluster import Network
 from stacks.network import Proxy
 from stacks.versions import RUNNER_CHART_VERSION, RUNNER_VERSION
 from tests.components.connections import connects_to
-from tests.components.mocks import NAME, Declared, declare
+from tests.components.mocks import NAME, REGISTRY, Declared, declare
 from tests.stacks.authorities import authority
 
 if sys.version_info >= (3, 11):
@@ -147,7 +147,21 @@ NOW = datetime.now(timezone.utc)
 
 
 def said(**keys: Any) -> list[str]:
-    return list(notices(Network.model_validate({key.replace("_", "-"): value for key, value in keys.items()}), NOW))
+    settings = Network.model_validate({key.replace("_", "-"): value for key, value in keys.items()})
+    return list(notices(settings, NOW, registry_host=REGISTRY, vpc_endpoints=()))
+
+
+def test_the_preview_says_that_images_go_through_the_proxy_although_the_vpc_has_endpoints() -> None:
+    def about(*direct: str) -> list[str]:
+        proxy = {"https": "http://10.0.9.9:3128", "no-proxy": direct}
+        settings = Network.model_validate({"proxy": proxy})
+        return list(notices(settings, NOW, registry_host=REGISTRY, vpc_endpoints=("10.0.1.5",)))
+
+    [notice] = about()
+    assert "Add .dkr.ecr.ap-east-1.amazonaws.com and the names of the others to no-proxy" in notice
+    assert not about(".dkr.ecr.ap-east-1.amazonaws.com")
+    assert not about(REGISTRY)
+    assert about(".example.com")
 
 
 def test_the_preview_names_authorities_that_expire() -> None:
