@@ -43,6 +43,14 @@ RULES = [
 Source: https://docs.gitlab.com/runner/executors/kubernetes/#configure-runner-api-permissions
 """
 
+PAUSE_RULES = [
+    {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["create", "delete", "get", "list", "update"]},
+]
+"""The permissions for pause pods. The admission policies allow no other Deployment, and no other pods in it.
+
+Source: https://docs.gitlab.com/runner/executors/kubernetes/#required-rbac-permissions
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Manager:
@@ -64,6 +72,8 @@ class Manager:
     added: Mapping[str, Any] = field(default_factory=dict)
     """The stack's own values."""
     service_monitor: ServiceMonitor | None = None
+    warm: bool = False
+    """Whether it keeps capacity warm."""
 
 
 READY = """for attempt in $(seq 30); do
@@ -109,7 +119,7 @@ def chart_values(manager: Manager) -> dict[str, Any]:
         },
         **({"extraEnv": dict(manager.environment)} if manager.environment else {}),
         **({"certsSecretName": manager.certs_secret} if manager.certs_secret is not None else {}),
-        "rbac": {"create": True, "clusterWideAccess": False, "rules": RULES},
+        "rbac": {"create": True, "clusterWideAccess": False, "rules": RULES + (PAUSE_RULES if manager.warm else [])},
         "serviceAccount": {"create": True, "name": manager.name},
         "metrics": {"enabled": True, "portName": "metrics", "port": 9252, **_service_monitor(manager)},
         "service": {"enabled": manager.service_monitor is not None},

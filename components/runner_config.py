@@ -16,6 +16,7 @@ from stacks.architecture import Architecture
 from stacks.runner_extras import merged, own_config
 from stacks.runners import Ceilings, Resources, Runners
 from stacks.versions import RUNNER_VERSION
+from stacks.warm import Warm, When
 
 BUILD_USER = 1000
 """The only user for whom `moby/buildkit:rootless` has sub-uids. Its group has the same id."""
@@ -50,6 +51,15 @@ Source: https://docs.gitlab.com/runner/executors/kubernetes/#container-lifecycle
 
 
 @dataclass(frozen=True, kw_only=True)
+class WarmPods:
+    """The pods that hold warm capacity until a job needs their place."""
+
+    warm: Warm
+    image: str
+    priority_class: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunnerConfig:
     """`image` is for jobs that name no image, and `service_account` is that of the build pods."""
 
@@ -66,6 +76,8 @@ class RunnerConfig:
     """Whether jobs mount the company's certificate authorities."""
     helper_image: str | None = None
     """A mirror of the helper's image, without a tag."""
+    warm: WarmPods | None = None
+    """The pause pods, if capacity is kept warm."""
 
 
 def config_toml(config: RunnerConfig) -> str:
@@ -111,6 +123,7 @@ def _kubernetes(config: RunnerConfig) -> dict[str, Any]:
             "empty_dir": [_buildkit_state(config.runners.ceilings)],
             **({"config_map": [ca_volume()]} if config.ca_bundle else {}),
         },
+        **({"autoscaler": _autoscaler(config.warm)} if config.warm else {}),
         **(_user_namespaces() if config.runners.user_namespaces else {}),
         **_security_contexts(),
     }
@@ -128,6 +141,21 @@ def _helper_image(repository: str, architecture: Architecture) -> str:
 def _buildkit_state(ceilings: Ceilings) -> dict[str, str]:
     # A job's own limit counts the pod's volumes too. This one holds for whatever other containers leave of it.
     return {"name": "buildkit", "mount_path": BUILDKIT_STATE, "size_limit": str(ceilings.ephemeral_storage)}
+
+
+def _autoscaler(pods: WarmPods) -> dict[str, Any]:
+    """Pause pods, each with the requests of a job with the default resources.
+
+    Source: https://docs.gitlab.com/runner/executors/kubernetes/#pre-warm-cluster-capacity-with-pause-pods
+    """
+    warm = pods.warm
+    hours = {"periods": [warm.hours.period], "timezone": warm.hours.time_zone} if warm.when is When.HOURS else {}
+    return {
+        "max_pause_pods": warm.jobs,
+        "pause_pod_image": pods.image,
+        "pause_pod_priority_class_name": pods.priority_class,
+        "policy": [{"idle_count": warm.jobs, **hours}],
+    }
 
 
 def _user_namespaces() -> dict[str, Any]:

@@ -8,12 +8,13 @@ import pulumi
 import pulumi_gitlab as gitlab
 import pulumi_kubernetes as kubernetes
 
+from components.admission_policy import PausePods
 from components.authorities import Authorities, AuthoritiesArgs
 from components.company_network import CA_CONFIG_MAP, job_variables, proxy_variables
 from components.labels import kubernetes_labels, node_labels
 from components.pod_rules import PodRules, PodRulesArgs
 from components.runner_chart import Manager, chart_source, chart_values, escape_template
-from components.runner_config import RunnerConfig, config_toml
+from components.runner_config import RunnerConfig, WarmPods, config_toml
 from stacks.architecture import Architecture
 from stacks.cluster import Destination, Network
 from stacks.monitoring import ServiceMonitor
@@ -51,6 +52,8 @@ class RunnersArgs:
     """The company's proxy, certificate authorities and mirrors."""
     service_networks: Sequence[str]
     """The networks of the cluster's services, which are reached without the proxy."""
+    warm: bool = False
+    """Whether the tier keeps capacity warm, as the settings of `runners` say."""
     service_monitor: ServiceMonitor | None = None
     depends_on: Sequence[pulumi.Resource] = ()
     """The resources that must exist before the runners take jobs: the build nodes and the push identity."""
@@ -66,9 +69,12 @@ class Runners(pulumi.ComponentResource):
         self._name = name
         self._args = args
         namespace = self._create_namespace()
-        pods = self._create_service_account(namespace)
+        pods: list[pulumi.Resource] = [self._create_service_account(namespace)]
+        self._pause = self._pause_pods()
+        if self._pause:
+            pods.append(self._create_priority_class(self._pause))
         authorities = self._create_authorities(namespace)
-        before = [pods, *authorities, *args.depends_on]
+        before = [*pods, *authorities, *args.depends_on]
         runners = {architecture: self._create_runner(architecture) for architecture in args.tags}
         managers = []
         for architecture, runner in runners.items():
@@ -113,6 +119,25 @@ class Runners(pulumi.ComponentResource):
             gitlab_url=self._args.gitlab_url,
         )
         return [Authorities(self._name, args, pulumi.ResourceOptions(parent=self))]
+
+    def _pause_pods(self) -> PausePods | None:
+        """The pods that keep capacity warm, if there are any."""
+        if not self._args.warm:
+            return None
+        image = self._args.runners.warm.pause_image or self._args.builder_image
+        # Such an object is in no namespace, but of a cluster's namespaces no two have one name.
+        return PausePods(image=image, priority_class=f"{self._args.namespace}-pause")
+
+    def _create_priority_class(self, pause: PausePods) -> kubernetes.scheduling.v1.PriorityClass:
+        return kubernetes.scheduling.v1.PriorityClass(
+            f"{self._name}-pause",
+            metadata={"name": pause.priority_class, "labels": kubernetes_labels(self._args.stack)},
+            # Less than a job's, which is 0. Cluster Autoscaler starts no nodes for pods below -10.
+            value=-1,
+            preemption_policy="Never",
+            description="Holds capacity for build jobs until one needs it",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
 
     def _create_runner(self, architecture: Architecture) -> gitlab.UserRunner:
         args = self._args
@@ -181,6 +206,7 @@ class Runners(pulumi.ComponentResource):
             added=args.runners.chart_values,
             certs_secret=authorities[0].secret_name if authorities else None,
             service_monitor=args.service_monitor,
+            warm=args.warm,
         )
         return kubernetes.helm.v3.Release(
             name,
@@ -208,6 +234,7 @@ class Runners(pulumi.ComponentResource):
             config_maps=[CA_CONFIG_MAP] if args.network.ca_bundle else [],
             deny=args.deny_networks,
             allow=args.allow_networks,
+            pause=self._pause,
             after_namespace=namespace,
             after_managers=managers,
         )
@@ -226,5 +253,8 @@ class Runners(pulumi.ComponentResource):
             environment=job_variables(args.network.proxy, args.network.ca_bundle, services=args.service_networks),
             ca_bundle=args.network.ca_bundle is not None,
             helper_image=args.network.mirrors.helper_image,
+            warm=WarmPods(warm=args.runners.warm, image=self._pause.image, priority_class=self._pause.priority_class)
+            if self._pause
+            else None,
         )
         return escape_template(config_toml(config))

@@ -108,6 +108,7 @@ OWNED_CONFIG = (
         why="the check that jobs fit their nodes reads it elsewhere",
         instead="Use defaults, ceilings, helper and services of buildyard:runners.",
     ),
+    Owned(patterns=("kubernetes.autoscaler",), why="it has a key", instead="Use buildyard:runners.warm."),
     Owned(patterns=("kubernetes.pod_spec",), why="a patch could change anything in a pod", instead=_LEAVE),
     Owned(
         patterns=("kubernetes.pod_labels.job.runner.gitlab.com/*",),
@@ -133,7 +134,7 @@ OWNED_CONFIG = (
     Owned(
         patterns=(
             *(f"kubernetes.volumes.{kind}" for kind in ("host_path", "pvc", "secret", "config_map", "csi", "nfs")),
-            *("kubernetes.suspend_pvc*", "kubernetes.autoscaler"),
+            *("kubernetes.suspend_pvc*",),
         ),
         why=_ADMISSION,
         instead="Use an empty_dir, or put the files into an image.",
