@@ -12,7 +12,7 @@ MAX_CHARACTERS = 256 * 1024
 
 SOON = timedelta(days=30)
 
-_BLOCK = re.compile(r"-----BEGIN ([^\n-]{1,64})-----.+?-----END \1-----", re.S)
+_LINE = re.compile(r"-----(BEGIN|END) ([^\n-]{1,64})-----")
 _EXPORT = "Export the authorities' certificates alone, such as with `openssl x509 -in ca.crt -out ca.pem`."
 
 
@@ -28,20 +28,26 @@ def bundle(text: str) -> str:
     """
     if len(text) > MAX_CHARACTERS:
         raise refusal(f"has more than {MAX_CHARACTERS:,} characters", "Keep only the company's own authorities.")
-    blocks = list(_BLOCK.finditer(text))
     if any("PRIVATE KEY" in label for label in re.findall(r"-----BEGIN ([^\n]{1,64})", text)):
         raise refusal(
             "contains a private key, which builds must never see",
             f"Replace the key, since this file may have been read by others. {_EXPORT}",
         )
+    lines = list(_LINE.finditer(text))
+    blocks = [(begin, end) for begin, end in zip(lines[::2], lines[1::2], strict=False) if _is_block(begin, end)]
     if len(blocks) != text.count("-----BEGIN"):
         raise refusal("has a certificate without its end", "Copy it again, from BEGIN CERTIFICATE to END CERTIFICATE.")
     if not blocks:
         raise refusal("contains no certificate in PEM", f"It must begin with BEGIN CERTIFICATE. {_EXPORT}")
-    for number, block in enumerate(blocks, 1):
-        if block[1] != "CERTIFICATE" or not _can_be_read(block[0]):
+    certificates = [text[begin.start() : end.end()] for begin, end in blocks]
+    for number, ((begin, _), certificate) in enumerate(zip(blocks, certificates, strict=True), 1):
+        if begin[2] != "CERTIFICATE" or not _can_be_read(certificate):
             raise refusal(f"block {number} of {len(blocks)} is not a certificate in PEM", _EXPORT)
-    return "".join(f"{block[0]}\n" for block in blocks)
+    return "".join(f"{each}\n" for each in certificates)
+
+
+def _is_block(begin: re.Match[str], end: re.Match[str]) -> bool:
+    return (begin[1], end[1]) == ("BEGIN", "END") and begin[2] == end[2]
 
 
 def _can_be_read(block: str) -> bool:

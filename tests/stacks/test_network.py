@@ -60,6 +60,14 @@ def test_only_certificates_are_a_bundle(text: str, message: str) -> None:
     assert body not in str(problem), "a key would be in the log of the preview"
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("line", ["-----BEGIN CERTIFICATE-----\n", "-----BEGIN A-----\n-----END B-----\n"])
+def test_a_bundle_without_ends_is_refused_in_no_time(line: str) -> None:
+    [problem] = problems(network={"ca-bundle": line * (certificates.MAX_CHARACTERS // len(line))}).values()
+    assert problem.message == "has a certificate without its end"
+    assert len(str(problem)) < 400
+
+
 def test_authorities_that_expire_are_named() -> None:
     pem = authority("Old", days=-3) + authority("Soon", days=7) + authority("Young")
     found = dict(certificates.expiring(pem, datetime.now(timezone.utc)))
