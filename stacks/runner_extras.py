@@ -23,12 +23,23 @@ _VALUES = "buildyard:runners.chart-values"
 _CONFIG = "buildyard:runners.config"
 
 
+MAX_VALUES = 1000
+"""Values in a stack's own chart values. The chart itself has fewer than 200."""
+
+
 def check(runners: Runners, credentials: tuple[str, ...]) -> Iterator[Problem]:
     """Every problem in a stack's own chart values and `config.toml` text.
 
     `credentials` are patterns of the variables that jobs unset.
     """
-    yield from _check_values(runners.chart_values)
+    if _count(runners.chart_values) > MAX_VALUES:
+        yield Problem(
+            path=_VALUES,
+            message=f"has more than {MAX_VALUES:,} values",
+            hint="Put objects of your own into a chart of their own.",
+        )
+    else:
+        yield from _check_values(runners.chart_values)
     if runners.config is not None:
         try:
             config = _parse(runners.config)
@@ -184,6 +195,11 @@ def _templates(value: Any, here: Location = ()) -> Iterator[tuple[Location, str,
             yield from _templates(item, (*here, number))
     elif isinstance(value, str) and "{{" in value:
         yield here, "contains {{, a template of Helm", "Write the value that the template would have."
+
+
+def _count(value: Any) -> int:
+    items = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return 1 + sum(map(_count, items))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -171,6 +171,13 @@ def test_values_that_buildyard_relies_on_are_refused(values: dict[str, Any], key
     assert message in found[f"{VALUES}.{key}"].message
 
 
+@pytest.mark.timeout(20)
+def test_more_values_than_anybody_needs_are_refused_in_no_time() -> None:
+    many = {f"label-{number}": {"a": {"b": "c"}} for number in range(20_000)}
+    [problem] = problems(runners={"chart-values": {"podLabels": many}}).values()
+    assert problem.message == "has more than 1,000 values"
+
+
 def test_all_problems_are_said_at_once() -> None:
     values = {"concurent": 1, "replicas": 2}
     found = problems(runners={"config": toml("token = 'x'"), "chart-values": values})
