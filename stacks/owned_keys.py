@@ -166,6 +166,7 @@ OWNED_VALUES = (
         why="a manager finishes its jobs",
         instead="Use buildyard:runners.maximum-timeout-minutes.",
     ),
+    Owned(patterns=("strategy",), why="a new manager takes jobs while the old one finishes its own", instead=_LEAVE),
     Owned(patterns=("checkInterval", "unregisterRunners", "replicas", "hpa"), why=_MANAGER, instead=_LEAVE),
     Owned(patterns=("runners.config",), why="Buildyard writes it", instead="Use buildyard:runners.config."),
     Owned(

@@ -162,7 +162,8 @@ def test_what_is_no_config(text: str, message: str) -> None:
         ({"podLabels": {"job.runner.gitlab.com/pod": "x"}}, "podLabels.job.runner.gitlab.com/pod", "is Buildyard's"),
         ({"podLabels": {"a": "{{ .Values.runnerToken }}"}}, "podLabels.a", "contains {{, a template of Helm"),
         ({"extraObjects": [{"a": ["{{ lookup }}"]}]}, "extraObjects[0].a[0]", "contains {{, a template of Helm"),
-        ({"strategy": 3}, "strategy", "is an integer"),
+        ({"strategy": {"type": "Recreate"}}, "strategy", "while the old one finishes its own"),
+        ({"hostAliases": "x"}, "hostAliases", "is a string"),
     ],
 )
 def test_values_that_buildyard_relies_on_are_refused(values: dict[str, Any], key: str, message: str) -> None:
