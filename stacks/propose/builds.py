@@ -14,47 +14,16 @@ _PREFIXES = ("sudo", "time", "exec", "command", "env", "retry", "travis_retry", 
 _CLIENTS = ("docker", "podman", "nerdctl", "buildah", "img")
 _SHORT = {"t": "tag", "f": "file", "o": "output", "D": "debug", "q": "quiet", "c": "context", "d": "destination"}
 _KANIKO_SHORT = {"f": "dockerfile"}
-_SWITCHES = frozenset(
+_SWITCHES = re.compile(
     # Options without a value. Everything else takes the next word, unless a value follows after `=`.
-    [
-        "all",
-        "cache",
-        "cache-copy-layers",
-        "cache-run-layers",
-        "check",
-        "cleanup",
-        "compress",
-        "compressed-caching",
-        "debug",
-        "disable-content-trust",
-        "force",
-        "force-rm",
-        "ignore-var-run-set",
-        "insecure",
-        "insecure-pull",
-        "insecure-registry",
-        "layers",
-        "load",
-        "no-cache",
-        "no-hosts",
-        "no-push",
-        "no-push-cache",
-        "pull",
-        "pull-always",
-        "pull-never",
-        "push",
-        "quiet",
-        "reproducible",
-        "rm",
-        "single-snapshot",
-        "skip-push-permission-check",
-        "skip-tls-verify",
-        "skip-tls-verify-pull",
-        "skip-unused-stages",
-        "squash",
-        "tls-verify",
-        "use-new-run",
-    ]
+    """
+    all | cache | cache-copy-layers | cache-run-layers | check | cleanup | compress | compressed-caching | debug
+    | disable-content-trust | force | force-rm | insecure | insecure-pull | insecure-registry | layers | load | no-cache
+    | no-hosts | no-push | no-push-cache | pull | pull-always | pull-never | push | quiet | reproducible | rm
+    | single-snapshot | skip-push-permission-check | skip-tls-verify | skip-tls-verify-pull | skip-unused-stages
+    | squash | tls-verify | use-new-run
+    """,
+    re.VERBOSE,
 )
 
 
@@ -191,7 +160,7 @@ def _options(words: Sequence[str], short: Mapping[str, str]) -> _Options:
                     name, equals, value = name[0], "=", word[2:].removeprefix("=")
                 name = short.get(name, name)
             if not equals:
-                value = "" if name in _SWITCHES or not pending else pending.pop(0)
+                value = "" if _SWITCHES.fullmatch(name) or not pending else pending.pop(0)
             options.values.setdefault(name, []).append(value)
         else:
             options.words.append(word)

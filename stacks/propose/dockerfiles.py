@@ -74,7 +74,9 @@ def read(checkout: Checkout, path: str, given: Mapping[str, str]) -> Dockerfile 
     if data is None:
         return None
     known: dict[str, str] = {}
-    arguments, stages, bases, secrets, copied, platforms = set(), [], [], [], [], []
+    arguments: set[str] = set()
+    bases: list[Base] = []
+    stages, secrets, copied, platforms = list[str](), list[str](), list[str](), list[str]()
     for instruction in instructions(data.decode("utf-8-sig", "replace")):
         keyword, _, rest = instruction.partition(" ")
         match keyword.upper():

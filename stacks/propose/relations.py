@@ -40,7 +40,7 @@ def _edit(draft: Draft, base: Base, name: str, sure: bool) -> None:
             draft.decisions.append(f"{likely}the build argument {base.argument} makes it the image just built")
     elif base.written != name:
         draft.decisions.append(
-            f"{likely}write {name} for {plain(base.written)} in {draft.dockerfile.path}, to build on the image just built"
+            f"{likely}write {name} for {plain(base.written)} in {draft.dockerfile.path}: the image just built"
         )
     if name in draft.dockerfile.stages:
         draft.decisions.append(f"rename the stage {name} in {draft.dockerfile.path}: it has the name of a dependency")
