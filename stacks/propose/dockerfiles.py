@@ -19,7 +19,7 @@ _NAME = re.compile(r"(?:.+\.)?(?:dockerfile|containerfile)(?:[.-].+)?", re.IGNOR
 _NOT_DOCKERFILES = re.compile(
     r"\.(?:dockerignore|md|ya?ml|j2|jinja2?|tpl|tmpl|template|erb|in|sh|py|txt|bak|orig|json)$", re.I
 )
-_OTHERS = re.compile(r"(?:^|/)(?:vendor|node_modules|third[_-]party|testdata|\.devcontainer|examples?)/")
+_OTHERS = re.compile(r"(?:^|/)(?:vendor|node_modules|third[_-]party|testdata|\.devcontainer|examples?|docs/.+)/")
 
 
 @dataclass(frozen=True, kw_only=True)

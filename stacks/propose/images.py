@@ -11,7 +11,7 @@ from stacks.propose import dockerfiles
 from stacks.propose.builds import Build
 from stacks.propose.checkout import Checkout
 from stacks.propose.dockerfiles import Dockerfile
-from stacks.propose.text import is_known, plain, repository
+from stacks.propose.text import is_known, repository, some
 
 _ARCHITECTURE = re.compile(
     r"[-_.](?:arm64v?8?|aarch64|amd64|x86[_-]64|x64|arm|amd)$|^(?:arm64|aarch64|amd64|x86_64)$", re.I
@@ -47,31 +47,29 @@ def find(checkout: Checkout, builds: Sequence[Build], project: str) -> list[Draf
     drafts += _unbuilt(checkout, [path for path in wanted if not dockerfiles.is_other(path)])
     left = [path for path in others if path not in {draft.dockerfile.path for draft in drafts}]
     if left:
-        shown = ", ".join(left[:10]) + (f" and {len(left) - 10} more" if len(left) > 10 else "")
-        checkout.notes.append(f"not proposed, since no job builds them or they are examples, tests or copies: {shown}")
+        checkout.notes.append(f"not proposed, since no job builds them, or they look like examples: {some(left, 10)}")
     _name(drafts, project)
     return drafts
 
 
 def _is_clear(checkout: Checkout, build: Build) -> bool:
-    return build.context is not None and build.dockerfile in checkout.files
+    return build.context in checkout.folders and build.dockerfile in checkout.files
 
 
 def _built(checkout: Checkout, builds: Sequence[Build]) -> Iterator[Draft]:
     groups: dict[tuple[str, str, str | None, str], list[Build]] = {}
+    unclear: dict[str, list[str]] = {}
     for build in builds:
         if build.context is None or build.dockerfile is None:
-            checkout.notes.append(
-                f"the job {plain(build.job.name)} builds a context that only the job knows: {build.where}"
-            )
-        elif build.dockerfile not in checkout.files:
-            checkout.notes.append(
-                f"the job {plain(build.job.name)} builds {plain(build.dockerfile)}, which is not in the repository: "
-                "Buildyard builds what a commit contains"
-            )
+            unclear.setdefault(f"what only the job knows: {build.where}", []).append(build.job.name)
+        elif build.context not in checkout.folders or build.dockerfile not in checkout.files:
+            missing = f"{build.dockerfile} in {build.context}, which no commit contains: {build.where}"
+            unclear.setdefault(missing, []).append(build.job.name)
         else:
             key = (build.context, build.dockerfile, build.target, _registry_name(build))
             groups.setdefault(key, []).append(build)
+    for what, jobs in unclear.items():
+        checkout.notes.append(f"{some(jobs)} builds {what}")
     for (context, path, _, _), group in groups.items():
         for variant in _variants(group):
             dockerfile = dockerfiles.read(checkout, path, variant[0].arguments)
@@ -127,7 +125,7 @@ def _name(drafts: Sequence[Draft], project: str) -> None:
         numbered = (f"{candidates[0]}-{number}" for number in range(2, len(drafts) + 3))
         draft.name = next(name for name in (*candidates, *numbered) if _key(name) not in taken)
         if draft.name != candidates[0]:
-            draft.decisions.append(f"the name {candidates[0]} is taken by another image")
+            draft.decisions.append(f"another image is called {candidates[0]}: choose a name for this one")
         taken.add(_key(draft.name))
 
 
@@ -146,8 +144,8 @@ def _candidates(draft: Draft, project: str) -> Iterator[str]:
         if is_known(last):
             yield last
             yield from (f"{last}-{tag}" for tag in known_tags(build))
-        if draft.builds and build.target:
-            yield f"{last if is_known(last) else project}-{build.target}"
+        if build.target:
+            yield build.target if last in build.target else f"{last if is_known(last) else project}-{build.target}"
     folder, file = posixpath.split(draft.dockerfile.path)
     parts = [part for part in folder.split("/") if part]
     named = re.sub(r"(?i)^(?:dockerfile|containerfile)[.-]?|[.-]?(?:dockerfile|containerfile)$", "", file)
@@ -160,8 +158,9 @@ def _candidates(draft: Draft, project: str) -> Iterator[str]:
 
 def clean(text: str) -> str:
     """The text as an image's name: lower-case words, joined by a single sign."""
-    words = re.findall(r"[a-z0-9]+", text.lower()[:200])
-    joined = re.sub(r"[^a-z0-9._-]+", "-", text.lower()[:200])
+    text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", text[:200]).lower()
+    words = re.findall(r"[a-z0-9]+", text)
+    joined = re.sub(r"[^a-z0-9._-]+", "-", text)
     joined = re.sub(r"([._-])[._-]+", r"\1", joined).strip("._-")
     return (joined if words else "")[:_LONGEST_NAME].rstrip("._-")
 

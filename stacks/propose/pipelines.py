@@ -27,8 +27,10 @@ MAX_JOBS = 200
 _MOST_LINES = 2_000
 
 _REFERENCE = "!reference"
-_NOT_JOBS = ("default", "include", "stages", "variables", "workflow", "spec", "image", "services", "cache")
-_NOT_JOBS += ("before_script", "after_script")
+_NOT_JOBS = (
+    *("default", "include", "stages", "variables", "workflow", "spec"),
+    *("image", "services", "cache", "before_script", "after_script"),
+)
 _INHERITED = ("before_script", "tags", "timeout", "image")
 
 Mapped = Mapping[str, Any]

@@ -7,6 +7,9 @@ from stacks.propose.dockerfiles import Base
 from stacks.propose.images import Draft, by_repository
 from stacks.propose.text import expand, is_known, plain, repository
 
+_OFFICIAL = ("library/", "docker.io/library/")
+"""Images of others that have common names, such as `docker.io/library/python`."""
+
 
 def connect(drafts: Sequence[Draft], predefined: Mapping[str, str]) -> None:
     """Add `depends-on` to each image, and what its Dockerfile must say for that."""
@@ -17,7 +20,7 @@ def connect(drafts: Sequence[Draft], predefined: Mapping[str, str]) -> None:
             reference = expand(base.reference, predefined)
             found = pushed.get(repository(reference))
             sure = found is not None
-            if found is None and "/" in reference:
+            if found is None and "/" in reference and not reference.startswith(_OFFICIAL):
                 found = named.get(repository(reference).rpartition("/")[2])
             if found is None or found is draft:
                 _foreign(draft, base, reference)
@@ -33,7 +36,7 @@ def connect(drafts: Sequence[Draft], predefined: Mapping[str, str]) -> None:
 
 def _edit(draft: Draft, base: Base, name: str, sure: bool) -> None:
     """Make the Dockerfile's reference the dependency's name: by an argument where it has one."""
-    likely = "" if sure else f"{plain(base.reference)} is probably {name}; if so, "
+    likely = "" if sure else f"{plain(repository(base.reference))} is probably {name}; if so, "
     if base.argument in draft.dockerfile.arguments and base.argument:
         draft.settings.setdefault("build-args", {})[base.argument] = name
         if likely:

@@ -1,7 +1,7 @@
 """Texts with variables, as GitLab and Dockerfiles expand them. What is not known stays, in one notation: `${NAME}`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 MAX_TEXT = 10_000
 """Characters of an expanded text. Variables that contain each other would grow without end."""
@@ -52,6 +52,12 @@ def plain(text: str, longest: int = 200) -> str:
     line = "".join(sign if sign.isprintable() else " " for sign in text[: longest + 1])
     line = " ".join(line.split())
     return line if len(line) <= longest else f"{line[:longest]}…"
+
+
+def some(texts: Sequence[str], most: int = 3) -> str:
+    """The first texts, and how many more there are."""
+    left = len(texts) - most
+    return ", ".join(plain(text, 100) for text in texts[:most]) + (f" and {left:,} more" if left > 0 else "")
 
 
 def repository(reference: str) -> str:
