@@ -45,6 +45,8 @@ class Build:
     secrets: Mapping[str, str]
     """The ids of secrets, with the options that say where each comes from."""
     contexts: Mapping[str, str]
+    unread: tuple[str, ...]
+    """The words of the command that only the job knows."""
     where: str
     """The command, short, for comments."""
 
@@ -211,6 +213,7 @@ def _build(
             if pairs.get("id")
         },
         contexts=dict(value.partition("=")[::2] for value in options.all("build-context")),
+        unread=tuple(word for word in options.words[:-1] if not is_known(word)),
         where=plain(" ".join(words), 80),
     )
 

@@ -53,28 +53,33 @@ def find(checkout: Checkout, builds: Sequence[Build], project: str) -> list[Draf
 
 
 def _is_clear(checkout: Checkout, build: Build) -> bool:
-    return build.context in checkout.folders and build.dockerfile in checkout.files
+    return (build.context or ".") in checkout.folders and build.dockerfile in checkout.files
 
 
 def _built(checkout: Checkout, builds: Sequence[Build]) -> Iterator[Draft]:
     groups: dict[tuple[str, str, str | None, str], list[Build]] = {}
     unclear: dict[str, list[str]] = {}
     for build in builds:
-        if build.context is None or build.dockerfile is None:
+        if build.dockerfile is None:
             unclear.setdefault(f"what only the job knows: {build.where}", []).append(build.job.name)
-        elif build.context not in checkout.folders or build.dockerfile not in checkout.files:
+        elif build.dockerfile not in checkout.files or (build.context or ".") not in checkout.folders:
             missing = f"{build.dockerfile} in {build.context}, which no commit contains: {build.where}"
             unclear.setdefault(missing, []).append(build.job.name)
         else:
-            key = (build.context, build.dockerfile, build.target, _registry_name(build))
+            key = (build.context or "", build.dockerfile, build.target, _registry_name(build))
             groups.setdefault(key, []).append(build)
     for what, jobs in unclear.items():
-        checkout.notes.append(f"{some(jobs)} builds {what}")
+        checkout.notes.append(f"{some(jobs)}: builds {what}")
     for (context, path, _, _), group in groups.items():
         for variant in _variants(group):
             dockerfile = dockerfiles.read(checkout, path, variant[0].arguments)
-            if dockerfile is not None:
-                yield Draft(dockerfile=dockerfile, context=context, builds=tuple(variant))
+            if dockerfile is None:
+                continue
+            draft = Draft(dockerfile=dockerfile, context=context, builds=tuple(variant))
+            if not context:
+                draft.context, _ = dockerfiles.context_of(checkout, dockerfile)
+                draft.decisions.append(f"only the job knows the context; this is a guess, from what {path} copies")
+            yield draft
 
 
 def _variants(group: Sequence[Build]) -> list[list[Build]]:

@@ -7,7 +7,7 @@ from typing import Any
 from stacks.architecture import Architecture
 from stacks.propose.builds import platforms_of
 from stacks.propose.images import Draft
-from stacks.propose.text import is_known, only_variable, plain
+from stacks.propose.text import is_known, only_variable, plain, some
 from stacks.quantities import LARGEST, Quantity
 from stacks.runners import Runners
 
@@ -72,6 +72,8 @@ def _arguments(draft: Draft) -> None:
                 f"the build argument {plain(name)} is {plain(value)}, which is known only in the job: use a literal, "
                 "or {from: VARIABLE}"
             )
+    if unread := dict.fromkeys(word for build in draft.builds for word in build.unread):
+        draft.decisions.append(f"{some(list(unread))} may add arguments, and is known only in the job")
     if proposed:
         draft.settings["build-args"] = {**draft.settings.get("build-args", {}), **proposed}
 

@@ -171,7 +171,19 @@ class _Reader:
 
     def _all_words(self, node: tree_sitter.Node) -> list[str]:
         parts = [node.child_by_field_name("name"), *node.children_by_field_name("argument")]
-        return [word for part in parts if part is not None for word in self._words(part)]
+        words: list[str] = []
+        end, glued = -1, ""
+        for part in parts:
+            if part is None:
+                continue
+            if words and part.start_byte == end:  # the grammar cuts $A-$B.c in two
+                glued += _text(part)
+                words[-1] = self._expand(glued)
+            else:
+                glued = _text(part)
+                words += self._words(part)
+            end = part.end_byte
+        return words
 
     def _words(self, node: tree_sitter.Node) -> list[str]:
         """The words that the shell makes of one: a variable without quotes may be several, or none."""

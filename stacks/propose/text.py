@@ -7,7 +7,7 @@ MAX_TEXT = 10_000
 """Characters of an expanded text. Variables that contain each other would grow without end."""
 _ROUNDS = 10
 _VARIABLE = re.compile(
-    r"\$(?:(?P<plain>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)(?:(?P<operator>:?[-+])(?P<word>[^{}$]*))?\})"
+    r"\$(?:(?P<plain>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)(?:(?P<operator>:?[-+])(?P<word>[^{}]*))?\})"
 )
 UNKNOWN = re.compile(r"\$[{(]")
 
