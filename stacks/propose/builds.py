@@ -38,7 +38,7 @@ class Build:
     dockerfile: str | None
     """The Dockerfile's path from the repository's root."""
     names: tuple[str, ...]
-    """The image's names in registries, with tags."""
+    """The image's names, with tags: those in a registry before those of the job's own machine."""
     arguments: Mapping[str, str]
     target: str | None
     platforms: tuple[str, ...]
@@ -198,7 +198,7 @@ def _build(
         tool=tool,
         context=context,
         dockerfile=dockerfile,
-        names=tuple(dict.fromkeys(names)),
+        names=tuple(sorted(dict.fromkeys(names), key=lambda name: "/" not in name)),
         arguments=dict(_argument(text, command.variables) for text in arguments if text),
         target=options.last("target") or opts.get("target"),
         platforms=tuple(

@@ -38,12 +38,16 @@ class Draft:
         return frozenset(_ARCHITECTURE.sub("", name) or name for name in names)
 
 
-def find(checkout: Checkout, builds: Sequence[Build], project: str) -> list[Draft]:
-    """All images, each with a name that no other has."""
+def find(checkout: Checkout, builds: Sequence[Build], project: str, *, complete: bool) -> list[Draft]:
+    """All images, each with a name that no other has.
+
+    `complete`: whether the pipeline has no other builds, so that it needs no Dockerfile that none of these builds.
+    """
     drafts = list(_built(checkout, builds))
     covered = {draft.dockerfile.path for draft in drafts}
     others = [path for path in dockerfiles.paths(checkout) if path not in covered]
-    wanted = [] if builds and all(_is_clear(checkout, build) for build in builds) else others
+    complete = complete and bool(builds) and all(_is_clear(checkout, build) for build in builds)
+    wanted = [] if complete else others
     drafts += _unbuilt(checkout, [path for path in wanted if not dockerfiles.is_other(path)])
     left = [path for path in others if path not in {draft.dockerfile.path for draft in drafts}]
     if left:

@@ -94,7 +94,8 @@ class _Reader:
                 for path in _texts(entry["local"]):
                     yield from self._local(path)
             elif entry:
-                what = entry if isinstance(entry, str) else ", ".join(f"{key}: {entry[key]}" for key in sorted(entry))
+                parts = entry.items() if isinstance(entry, dict) else ()
+                what = ", ".join(f"{key}: {value}" for key, value in parts) or str(entry)
                 self.note(f"the pipeline includes {plain(what)}, which is not in this repository and was not read")
 
     def _local(self, pattern: str) -> Iterator[str]:
@@ -175,14 +176,13 @@ def _extended(name: str, content: Mapped, checkout: Checkout) -> dict[str, Any]:
     def add(key: str, depth: int) -> dict[str, Any]:
         job = content.get(key)
         if not isinstance(job, dict):
-            checkout.notes.append(f"{plain(name)} extends {plain(key)}, which was not found")
+            checkout.notes.append(f"jobs extend {plain(key)}, which was not found: what they take from it was not read")
             return {}
         if depth > MAX_EXTENDS:
             checkout.notes.append(f"{plain(name)} extends more than {MAX_EXTENDS} levels: the rest was not read")
             return {}
         if key in chain:
             return dict(chain[key])
-        chain[key] = {}  # for a job that extends itself
         merged: dict[str, Any] = {}
         for base in _texts(job.get("extends")):
             merged = _merge(merged, add(base, depth + 1))

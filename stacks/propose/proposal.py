@@ -97,7 +97,7 @@ def _project(checkout: Checkout, group: str | None) -> Proposed:
     }
     jobs = pipelines.jobs(checkout, predefined)
     found = builds.find(checkout, jobs)
-    drafts = images.find(checkout, found.builds, name)
+    drafts = images.find(checkout, found.builds, name, complete=not found.notes)
     relations.connect(drafts, predefined)
     for draft in drafts:
         keys.fill(draft, alone=len(drafts) == 1)
