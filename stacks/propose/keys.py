@@ -21,6 +21,7 @@ _OF_BUILDKIT = (
     "BUILDPLATFORM",
     "SOURCE_DATE_EPOCH",
 )
+_MACHINE = re.compile(r"(?:linux/)?(?:arm64|aarch64|amd64|x86_64|x64)(?:/v8)?")
 _UNITS = {"w": 7 * 24 * 60, "d": 24 * 60, "h": 60, "m": 1, "s": 1 / 60}
 
 
@@ -59,6 +60,8 @@ def _arguments(draft: Draft) -> None:
                 f"the build argument {plain(name)} looks like a secret, and everybody who pulls the image can read "
                 "arguments: use secrets, and RUN --mount=type=secret"
             )
+        elif len(values) > 1 and all(map(_MACHINE.fullmatch, values)):
+            draft.decisions.append(f"for the build argument {plain(name)}, use BuildKit's TARGETARCH in the Dockerfile")
         elif len(values) > 1:
             draft.decisions.append(
                 f"the build argument {plain(name)} differs between jobs: {', '.join(sorted(map(plain, values)))}"
@@ -73,7 +76,7 @@ def _arguments(draft: Draft) -> None:
                 "or {from: VARIABLE}"
             )
     if unread := dict.fromkeys(word for build in draft.builds for word in build.unread):
-        draft.decisions.append(f"{some(list(unread))} may add arguments, and is known only in the job")
+        draft.decisions.append(f"{some(list(unread))} may add arguments: known only in the job")
     if proposed:
         draft.settings["build-args"] = {**draft.settings.get("build-args", {}), **proposed}
 

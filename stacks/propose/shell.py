@@ -5,6 +5,7 @@ script, and goes on after a mistake in it.
 """
 
 import posixpath
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -58,8 +59,11 @@ class _Reader:
     folder: str = "."
     commands: list[Command] = field(default_factory=list)
     written: dict[str, str] = field(default_factory=dict)
+    arrays: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unsure: set[str] = field(default_factory=set)
+    """Variables that have several values: which of them holds depends on the run."""
     calls: tuple[str, ...] = ()
-    """The scripts that call this one."""
+    """The scripts that call this one, and this one, last."""
 
     def script(self, text: str) -> None:
         parser = tree_sitter.Parser(_LANGUAGE)
@@ -91,11 +95,20 @@ class _Reader:
 
     def _assign(self, node: tree_sitter.Node, conditional: bool) -> None:
         name, value = _text(node.child_by_field_name("name")), node.child_by_field_name("value")
+        appends = any(child.type == "+=" for child in node.children)
+        if value is not None and value.type == "array":
+            words = [word for child in value.named_children for word in self._words(child)]
+            self.arrays[name] = (*(self.arrays.get(name, ()) if appends or conditional else ()), *words)[:_MAX_LOOP]
+            return
         text = self._value(value) if value else ""
-        if conditional and self.variables.get(name, text) != text:
-            self.variables.pop(name, None)  # which of the two values holds depends on the run
+        if appends:
+            self.variables[name] = f"{self.variables.get(name, '')}{text}"[:MAX_TEXT]
+        elif conditional and (name in self.unsure or self.variables.get(name, text) != text):
+            self.variables.pop(name, None)
+            self.unsure.add(name)
         elif not name.endswith("]"):
             self.variables[name] = text
+            self.unsure.discard(name)
 
     def _loop(self, node: tree_sitter.Node, depth: int) -> None:
         name, body = _text(node.child_by_field_name("variable")), node.child_by_field_name("body")
@@ -163,6 +176,7 @@ class _Reader:
             folder=self.folder,
             commands=self.commands,
             written=self.written,
+            arrays=dict(self.arrays),
             calls=(*self.calls, path),
         )
         inner.script(_with_arguments(text, given))
@@ -189,6 +203,8 @@ class _Reader:
         """The words that the shell makes of one: a variable without quotes may be several, or none."""
         if node.type == "command_name" and node.named_children:
             node = node.named_children[0]
+        if array := re.fullmatch(r'"?\$\{(\w+)\[[@*]\]\}"?', _text(node)):
+            return list(self.arrays.get(array[1], (_text(node).strip('"'),)))
         text = self._value(node)
         if node.type not in ("simple_expansion", "expansion"):
             return [text]
@@ -211,12 +227,26 @@ class _Reader:
             case "simple_expansion" | "expansion":
                 return self._expand(text)
             case "command_substitution":
-                inner = text.strip("$()` \t")
-                return self.folder if inner == "pwd" else "$(...)"
+                return self._substituted(node, depth)
             case "string" | "concatenation":
                 return self._joined(node, depth)
             case _:
                 return text
+
+    def _substituted(self, node: tree_sitter.Node, depth: int) -> str:
+        """The output of a command that only tells or changes a path. No other command's output is known."""
+        commands = [child for child in _leaves(node, depth) if child.type == "command"]
+        words = [[self._value(part, depth + 1) for part in _parts(command)] for command in commands]
+        match words:
+            case [["pwd"]] | [["git", "rev-parse", "--show-toplevel"]]:
+                return self.folder if words[0] == ["pwd"] else "."
+            case [["cd", path], ["pwd", *_]] if is_known(path):
+                return posixpath.normpath(posixpath.join(self.folder, path))
+            case [["dirname", path]] if is_known(path):
+                return posixpath.dirname(path) or "."
+            case [["realpath" | "readlink", *_, path]] if is_known(path):
+                return posixpath.normpath(path)
+        return "$(...)"
 
     def _joined(self, node: tree_sitter.Node, depth: int) -> str:
         """The parts of a text, with what is between them, which has no node."""
@@ -232,7 +262,10 @@ class _Reader:
 
     def _expand(self, text: str) -> str:
         here = {"PWD": self.folder, **self.variables}
-        return expand(text.replace("$(pwd)", self.folder).replace("`pwd`", self.folder), here)
+        text = text.replace("$(pwd)", self.folder).replace("`pwd`", self.folder)
+        if self.calls:
+            text = re.sub(r"\$0\b|\$\{0\}|\$\{BASH_SOURCE\[0\]\}|\$\{?BASH_SOURCE\}?", lambda _: self.calls[-1], text)
+        return expand(text, here)
 
 
 def commands(script: Script, *names: str) -> Iterator[Command]:
@@ -247,6 +280,20 @@ def _with_arguments(text: str, given: Mapping[str, str]) -> str:
         text = text.replace(f"${{{number}}}", f"${{__{number}}}").replace(f"${number}", f"${{__{number}}}")
         text = text.replace(f"${{{number}:-", f"${{__{number}:-")
     return f"{names}\n{text}"
+
+
+def _leaves(node: tree_sitter.Node, depth: int) -> Iterator[tree_sitter.Node]:
+    """The commands in a substitution, without those in substitutions of their own."""
+    for child in node.named_children if depth < _MAX_DEPTH else ():
+        if child.type == "command":
+            yield child
+        elif child.type in ("list", "redirected_statement", "pipeline"):
+            yield from _leaves(child, depth + 1)
+
+
+def _parts(command: tree_sitter.Node) -> list[tree_sitter.Node]:
+    name = command.child_by_field_name("name")
+    return [*(name.named_children if name is not None else ()), *command.children_by_field_name("argument")]
 
 
 def _text(node: tree_sitter.Node | None) -> str:

@@ -6,6 +6,11 @@ from stacks.architecture import Architecture
 from stacks.projects import FromVariable
 from tests.stacks.propose.repositories import images_of, project_of, proposed_text, repository, settings_of
 
+
+def variable(name: str) -> FromVariable:
+    return FromVariable.model_validate({"from": name})
+
+
 BUILDCTL = """
 get-tag:
   image: busybox
@@ -102,7 +107,7 @@ def test_kaniko_jobs_of_a_matrix_give_an_image_each(tmp_path: Path) -> None:
     }
     assert images["api"].build_args == {
         "GO_VERSION": "1.22",
-        "REVISION": FromVariable.model_validate({"from": "CI_COMMIT_SHA"}),
+        "REVISION": variable("CI_COMMIT_SHA"),
     }
     assert images["api"].architectures == (Architecture.AMD64,)
     assert images["api"].timeout_minutes == 150
@@ -201,10 +206,16 @@ docker build \\
   --tag "registry.example.com/${NAME}" "$2"
 """
 ALL = """
+HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+ROOT="$(cd "${HERE}/.." && pwd)"
+OPTIONS=(--build-arg "MODE=fast")
+[[ -n "${DEBUG:-}" ]] && OPTIONS+=(--build-arg "DEBUG=${DEBUG}")
+cd "$ROOT"
+if [ -n "$A" ]; then KIND=a; elif [ -n "$B" ]; then KIND=b; else KIND=c; fi
 for name in two three; do
   (cd images/$name && docker build -t registry.example.com/$name-arm64 .)
 done
-docker build -t registry.example.com/four images/four
+docker build "${OPTIONS[@]}" --build-arg KIND=$KIND --build-arg ARCH=$(uname -m) -t x.example/four images/four
 """
 
 
@@ -217,6 +228,18 @@ def test_scripts_that_jobs_call_are_read(tmp_path: Path) -> None:
     }
     assert images["one"].build_args == {"MODE": "images/one"}
     assert images["two"].architectures == (Architecture.ARM64,)
+    assert images["four"].build_args == {"MODE": "fast", "DEBUG": variable("DEBUG"), "KIND": variable("KIND")}
+
+
+def test_an_argument_that_names_the_architecture_is_buildkits_own(tmp_path: Path) -> None:
+    pipeline = "".join(
+        f"build-{arch}: {{tags: [{arch}], script: [docker build --build-arg ARCH={arch} -t x/web:1-{arch} .]}}\n"
+        for arch in ("arm64", "amd64")
+    )
+    root = repository(tmp_path, {".gitlab-ci.yml": pipeline, "Dockerfile": "FROM debian\n"})
+    assert images_of(root)["web"].build_args == {}
+    assert images_of(root)["web"].architectures is None
+    assert "for the build argument ARCH, use BuildKit's TARGETARCH" in proposed_text(root)
 
 
 def test_images_built_on_each_other_by_an_argument_keep_their_dockerfiles(tmp_path: Path) -> None:
