@@ -159,6 +159,8 @@ def _unreadable(value: Any, location: Location) -> Iterator[Fault]:
     if isinstance(value, str):
         if re.search("[\0\ud800-\udfff]", value):
             yield Fault(location=location, message="contains NUL or half a character", hint="Remove it.")
+    elif isinstance(value, Tagged):
+        yield from _unreadable(value.value, location)
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _unreadable(key, location)

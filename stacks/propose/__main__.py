@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from stacks.problems import SettingsError
 from stacks.propose.checkout import Checkout, CheckoutError
 from stacks.propose.proposal import propose
 from stacks.propose.text import plain
@@ -27,8 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     checkouts = [Checkout(path) for path in options.paths]
     try:
         stacks = propose(checkouts, options.group)
-    except CheckoutError as error:
-        print(f"python -m stacks.propose: {plain(str(error))}", file=sys.stderr)
+    except (CheckoutError, SettingsError) as error:
+        print(f"python -m stacks.propose: {plain(str(error), 1000)}", file=sys.stderr)
         return MISUSE
     if not stacks:
         print("No Dockerfile was found that could be proposed.", file=sys.stderr)

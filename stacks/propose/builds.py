@@ -74,7 +74,7 @@ def find(checkout: Checkout, jobs: Sequence[Job]) -> Found:
 
     for job in jobs:
         checkout.check_time()
-        script = shell.read("\n".join(job.lines), {**reported, **job.variables}, source)
+        script = shell.read("\n".join(job.lines), {**reported, **job.variables}, source, checkout.glob)
         reported |= _reported(job, script)
         aliases = _aliases(script)
         for command in script.commands:

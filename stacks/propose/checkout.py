@@ -6,6 +6,7 @@ import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
@@ -32,7 +33,7 @@ class Checkout:
 
     root: Path
     notes: list[str] = field(default_factory=list)
-    _end: float = field(default_factory=lambda: time.monotonic() + MAX_SECONDS)
+    _end: float | None = None
 
     @property
     def name(self) -> str:
@@ -56,6 +57,13 @@ class Checkout:
                 found.add(path)
         return frozenset(found)
 
+    def glob(self, pattern: str) -> list[str]:
+        """The files and folders that match a shell's pattern, in its order."""
+        self.check_time()
+        depth = pattern.count("/")
+        paths = (path for path in (*self.files, *self.folders) if path.count("/") == depth and not path.startswith("."))
+        return sorted(path for path in paths if fnmatchcase(path, pattern))
+
     def read(self, path: str) -> bytes | None:
         """A file's content; None, with a note, if it is no file of the repository or cannot be read."""
         self.check_time()
@@ -69,7 +77,10 @@ class Checkout:
 
     def check_time(self) -> None:
         """Stop a repository whose content takes too long. Raises `CheckoutError`."""
-        if time.monotonic() > self._end:
+        now = time.monotonic()
+        if self._end is None:
+            self._end = now + MAX_SECONDS
+        if now > self._end:
             raise CheckoutError(f"{self.root}: reading it took longer than {MAX_SECONDS:.0f} seconds")
 
     @cached_property

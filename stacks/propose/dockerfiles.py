@@ -5,7 +5,6 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from pipeline.scripts.dockerfile import instructions
 from stacks.propose.checkout import Checkout
@@ -140,10 +139,7 @@ def context_of(checkout: Checkout, dockerfile: Dockerfile) -> tuple[str, bool]:
 def _exists(checkout: Checkout, path: str) -> bool:
     if path in checkout.files or path in checkout.folders:
         return True
-    if not set("*?[") & set(path):
-        return False
-    depth = path.count("/")
-    return any(name.count("/") == depth and fnmatchcase(name, path) for name in (*checkout.files, *checkout.folders))
+    return bool(set("*?[") & set(path)) and bool(checkout.glob(path))
 
 
 def _base(written: str, known: Mapping[str, str]) -> Base:

@@ -180,10 +180,12 @@ def _runners(stack: Stack) -> None:
 
 def _checked(stack: Stack) -> None:
     """Leave out what our own settings refuse, and say so where it was."""
-    for _ in range(_ROUNDS):
+    for left in reversed(range(_ROUNDS)):
         try:
             parsing.parse(stack.raw(), source="the proposal")
         except SettingsError as error:
+            if not left:
+                raise
             located = dict(_locations(stack.raw(), ()))
             for problem in error.problems:
                 location = next((located[path] for path in _prefixes(problem.path) if path in located), ())
@@ -193,7 +195,6 @@ def _checked(stack: Stack) -> None:
                 return
         else:
             return
-    raise RuntimeError("the proposal is not valid, and it was not found out why")
 
 
 def _locations(value: Any, location: Location) -> list[tuple[str, Location]]:

@@ -42,12 +42,18 @@ class Script:
     written: Mapping[str, str]
 
 
-def read(text: str, variables: Mapping[str, str], source: Callable[[str], str | None]) -> Script:
+def read(
+    text: str,
+    variables: Mapping[str, str],
+    source: Callable[[str], str | None],
+    glob: Callable[[str], Sequence[str]],
+) -> Script:
     """Read a script that begins in the repository's root.
 
-    `source` gives the text of a script in the repository, by its path, for scripts that call others.
+    `source` gives the text of a script in the repository, by its path, for scripts that call others. `glob` gives the
+    files and folders that match a pattern, for loops over them.
     """
-    reader = _Reader(variables=dict(variables), source=source)
+    reader = _Reader(variables=dict(variables), source=source, glob=glob)
     reader.script(text)
     return Script(commands=tuple(reader.commands), written=reader.written)
 
@@ -56,6 +62,7 @@ def read(text: str, variables: Mapping[str, str], source: Callable[[str], str | 
 class _Reader:
     variables: dict[str, str]
     source: Callable[[str], str | None]
+    glob: Callable[[str], Sequence[str]]
     folder: str = "."
     commands: list[Command] = field(default_factory=list)
     written: dict[str, str] = field(default_factory=dict)
@@ -112,8 +119,9 @@ class _Reader:
 
     def _loop(self, node: tree_sitter.Node, depth: int) -> None:
         name, body = _text(node.child_by_field_name("variable")), node.child_by_field_name("body")
-        values = [word for child in node.children_by_field_name("value") for word in self._words(child)]
-        known = all(is_known(value) and not set("*?[") & set(value) for value in values)
+        words = [word for child in node.children_by_field_name("value") for word in self._words(child)]
+        values = [value for word in words for value in self._matching(word)]
+        known = all(is_known(value) for value in values)
         if body is None:
             return
         before = self.variables.pop(name, None)
@@ -124,6 +132,14 @@ class _Reader:
         self.variables.pop(name, None)
         if before is not None:
             self.variables[name] = before
+
+    def _matching(self, word: str) -> list[str]:
+        """The paths that match a word with a pattern; the word itself, if it has none."""
+        if not is_known(word) or not set("*?[") & set(word):
+            return [word]
+        found = self.glob(posixpath.normpath(posixpath.join(self.folder, word)))
+        slash = "/" if word.endswith("/") else ""
+        return [f"{posixpath.relpath(path, self.folder)}{slash}" for path in found]
 
     def _redirected(self, node: tree_sitter.Node, depth: int, conditional: bool) -> None:
         self._inner(node, depth, conditional)
@@ -173,6 +189,7 @@ class _Reader:
         inner = _Reader(
             variables={**self.variables, **own},
             source=self.source,
+            glob=self.glob,
             folder=self.folder,
             commands=self.commands,
             written=self.written,
@@ -244,6 +261,8 @@ class _Reader:
                 return posixpath.normpath(posixpath.join(self.folder, path))
             case [["dirname", path]] if is_known(path):
                 return posixpath.dirname(path) or "."
+            case [["basename", path]] if is_known(path):
+                return posixpath.basename(path.rstrip("/"))
             case [["realpath" | "readlink", *_, path]] if is_known(path):
                 return posixpath.normpath(path)
         return "$(...)"

@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 
 MAX_TEXT = 10_000
 """Characters of an expanded text. Variables that contain each other would grow without end."""
 _ROUNDS = 10
+_LONGEST_CUT = 500
 _VARIABLE = re.compile(
-    r"\$(?:(?P<plain>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)(?:(?P<operator>:?[-+])(?P<word>[^{}]*))?\})"
+    r"\$(?:(?P<plain>[A-Za-z_]\w*)|\{(?P<braced>[A-Za-z_]\w*)(?:(?P<operator>:?[-+]|%%?|##?)(?P<word>[^{}]*))?\})"
 )
 UNKNOWN = re.compile(r"\$[{(]")
 
@@ -15,7 +17,7 @@ UNKNOWN = re.compile(r"\$[{(]")
 def expand(text: str, values: Mapping[str, str]) -> str:
     """The text with the values of the variables that have one, in turn expanded.
 
-    It knows `$A`, `${A}`, `${A:-default}` and `${A:+word}`.
+    It knows `$A`, `${A}`, `${A:-default}`, `${A:+word}`, and `${A%pattern}` and the others that cut off an end.
     """
 
     def value(found: re.Match[str]) -> str:
@@ -26,6 +28,10 @@ def expand(text: str, values: Mapping[str, str]) -> str:
                 return known or word
             case ":+" | "+":
                 return word if known else ""
+            case "%" | "%%" | "#" | "##" as operator if known is not None:
+                return _cut(known[:_LONGEST_CUT], operator, word)
+            case "%" | "%%" | "#" | "##":
+                return found[0]
         return f"${{{name}}}" if known is None else known
 
     for _ in range(_ROUNDS):
@@ -34,6 +40,14 @@ def expand(text: str, values: Mapping[str, str]) -> str:
             break
         text = expanded
     return text[:MAX_TEXT]
+
+
+def _cut(text: str, operator: str, pattern: str) -> str:
+    """The text without the shortest or longest end, `%`, or beginning, `#`, that matches the pattern."""
+    ends = [text[:cut] for cut in range(len(text), -1, -1) if fnmatchcase(text[cut:], pattern)]
+    beginnings = [text[cut:] for cut in range(len(text) + 1) if fnmatchcase(text[:cut], pattern)]
+    left = ends if operator[0] == "%" else beginnings
+    return (left[0] if len(operator) == 1 else left[-1]) if left else text
 
 
 def is_known(text: str) -> bool:

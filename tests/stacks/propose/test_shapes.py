@@ -285,6 +285,28 @@ def test_a_dockerfile_away_from_its_context_gets_the_folder_that_has_what_it_cop
     assert "the context is a guess" in proposed_text(root)
 
 
+LOOPS = """
+all:
+  script:
+    - for folder in images/*/; do docker build -t "example/$(basename $folder)" "$folder"; done
+    - |
+      cd legacy
+      for file in *.Dockerfile; do
+        docker build -f "$file" -t "example/${file%.Dockerfile}" .
+      done
+"""
+
+
+def test_loops_over_folders_and_files_build_one_image_each(tmp_path: Path) -> None:
+    files = dict.fromkeys(("images/a/Dockerfile", "images/b/Dockerfile", "legacy/c.Dockerfile"), "FROM debian\n")
+    images = images_of(repository(tmp_path, {".gitlab-ci.yml": LOOPS, **files}))
+    assert {name: image.dockerfile_path for name, image in images.items()} == {
+        "a": "images/a/Dockerfile",
+        "b": "images/b/Dockerfile",
+        "c": "legacy/c.Dockerfile",
+    }
+
+
 TARGETS = """
 dev: {script: [docker build --target development -t $CI_REGISTRY_IMAGE/api:dev api]}
 release: {script: [docker build --target release -t $CI_REGISTRY_IMAGE/api:$CI_COMMIT_TAG api]}
