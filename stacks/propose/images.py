@@ -49,9 +49,11 @@ def find(checkout: Checkout, builds: Sequence[Build], project: str, *, complete:
     complete = complete and bool(builds) and all(_is_clear(checkout, build) for build in builds)
     wanted = [] if complete else others
     drafts += _unbuilt(checkout, [path for path in wanted if not dockerfiles.is_other(path)])
-    left = [path for path in others if path not in {draft.dockerfile.path for draft in drafts}]
-    if left:
-        checkout.notes.append(f"not proposed, since no job builds them, or they look like examples: {some(left, 10)}")
+    proposed = {draft.dockerfile.path for draft in drafts}
+    if left := [path for path in others if path not in proposed]:
+        checkout.notes.append(
+            f"not proposed, since no job was found that builds them, or they look like examples: {some(left, 10)}"
+        )
     _name(drafts, project)
     return drafts
 
