@@ -46,14 +46,20 @@ class NodeGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class HourlyCost:
-    """The most that nodes cost in an hour. `unknown` names the prices that are missing in it."""
+    """The most that nodes cost in an hour."""
 
     dollars: Decimal = Decimal(0)
     unknown: tuple[str, ...] = ()
+    """The instances without a price: the sum says nothing."""
+    without: tuple[str, ...] = ()
+    """The volumes without a price, a small part of a node's cost."""
 
     def __add__(self, other: "HourlyCost") -> "HourlyCost":
-        unknown = tuple(dict.fromkeys((*self.unknown, *other.unknown)))
-        return HourlyCost(dollars=self.dollars + other.dollars, unknown=unknown)
+        return HourlyCost(
+            dollars=self.dollars + other.dollars,
+            unknown=tuple(dict.fromkeys((*self.unknown, *other.unknown))),
+            without=tuple(dict.fromkeys((*self.without, *other.without))),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +80,12 @@ def at_most(group: NodeGroup | None, region: str, prices: Prices) -> HourlyCost:
     except UnknownPriceError as error:
         return HourlyCost(unknown=(str(error),))
     if group.volume is None:
-        return HourlyCost(dollars=node * group.max_size, unknown=("the volumes of a group that keeps its template",))
+        return HourlyCost(dollars=node * group.max_size, without=("volumes of an unknown size",))
     volume = group.volume
     try:
         disk = prices.volume_hour(region, gigabytes=volume.gigabytes, iops=volume.iops, throughput=volume.throughput)
     except UnknownPriceError as error:
-        return HourlyCost(dollars=node * group.max_size, unknown=(str(error),))
+        return HourlyCost(dollars=node * group.max_size, without=(str(error),))
     return HourlyCost(dollars=(node + disk) * group.max_size)
 
 

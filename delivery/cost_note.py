@@ -46,7 +46,10 @@ def _difference(before: HourlyCost, after: HourlyCost, changes: Sequence[GroupCh
     only = changes[0].after if len(changes) == 1 and changes[0].before is None else None
     what = f": {code(str(only))}" if only else ""
     sign = "+" if difference >= 0 else "-"
-    return f"At most **{sign}{_dollars(abs(difference))} an hour**{what}, when all nodes run. When idle, $0 as before."
+    text = f"At most **{sign}{_dollars(abs(difference))} an hour**{what}, when all nodes run. When idle, $0 as before."
+    if without := (before + after).without:
+        text += f" Without the nodes' volumes: there is no price of {', '.join(map(code, without))}."
+    return text
 
 
 def _storage(repositories: int, prices: Prices) -> str:
@@ -58,7 +61,7 @@ def _storage(repositories: int, prices: Prices) -> str:
 
 def _sources(region: str, prices: Prices) -> str:
     return (
-        f"AWS's list prices in {code(region)}, of Linux on demand, which is the most that spot costs, with the nodes' "
+        f"AWS's list prices in {code(region)}, of Linux on demand, which is the most that spot costs, and of gp3 "
         f"volumes ({prices.day}, `delivery/prices.json`). Not counted: {NOT_COUNTED}."
     )
 
@@ -66,13 +69,14 @@ def _sources(region: str, prices: Prices) -> str:
 def _row(change: GroupChange, region: str, prices: Prices) -> str:
     before, after = at_most(change.before, region, prices), at_most(change.after, region, prices)
     groups = [code(str(group)) if group else "none" for group in (change.before, change.after)]
-    return row([code(change.name), *groups, f"{_cost(before)} → {_cost(after)}"])
+    costs = ("unknown" if cost.unknown else _cost(cost) for cost in (before, after))
+    return row([code(change.name), *groups, " → ".join(costs)])
 
 
 def _cost(cost: HourlyCost) -> str:
-    if cost.unknown and not cost.dollars:
-        return "unknown"
-    return f"{_dollars(cost.dollars)} an hour" + (" and what is unknown" if cost.unknown else "")
+    if cost.unknown:
+        return f"unknown, without a price of {', '.join(cost.unknown)}"
+    return f"{_dollars(cost.dollars)} an hour" + (", without volumes" if cost.without else "")
 
 
 def _dollars(amount: Decimal) -> str:

@@ -133,6 +133,14 @@ def test_what_is_unknown_is_said_and_not_guessed() -> None:
     assert "sets no `aws:region`" in note("dev", preview(*steps))
 
 
+def test_volumes_without_a_price_are_left_out_and_named() -> None:
+    steps = below("arm64", step("create", GROUP, new=group()), step("create", TEMPLATE, new=template()))
+    text = note("dev", preview(*steps), region="ap-east-1")
+    assert "At most **+$8.98 an hour**" in text
+    assert "Without the nodes' volumes: there is no price of `gp3 volumes in ap-east-1`." in text
+    assert "$8.98 an hour, without volumes |" in text
+
+
 def test_the_cost_comes_after_the_dangers_and_before_the_table() -> None:
     steps = below("arm64", step("delete", GROUP, old=group()), step("delete", TEMPLATE, old=template()))
     text = note(
