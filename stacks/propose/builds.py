@@ -1,54 +1,15 @@
-"""The builds in a pipeline's scripts: docker, buildx, BuildKit, kaniko, Buildah, Podman and nerdctl."""
+"""The builds in a pipeline's jobs."""
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from stacks.propose import shell
+from stacks.propose import compose, shell
 from stacks.propose.checkout import Checkout
+from stacks.propose.commands import CLIENTS, Build, build, without_prefix
 from stacks.propose.pipelines import Job
-from stacks.propose.text import expand, is_known, plain
-
-_PREFIXES = ("sudo", "time", "exec", "command", "env", "retry", "travis_retry", "nice")
-_CLIENTS = ("docker", "podman", "nerdctl", "buildah", "img")
-_SHORT = {"t": "tag", "f": "file", "o": "output", "D": "debug", "q": "quiet", "c": "context", "d": "destination"}
-_KANIKO_SHORT = {"f": "dockerfile"}
-_SWITCHES = re.compile(
-    # Options without a value. Everything else takes the next word, unless a value follows after `=`.
-    """
-    all | cache | cache-copy-layers | cache-run-layers | check | cleanup | compress | compressed-caching | debug
-    | disable-content-trust | force | force-rm | insecure | insecure-pull | insecure-registry | layers | load | no-cache
-    | no-hosts | no-push | no-push-cache | pull | pull-always | pull-never | push | quiet | reproducible | rm
-    | single-snapshot | skip-push-permission-check | skip-tls-verify | skip-tls-verify-pull | skip-unused-stages
-    | squash | tls-verify | use-new-run
-    """,
-    re.VERBOSE,
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Build:
-    """One command that builds an image."""
-
-    job: Job
-    tool: str
-    context: str | None
-    """The context's folder from the repository's root; None if only the job knows it."""
-    dockerfile: str | None
-    """The Dockerfile's path from the repository's root."""
-    names: tuple[str, ...]
-    """The image's names, with tags: those in a registry before those of the job's own machine."""
-    arguments: Mapping[str, str]
-    target: str | None
-    platforms: tuple[str, ...]
-    secrets: Mapping[str, str]
-    """The ids of secrets, with the options that say where each comes from."""
-    contexts: Mapping[str, str]
-    unread: tuple[str, ...]
-    """The words of the command that only the job knows."""
-    where: str
-    """The command, short, for comments."""
+from stacks.propose.text import is_known, plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +39,11 @@ def find(checkout: Checkout, jobs: Sequence[Job]) -> Found:
         reported |= _reported(job, script)
         aliases = _aliases(script)
         for command in script.commands:
-            words = _without_prefix(command.words)
-            if build := _build(checkout, job, command, words, aliases):
-                builds.append(build)
+            words = without_prefix(command.words)
+            if found := build(checkout, job, command, words, aliases):
+                builds.append(found)
+            elif composed := list(compose.builds(checkout, job, command, words)):
+                builds += composed
             elif what := _unread(words):
                 notes.append(f"the job {plain(job.name)} runs {what}, which was not read")
             if words[:1] == ["date"] and (zone := command.variables.get("TZ")) and is_known(zone):
@@ -106,195 +69,28 @@ def _aliases(script: shell.Script) -> dict[str, list[str]]:
     """The further names that `docker tag` and `buildah push` give an image."""
     found: dict[str, list[str]] = {}
     for command in script.commands:
-        words = _without_prefix(command.words)
-        if len(words) >= 4 and words[0] in _CLIENTS and words[1] in ("tag", "push") and not words[-1].startswith("-"):
+        words = without_prefix(command.words)
+        if len(words) >= 4 and words[0] in CLIENTS and words[1] in ("tag", "push") and not words[-1].startswith("-"):
             names = [word for word in words[2:] if not word.startswith("-")]
             if len(names) == 2:
                 found.setdefault(names[0], []).append(names[1].removeprefix("docker://"))
     return found
 
 
-def _without_prefix(words: Sequence[str]) -> list[str]:
-    rest = list(words)
-    while rest and (rest[0] in _PREFIXES or re.match(r"[A-Za-z_]\w*=", rest[0])):
-        rest.pop(0)
-    return rest
-
-
 def _unread(words: Sequence[str]) -> str | None:
     match words:
         case ["docker", "buildx", "bake", *_]:
             return "docker buildx bake"
-        case ["docker", "compose", *rest] if "build" in rest:
+        case ["docker", "compose", *rest] | ["docker-compose", *rest] if "build" in rest:
             return "docker compose build"
-        case ["docker-compose", *rest] if "build" in rest:
-            return "docker-compose build"
         case ["make", *rest] if any(re.search("docker|image|container", word) for word in rest):
             return plain(" ".join(words), 80)
     return None
 
 
-@dataclass
-class _Options:
-    """A command's options, by their long names, and its other words."""
-
-    values: dict[str, list[str]] = field(default_factory=dict)
-    words: list[str] = field(default_factory=list)
-
-    def last(self, *names: str) -> str | None:
-        found = [value for name in names for value in self.values.get(name, ())]
-        return found[-1] if found else None
-
-    def all(self, *names: str) -> list[str]:
-        return [value for name in names for value in self.values.get(name, ())]
-
-
-def _options(words: Sequence[str], short: Mapping[str, str]) -> _Options:
-    options, pending = _Options(), list(words)
-    while pending:
-        word = pending.pop(0)
-        if word == "--" or word in (">", "2>&1", "&"):
-            continue
-        if word.startswith("--") or (word.startswith("-") and len(word) > 1):
-            name, equals, value = word.lstrip("-").partition("=")
-            if not word.startswith("--"):
-                if len(name) > 1 and name[0] in short:  # -tNAME
-                    name, equals, value = name[0], "=", word[2:].removeprefix("=")
-                name = short.get(name, name)
-            if not equals:
-                value = "" if _SWITCHES.fullmatch(name) or not pending else pending.pop(0)
-            options.values.setdefault(name, []).append(value)
-        else:
-            options.words.append(word)
-    return options
-
-
-def _build(
-    checkout: Checkout, job: Job, command: shell.Command, words: Sequence[str], aliases: Mapping[str, list[str]]
-) -> Build | None:
-    tool, options = _recognized(words)
-    if options is None:
-        return None
-    match tool:
-        case "kaniko":
-            context, dockerfile = _kaniko(checkout, command, options)
-            names = options.all("destination")
-            arguments = options.all("build-arg")
-        case "buildctl":
-            context, dockerfile = _buildctl(command, options)
-            outputs = [_pairs(value) for value in options.all("output")]
-            names = [name for pairs in outputs for name in pairs.get("name", "").split(",") if name]
-            given = [value.partition("=") for value in options.all("opt")]
-            arguments = [f"{key.removeprefix('build-arg:')}={value}" for key, _, value in given if "build-arg:" in key]
-        case _:
-            context, dockerfile = _docker(checkout, command, options)
-            names = options.all("tag")
-            arguments = options.all("build-arg")
-    names += [alias for name in [*names] for alias in aliases.get(name, ())]
-    opts = dict(value.partition("=")[::2] for value in options.all("opt"))
-    secrets = [_pairs(value) for value in options.all("secret")]
-    return Build(
-        job=job,
-        tool=tool,
-        context=context,
-        dockerfile=dockerfile,
-        names=tuple(sorted(dict.fromkeys(names), key=lambda name: "/" not in name)),
-        arguments=dict(_argument(text, command.variables) for text in arguments if text),
-        target=options.last("target") or opts.get("target"),
-        platforms=tuple(
-            platform
-            for value in [*options.all("platform", "custom-platform"), opts.get("platform", "")]
-            for platform in value.split(",")
-            if platform
-        ),
-        secrets={
-            pairs["id"]: pairs.get("src") or pairs.get("source") or pairs.get("env", "")
-            for pairs in secrets
-            if pairs.get("id")
-        },
-        contexts=dict(value.partition("=")[::2] for value in options.all("build-context")),
-        unread=tuple(word for word in options.words[:-1] if not is_known(word)),
-        where=plain(" ".join(words), 80),
-    )
-
-
-def _recognized(words: Sequence[str]) -> tuple[str, _Options | None]:
-    if not words:
-        return "", None
-    program = posixpath.basename(words[0])
-    rest = list(words[1:])
-    if program == "executor" or words[0].endswith("kaniko/executor"):
-        return "kaniko", _options(rest, {**_SHORT, **_KANIKO_SHORT})
-    if program in ("buildctl", "buildctl-daemonless.sh") and "build" in rest:
-        return "buildctl", _options(rest[rest.index("build") + 1 :], {**_SHORT, "o": "output"})
-    if program in _CLIENTS:
-        while rest and rest[0].startswith("-"):  # docker --context x build
-            rest = rest[2:] if "=" not in rest[0] and rest[0] not in ("--debug", "-D") else rest[1:]
-        if rest[:1] and rest[0] in ("buildx", "image", "builder"):
-            rest = rest[1:]
-        if rest[:1] and rest[0] in ("build", "bud", "build-using-dockerfile"):
-            return program, _options(rest[1:], _SHORT)
-    return "", None
-
-
-def _docker(checkout: Checkout, command: shell.Command, options: _Options) -> tuple[str | None, str | None]:
-    given = options.words[-1] if options.words else "."
-    context = _path(command.folder, given)
-    file = options.last("file", "dockerfile")
-    if file is None:
-        return context, None if context is None else _first(checkout, posixpath.join(context, "Dockerfile"))
-    inside = None if context is None else _path(context, file)
-    return context, _first(checkout, _path(command.folder, file), inside)
-
-
-def _kaniko(checkout: Checkout, command: shell.Command, options: _Options) -> tuple[str | None, str | None]:
-    given = (options.last("context") or ".").removeprefix("dir://")
-    context = _path(command.folder, given)
-    if context is not None and (inner := options.last("context-sub-path")):
-        context = _path(context, inner)
-    file = options.last("dockerfile") or "Dockerfile"
-    inside = None if context is None else _path(context, file)
-    return context, _first(checkout, inside, _path(command.folder, file))
-
-
-def _buildctl(command: shell.Command, options: _Options) -> tuple[str | None, str | None]:
-    local = dict(value.partition("=")[::2] for value in options.all("local"))
-    opts = dict(value.partition("=")[::2] for value in options.all("opt"))
-    context = _path(command.folder, local.get("context", "."))
-    folder = _path(command.folder, local.get("dockerfile", local.get("context", ".")))
-    return context, None if folder is None else _path(folder, opts.get("filename", "Dockerfile"))
-
-
-def _path(folder: str, given: str) -> str | None:
-    """A path from the repository's root; None if it is not known, not local, or outside."""
-    if not given or not is_known(given) or not is_known(folder) or "://" in given or given == "-":
-        return None
-    if given.startswith("/"):
-        return None
-    path = posixpath.normpath(posixpath.join(folder, given))
-    return None if path.split("/")[0] == ".." or path.startswith("/") else path
-
-
-def _first(checkout: Checkout, *paths: str | None) -> str | None:
-    """The first path that is a file; else the first that is known."""
-    known = [posixpath.normpath(path) for path in paths if path is not None]
-    return next((path for path in known if path in checkout.files), known[0] if known else None)
-
-
-def _argument(text: str, variables: Mapping[str, str]) -> tuple[str, str]:
-    """A build argument. Without a value, it has that of the variable of its name."""
-    name, equals, value = text.partition("=")
-    return name, value if equals else expand(f"${{{name}}}", variables)
-
-
-def _pairs(text: str) -> dict[str, str]:
-    """`type=image,name=a`, as a mapping."""
-    return dict(part.strip('"').partition("=")[::2] for part in text.split(","))
-
-
-def platforms_of(build: Build) -> Iterator[str]:
+def platforms_of(each: Build) -> Iterator[str]:
     """The architectures that a build names: by its platforms, its job's tags and the names of its job and image."""
-    words = " ".join((*build.platforms, *build.job.tags)).lower()
+    words = " ".join((*each.platforms, *each.job.tags)).lower()
     if re.search(r"arm64|aarch64|graviton", words):
         yield "arm64"
     if re.search(r"amd64|x86[_-]64|\bx64\b", words):

@@ -8,8 +8,8 @@ from typing import Any
 
 from stacks.projects import WHOLE_PIPELINE
 from stacks.propose import dockerfiles
-from stacks.propose.builds import Build
 from stacks.propose.checkout import Checkout
+from stacks.propose.commands import Build
 from stacks.propose.dockerfiles import Dockerfile
 from stacks.propose.text import is_known, repository, some
 

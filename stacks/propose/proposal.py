@@ -11,8 +11,8 @@ from stacks.documents import Location
 from stacks.problems import SettingsError
 from stacks.projects import WHOLE_PIPELINE, common_group
 from stacks.propose import builds, images, keys, pipelines, relations
-from stacks.propose.builds import Build
 from stacks.propose.checkout import Checkout
+from stacks.propose.commands import Build
 from stacks.propose.images import Draft
 from stacks.propose.pipelines import Job
 from stacks.propose.text import plain

@@ -163,7 +163,7 @@ id=a,src=b /kaniko/executor --context --target buildctl --local context=web for 
 """
 KEYS = """
 script extends variables parallel matrix tags include local default rules changes before_script image artifacts reports
-dotenv timeout stage trigger inherit a .b KUBERNETES_CPU_LIMIT value services
+dotenv timeout stage trigger inherit a .b KUBERNETES_CPU_LIMIT value services build context args target platforms
 """
 words = st.sampled_from([*WORDS.split(), "\n"])
 lines = st.lists(words, max_size=12).map(" ".join)
@@ -184,17 +184,18 @@ dockerfiles = st.lists(
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(pipeline=pipelines, dockerfile=dockerfiles, script=lines)
+@given(pipeline=pipelines, dockerfile=dockerfiles, script=lines, service=values)
 def test_whatever_is_read_the_proposal_is_valid(
-    tmp_path_factory: pytest.TempPathFactory, pipeline: str, dockerfile: str, script: str
+    tmp_path_factory: pytest.TempPathFactory, pipeline: str, dockerfile: str, script: str, service: Any
 ) -> None:
-    job = yaml.safe_dump({"job": {"script": [script], "variables": {"A": script}}})
+    job = yaml.safe_dump({"job": {"script": [script, "docker compose build"], "variables": {"A": script}}})
     root = tmp_path_factory.mktemp("repository")
     encoded = {
         "web/Dockerfile": dockerfile,
         "api/Dockerfile": "FROM x/web\n",
-        ".gitlab-ci.yml": f"{pipeline}\n{job}" if pipeline.startswith("a:") else pipeline,
+        ".gitlab-ci.yml": f"{pipeline}\n{job}" if ":" in pipeline else job,
         "more.sh": script,
+        "compose.yaml": yaml.safe_dump({"services": {"web": service, "api": {"build": service}}}),
     }
     for path, content in encoded.items():
         (root / path).parent.mkdir(exist_ok=True)

@@ -158,6 +158,7 @@ def test_docker_in_docker_with_a_base_image_gives_its_dependency(tmp_path: Path)
     assert (app.context, app.dockerfile, app.target) == (".", "app/Dockerfile", "runtime")
     assert app.secrets == {"npmrc": "NPMRC"}
     assert app.watch == ("app", "assets")
+    assert app.contexts == {"assets": "assets"}
     assert app.architectures is None
     assert "write base for ${CI_REGISTRY_IMAGE}/base:latest in app/Dockerfile" in proposed_text(root)
 
@@ -283,6 +284,33 @@ def test_a_dockerfile_away_from_its_context_gets_the_folder_that_has_what_it_cop
     [image] = images_of(root).values()
     assert (image.context, image.dockerfile) == (".", "deploy/container/Dockerfile")
     assert "the context is a guess" in proposed_text(root)
+
+
+COMPOSE = """
+services:
+  api:
+    image: registry.example.com/team/api:${TAG:-latest}
+    build: {context: ../api, dockerfile: docker/Dockerfile, args: {MODE: fast, REVISION: null}, target: runtime}
+  worker: {build: ../worker}
+  database: {image: "postgres:17"}
+"""
+
+
+def test_docker_compose_gives_an_image_for_each_service_that_is_built(tmp_path: Path) -> None:
+    root = repository(
+        tmp_path,
+        {
+            ".gitlab-ci.yml": "images: {script: [cd deploy, docker compose -f stack.yaml --profile x build --pull]}\n",
+            "deploy/stack.yaml": COMPOSE,
+            "api/docker/Dockerfile": "FROM debian AS runtime\n",
+            "worker/Dockerfile": "FROM debian\n",
+        },
+    )
+    images = images_of(root)
+    assert list(images) == ["api", "worker"]
+    assert (images["api"].context, images["api"].dockerfile_path) == ("api", "api/docker/Dockerfile")
+    assert images["api"].build_args == {"MODE": "fast", "REVISION": variable("REVISION")}
+    assert images["api"].target == "runtime"
 
 
 LOOPS = """
