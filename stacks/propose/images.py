@@ -155,7 +155,7 @@ def _candidates(draft: Draft, project: str) -> Iterator[str]:
         if is_known(last):
             yield last
             yield from (f"{last}-{tag}" for tag in known_tags(build))
-        if build.target:
+        if build.target and is_known(build.target):
             yield build.target if last in build.target else f"{last if is_known(last) else project}-{build.target}"
     folder, file = posixpath.split(draft.dockerfile.path)
     parts = [part for part in folder.split("/") if part]

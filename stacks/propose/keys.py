@@ -30,8 +30,10 @@ def fill(draft: Draft, *, alone: bool) -> None:
     settings = draft.settings
     _arguments(draft)
     target = draft.builds[0].target if draft.builds else None
-    if target:
+    if target and is_known(target):
         settings["target"] = target
+    elif target:
+        draft.decisions.append(f"the target is {plain(target)}, which is known only in the job")
     _secrets(draft)
     _contexts(draft)
     _architectures(draft)

@@ -337,6 +337,7 @@ def test_loops_over_folders_and_files_build_one_image_each(tmp_path: Path) -> No
 
 TARGETS = """
 dev: {script: [docker build --target development -t $CI_REGISTRY_IMAGE/api:dev api]}
+chosen: {script: [docker build --target $TARGET -t $CI_REGISTRY_IMAGE/chosen chosen]}
 release: {script: [docker build --target release -t $CI_REGISTRY_IMAGE/api:$CI_COMMIT_TAG api]}
 versions:
   parallel: {matrix: [{PYTHON: ["3.12", "3.13"]}]}
@@ -346,7 +347,11 @@ versions:
 
 def test_targets_and_versions_of_one_repository_are_images_of_their_own(tmp_path: Path) -> None:
     files = {"api/Dockerfile": "FROM a AS development\nFROM b AS release\n", "python/Dockerfile": "FROM python\n"}
-    images = images_of(repository(tmp_path, {".gitlab-ci.yml": TARGETS, **files}))
+    files["chosen/Dockerfile"] = "FROM debian\n"
+    root = repository(tmp_path, {".gitlab-ci.yml": TARGETS, **files})
+    images = images_of(root)
+    assert images["chosen"].target is None
+    assert "the target is ${TARGET}, which is known only in the job" in proposed_text(root)
     assert {image.target for image in images.values() if image.context == "api"} == {"development", "release"}
     assert {image.build_args["PYTHON"] for image in images.values() if image.context == "python"} == {"3.12", "3.13"}
 
