@@ -5,6 +5,12 @@ import re
 BUILDER_VARIABLE = "BUILDYARD_BUILDER_IMAGE"
 """The CI/CD variable that holds the image that jobs run in. The platform sets it in each project."""
 
+CA_VARIABLE = "BUILDYARD_CA_BUNDLE"
+"""The variable by which a runner tells its jobs the file with the company's certificate authorities."""
+
+PROXY_VARIABLE = "BUILDYARD_PROXY"
+"""The variable by which a runner tells its jobs that the proxy is the stack's, so that `RUN` steps may know it."""
+
 
 def dotenv_suffix(image: str) -> str:
     """The end of the names of an image's own variables in dotenv reports: `WEB` in `IMAGE_DIGEST_WEB`."""
