@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 
 from pipeline.generate import generate
-from pipeline.inputs import PipelineInputs, registry_host
+from pipeline.inputs import PipelineInputs
 from stacks.documents import read_yaml
 from stacks.parsing import parse
+from stacks.partitions import registry_host
 from stacks.problems import SettingsError
 
 IMAGES = 2000

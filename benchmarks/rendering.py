@@ -6,9 +6,10 @@ from statistics import median
 
 from benchmarks.stack import stack_config
 from pipeline.generate import generate
-from pipeline.inputs import PipelineInputs, registry_host
+from pipeline.inputs import PipelineInputs
 from pipeline.render import render
 from stacks.parsing import parse
+from stacks.partitions import registry_host
 
 SIZES = (10, 100, 1000)
 _RUNS = 5

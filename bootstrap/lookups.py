@@ -7,8 +7,8 @@ from typing import TypeVar
 import pulumi
 import pulumi_aws as aws
 
-from bootstrap.role_documents import Account
 from bootstrap.settings import NAMESPACE, Loaded
+from bootstrap.targets import Account
 from stacks.problems import Problem, SettingsError
 
 T = TypeVar("T")

@@ -6,10 +6,11 @@ import pulumi
 import pulumi_aws as aws
 
 from bootstrap.lookups import Lookups, look_up
-from bootstrap.role_documents import AUDIENCE, Stack
+from bootstrap.role_documents import AUDIENCE
 from bootstrap.settings import Loaded
 from bootstrap.stack_access import StackAccess, StackAccessArgs
 from bootstrap.state import ALIAS, StateBackend, StateBackendArgs
+from bootstrap.targets import Stack
 from stacks.problems import SettingsError
 
 NAME = "buildyard"

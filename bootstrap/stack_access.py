@@ -9,8 +9,8 @@ import pulumi
 import pulumi_aws as aws
 
 from bootstrap import role_documents
-from bootstrap.role_documents import Purpose, Stack, State
 from bootstrap.settings import GitLab
+from bootstrap.targets import Purpose, Stack, State
 from components.policy_documents import Document
 from stacks.iam import Iam
 from stacks.names import preview_group

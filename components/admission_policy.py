@@ -34,6 +34,8 @@ class AdmissionRules:
     """The service accounts of runner managers, whose pods are in the namespace too."""
     node_labels: Mapping[str, str]
     """The labels that a build pod's node selector must name."""
+    config_maps: Sequence[str]
+    """The ConfigMaps that build pods may mount."""
     user_namespaces: bool
     pause: "PausePods | None" = None
     """The pods that keep capacity warm, if there are any."""
@@ -214,6 +216,12 @@ def _build_pod(rules: AdmissionRules) -> Iterator[dict[str, str]]:
         "!has(v.projected) || v.projected.?sources.orValue([]).all(s, !has(s.serviceAccountToken)"
         f" || s.serviceAccountToken.?audience.orValue('') in {json.dumps(list(TOKEN_AUDIENCES))})",
         "build pods must not have a token for the Kubernetes API",
+    )
+    yield _of_volumes(
+        f"(!has(v.configMap) || v.configMap.?name.orValue('') in {json.dumps(list(rules.config_maps))})"
+        " && (!has(v.projected) || v.projected.?sources.orValue([]).all(s, !has(s.configMap)))",
+        "build pods must not mount ConfigMaps of the namespace"
+        + (f", except {', '.join(rules.config_maps)}" if rules.config_maps else ""),
     )
     if rules.user_namespaces:
         yield _rule(

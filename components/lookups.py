@@ -6,6 +6,7 @@ All lookups happen before the first resource, so that a stack that cannot work f
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import partial
 from typing import TypeVar
 
@@ -13,11 +14,11 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_gitlab as gitlab
 
-from components import account_rules
+from components import account_rules, company_network, registry_access
 from components.policy_documents import MAX_ROLE_POLICIES, Document, push
-from components.registry_access import RegistryAccount, cache_arns, problems, pull_arns
-from pipeline.inputs import registry_host
+from components.registry_access import RegistryAccount, cache_arns, pull_arns
 from stacks import neighbours, protection
+from stacks.partitions import registry_host
 from stacks.problems import Problem, SettingsError
 from stacks.settings import Identity, Settings
 from stacks.sizing import InstanceType, check_fit
@@ -73,6 +74,8 @@ class Cluster:
     oidc_provider_arn: str | None
     networks: tuple[str, ...]
     """The networks in which pods, nodes, services and the Kubernetes API have their addresses."""
+    service_networks: tuple[str, ...]
+    """The networks of the cluster's services."""
     vpc_endpoints: tuple[str, ...]
     """The addresses in these networks at which AWS's services are, ECR for example."""
 
@@ -108,13 +111,20 @@ def look_up(settings: Settings, *, source: str) -> Lookups:
     scope = queries.gitlab()
     queries.instance_types()
     queries.rights(account)
-    queries.problems += problems(settings, account.as_registry)
+    queries.problems += registry_access.problems(settings, account.as_registry)
     queries.problems += account_rules.keys(settings, region=account.region)
     queries.boundary(account)
     queries.neighbours()
     queries.protection()
+    queries.notices += registry_access.notices(settings, account.as_registry)
     if queries.problems or not (cluster and scope):
         raise SettingsError(queries.problems, source=source)
+    queries.notices += company_network.notices(
+        settings.network,
+        datetime.now(timezone.utc),
+        registry_host=account.registry_host,
+        vpc_endpoints=cluster.vpc_endpoints,
+    )
     return Lookups(account=account, cluster=cluster, gitlab=scope, notices=tuple(queries.notices))
 
 
@@ -186,6 +196,7 @@ class _Queries:
             security_group_id=found.vpc_config.cluster_security_group_id,
             oidc_provider_arn=self._oidc_provider(found.identities[0].oidcs[0].issuer),
             networks=self._networks(found),
+            service_networks=_service_networks(found),
             vpc_endpoints=self._vpc_endpoints(found),
         )
 
@@ -221,8 +232,7 @@ class _Queries:
             return ()
         blocks = [each.cidr_block for each in vpc.cidr_block_associations]
         ipv6_blocks = [each.ipv6_cidr_block for each in vpc.ipv6_cidr_block_associations]
-        services = (service for each in cluster.kubernetes_network_configs for service in _service_networks(each))
-        return tuple(filter(None, (*blocks, *ipv6_blocks, *services)))
+        return tuple(filter(None, (*blocks, *ipv6_blocks, *_service_networks(cluster))))
 
     def _vpc_endpoints(self, cluster: aws.eks.GetClusterResult) -> tuple[str, ...]:
         if self._settings.network.deny is not None:
@@ -309,9 +319,12 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in version.split("."))
 
 
-def _service_networks(config: aws.eks.outputs.GetClusterKubernetesNetworkConfigResult) -> tuple[str, str]:
+def _service_networks(cluster: aws.eks.GetClusterResult) -> tuple[str, ...]:
     # An IPv4 cluster has no IPv6 network, and an IPv6 cluster no IPv4 network.
-    return config.service_ipv4_cidr, config.service_ipv6_cidr
+    configs = cluster.kubernetes_network_configs
+    return tuple(
+        filter(None, (each for config in configs for each in (config.service_ipv4_cidr, config.service_ipv6_cidr)))
+    )
 
 
 def _vpc_endpoint_addresses(vpc: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import pulumi_kubernetes as kubernetes
 
 from components import registry_access
 from components.build_nodes import BuildNodes, BuildNodesArgs
+from components.company_network import proxy_destinations
 from components.draining import drain_before_delete
 from components.image_registry import ImageRegistry, ImageRegistryArgs
 from components.kubeconfig import kubeconfig
@@ -280,8 +281,11 @@ class Platform(pulumi.ComponentResource):
             deny_networks=self._args.lookups.cluster.networks,
             allow_networks=[
                 *(Destination(cidr=address) for address in self._args.lookups.cluster.vpc_endpoints),
+                *proxy_destinations(self._settings.network.proxy),
                 *self._settings.network.allow,
             ],
+            network=self._settings.network,
+            service_networks=self._args.lookups.cluster.service_networks,
             warm=self._settings.runners.warm.is_on(tier),
             service_monitor=self._settings.monitoring.service_monitor,
             depends_on=depends_on,
@@ -314,6 +318,8 @@ class Platform(pulumi.ComponentResource):
             ),
             # It identifies the cluster if its endpoint changes: a new kubeconfig must not replace everything in it.
             cluster_identifier=cluster.arn,
+            # The certificates of the company's authorities change in place: pods that wait for a node need their name.
+            enable_config_map_mutable=True if self._settings.network.ca_bundle else None,
             opts=pulumi.ResourceOptions(parent=self),
         )
 

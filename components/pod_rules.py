@@ -35,6 +35,8 @@ class PodRulesArgs:
     node_labels: Mapping[str, str]
     """The labels of the nodes that build pods must select."""
     runners: Runners
+    config_maps: Sequence[str]
+    """The ConfigMaps that build pods may mount."""
     deny: Sequence[str]
     """The networks that build pods cannot reach."""
     allow: Sequence[Destination]
@@ -104,6 +106,7 @@ class PodRules(pulumi.ComponentResource):
             service_account=args.service_account,
             managers=args.managers,
             node_labels=args.node_labels,
+            config_maps=args.config_maps,
             user_namespaces=args.runners.user_namespaces,
             pause=args.pause,
         )

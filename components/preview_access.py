@@ -4,7 +4,7 @@ A preview reads every object of the state by its name, and lists Secrets, in whi
 these rights before somebody's access entry names the group.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from stacks.names import preview_group
 
 OBJECT = "preview"
 """The name of the role in the namespace."""
+
+RBAC = "rbac.authorization.k8s.io"
 
 Rule = Mapping[str, list[str]]
 
@@ -40,21 +42,19 @@ class PreviewAccess(pulumi.ComponentResource):
         self.register_outputs({})
 
     def _read_namespace(self) -> None:
-        metadata: Any = self._metadata(OBJECT, namespace=self._args.namespace)
-        after = pulumi.ResourceOptions(parent=self, depends_on=[self._args.after_namespace])
-        role = kubernetes.rbac.v1.Role(self._name, metadata=metadata, rules=_typed(namespace_rules()), opts=after)
-        kubernetes.rbac.v1.RoleBinding(
+        grant_preview(
             self._name,
-            metadata=metadata,
-            role_ref=self._reference("Role", OBJECT),
-            subjects=self._subjects(),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
+            stack=self._args.stack,
+            namespace=self._args.namespace,
+            role=OBJECT,
+            rules=namespace_rules(),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._args.after_namespace]),
         )
 
     def _read_cluster(self) -> None:
         # Such objects are in no namespace, but no two namespaces of a cluster have one name.
         name = f"{self._args.namespace}-{OBJECT}"
-        metadata: Any = self._metadata(name)
+        metadata: Any = {"name": name, "labels": kubernetes_labels(self._args.stack)}
         role = kubernetes.rbac.v1.ClusterRole(
             self._name,
             metadata=metadata,
@@ -64,54 +64,70 @@ class PreviewAccess(pulumi.ComponentResource):
         kubernetes.rbac.v1.ClusterRoleBinding(
             self._name,
             metadata=metadata,
-            role_ref=self._reference("ClusterRole", name),
-            subjects=self._subjects(),
+            role_ref=_typed({"kind": "ClusterRole", "name": name, "apiGroup": RBAC}),
+            subjects=_subjects(self._args.stack),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
         )
 
-    def _metadata(self, name: str, **place: str) -> dict[str, Any]:
-        return {"name": name, **place, "labels": kubernetes_labels(self._args.stack)}
 
-    def _subjects(self) -> Any:
-        return [{"kind": "Group", "name": preview_group(self._args.stack), "apiGroup": "rbac.authorization.k8s.io"}]
-
-    @staticmethod
-    def _reference(kind: str, name: str) -> Any:
-        return {"kind": kind, "name": name, "apiGroup": "rbac.authorization.k8s.io"}
+def grant_preview(
+    name: str, *, stack: str, namespace: str, role: str, rules: Sequence[Any], opts: pulumi.ResourceOptions
+) -> None:
+    """Let the preview group of a stack read in a namespace what these rules say."""
+    metadata: Any = {"name": role, "namespace": namespace, "labels": kubernetes_labels(stack)}
+    made = kubernetes.rbac.v1.Role(name, metadata=metadata, rules=_typed(rules), opts=opts)
+    kubernetes.rbac.v1.RoleBinding(
+        name,
+        metadata=metadata,
+        role_ref=_typed({"kind": "Role", "name": role, "apiGroup": RBAC}),
+        subjects=_subjects(stack),
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[made])),
+    )
 
 
 def namespace_rules() -> list[Rule]:
     """What the group may read in the namespace. `*` would include a shell in every pod: `pods/exec` takes a `get`."""
     return [
-        _get("", "limitranges", "resourcequotas", "serviceaccounts"),
+        _get("", "configmaps", "limitranges", "resourcequotas", "serviceaccounts"),
         # Helm's storage asks for its Secrets by their labels, so that their names cannot limit the right.
         {**_get("", "secrets"), "verbs": ["get", "list"]},
         _get("networking.k8s.io", "networkpolicies"),
-        _get("rbac.authorization.k8s.io", "rolebindings", "roles"),
+        _get(RBAC, "rolebindings", "roles"),
+        _get("monitoring.coreos.com", "prometheusrules"),
     ]
 
 
 def cluster_rules(namespace: str, *, role: str) -> list[Rule]:
-    """What the group may read outside of namespaces: the stack's own objects, by name."""
-    own = {"resourceNames": [namespace]}
+    """What the group may read outside of namespaces: the stack's own objects, by name.
+
+    Their names begin with the namespace's, but no rule can say that.
+    """
+
+    def own(group: str, resources: Sequence[str], *names: str) -> Rule:
+        return {**_get(group, *resources), "resourceNames": list(names)}
+
+    policies = ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
     return [
-        {**_get("", "namespaces"), **own},
-        {
-            **_get(
-                "admissionregistration.k8s.io",
-                "validatingadmissionpolicies",
-                "validatingadmissionpolicybindings",
-            ),
-            **own,
-        },
-        {**_get("rbac.authorization.k8s.io", "clusterrolebindings", "clusterroles"), "resourceNames": [role]},
+        own("", ["namespaces"], namespace),
+        own("admissionregistration.k8s.io", policies, namespace, f"{namespace}-deployments"),
+        own("scheduling.k8s.io", ["priorityclasses"], f"{namespace}-pause"),
+        own(RBAC, ["clusterrolebindings", "clusterroles"], role),
     ]
+
+
+def own_role_rules(role: str) -> list[Rule]:
+    """The right to read a role in a namespace of somebody else, and its binding: they are in the state, too."""
+    return [{**_get(RBAC, "rolebindings", "roles"), "resourceNames": [role]}]
 
 
 def _get(group: str, *resources: str) -> dict[str, list[str]]:
     return {"apiGroups": [group], "resources": list(resources), "verbs": ["get"]}
 
 
-def _typed(rules: list[Rule]) -> Any:
-    """Rules as the API server has them. Pulumi has a type for them."""
-    return rules
+def _subjects(stack: str) -> Any:
+    return [{"kind": "Group", "name": preview_group(stack), "apiGroup": RBAC}]
+
+
+def _typed(document: Any) -> Any:
+    """A document as the API server has it. Pulumi has a type for each kind's."""
+    return document

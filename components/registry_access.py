@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from components.policy_documents import PULL_ACTIONS, Document
 from stacks import registry_checks
+from stacks.partitions import partition_of
 from stacks.problems import Problem
 from stacks.registries import Pull, cached_upstreams, split_reference
-from stacks.settings import Settings
+from stacks.settings import Identity, Settings
 from stacks.trust import Tier
 
 MAX_REPOSITORY_POLICY = 10_240
@@ -76,9 +77,38 @@ def _who_pulls(pull: Pull, registry: RegistryAccount) -> Iterator[Document]:
         }
 
 
+def notices(settings: Settings, registry: RegistryAccount) -> Iterator[str]:
+    """What AWS's documentation says is missing in some partitions. It may be there by now, so it is no problem.
+
+    Sources: https://docs.amazonaws.cn/en_us/eks/latest/userguide/pod-identities.html,
+    https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache.html
+    """
+    if registry.partition == "aws-cn" and settings.identity is Identity.POD_IDENTITY:
+        yield "buildyard:identity: AWS documents that its regions in China have no EKS Pod Identity. If so, use irsa."
+    if registry.partition in ("aws-cn", "aws-us-gov") and any(cached_upstreams(settings.registry.pull_through)):
+        yield (
+            "buildyard:registry.pull-through: AWS has documented that ECR in China and GovCloud has no pull-through "
+            "cache. If so, remove the key."
+        )
+
+
 def problems(settings: Settings, registry: RegistryAccount) -> Iterator[Problem]:
     """Everything that does not match the account, region and partition of the stack."""
     yield from registry_checks.pulled(settings, own_host=registry.host)
+    for position, reference in enumerate(settings.registry.pull_from):
+        region = split_reference(reference, registry.host)[0].split(".")[3]
+        if partition_of(region).name != registry.partition:
+            yield Problem(
+                path=f"{_REGISTRY}.pull-from[{position}]",
+                message=f"{region} is not in the partition {registry.partition} of the stack",
+                hint="Copy the image into a registry of this partition: no role of it can pull from another one.",
+            )
+    if (key := settings.registry.kms_key) and key.split(":")[1] != registry.partition:
+        yield Problem(
+            path=f"{_REGISTRY}.kms-key",
+            message=f"the key is not in the partition {registry.partition} of the registry",
+            hint=f"Use a key in {registry.region}.",
+        )
     for cached in cached_upstreams(settings.registry.pull_through):
         # Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache-creating-rule.html
         if cached.credentials and cached.credentials.split(":")[3:5] != [registry.region, registry.id]:

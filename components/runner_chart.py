@@ -3,11 +3,14 @@
 Values: https://docs.gitlab.com/runner/install/kubernetes_helm_chart_configuration/
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from components.company_network import image_values
 from components.labels import DO_NOT_EVICT
 from stacks.monitoring import ServiceMonitor
+from stacks.runner_extras import merged
 from stacks.runners import Resources
 from stacks.versions import RUNNER_VERSION
 
@@ -61,6 +64,13 @@ class Manager:
     """`config.toml`, escaped by `escape_template`."""
     concurrent: int
     longest_job_seconds: int
+    image: str | None = None
+    """A mirror of the runner's image, without a tag."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    certs_secret: Any = None
+    """The name of the Secret with the authorities of GitLab's certificate."""
+    added: Mapping[str, Any] = field(default_factory=dict)
+    """The stack's own values."""
     service_monitor: ServiceMonitor | None = None
     warm: bool = False
     """Whether it keeps capacity warm."""
@@ -92,9 +102,9 @@ def chart_values(manager: Manager) -> dict[str, Any]:
     Without a node selector and tolerations, the manager runs on any node of any architecture except the build nodes,
     so that these can be removed after their last build.
     """
-    return {
+    values = {
         "fullnameOverride": manager.name,
-        "image": {"tag": f"alpine-v{RUNNER_VERSION}"},
+        "image": image_values(manager.image, f"alpine-v{RUNNER_VERSION}"),
         "gitlabUrl": manager.gitlab_url,
         "concurrent": manager.concurrent,
         "checkInterval": 3,
@@ -107,6 +117,8 @@ def chart_values(manager: Manager) -> dict[str, Any]:
             "secret": manager.token_secret,
             "config": manager.config,
         },
+        **({"extraEnv": dict(manager.environment)} if manager.environment else {}),
+        **({"certsSecretName": manager.certs_secret} if manager.certs_secret is not None else {}),
         "rbac": {"create": True, "clusterWideAccess": False, "rules": RULES + (PAUSE_RULES if manager.warm else [])},
         "serviceAccount": {"create": True, "name": manager.name},
         "metrics": {"enabled": True, "portName": "metrics", "port": 9252, **_service_monitor(manager)},
@@ -132,6 +144,7 @@ def chart_values(manager: Manager) -> dict[str, Any]:
         # token always comes with a new runner, whose id changes this annotation.
         "podAnnotations": {**DO_NOT_EVICT, RUNNER_ANNOTATION: manager.runner},
     }
+    return merged(values, manager.added)
 
 
 def _service_monitor(manager: Manager) -> dict[str, Any]:
@@ -147,3 +160,10 @@ def _bounds(bound: str) -> dict[str, str]:
 def escape_template(text: str) -> str:
     """Escape a text for Helm's `tpl`, which the chart applies to the config."""
     return text.replace("{{", '{{ "{{" }}')
+
+
+def chart_source(mirror: str | None) -> dict[str, Any]:
+    """The chart's name and repository for Helm. A chart in a registry has both in one URL."""
+    if mirror and mirror.startswith("oci://"):
+        return {"chart": mirror}
+    return {"chart": CHART, "repository_opts": {"repo": mirror or REPOSITORY}}

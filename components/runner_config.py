@@ -5,14 +5,17 @@ Keys: https://docs.gitlab.com/runner/executors/kubernetes/
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import tomli_w
 
+from components.company_network import ca_volume
 from components.labels import BUILDS, DO_NOT_EVICT, TAINT_VALUE, node_selector
 from stacks.architecture import Architecture
+from stacks.runner_extras import merged, own_config
 from stacks.runners import Ceilings, Resources, Runners
+from stacks.versions import RUNNER_VERSION
 from stacks.warm import Warm, When
 
 BUILD_USER = 1000
@@ -67,29 +70,31 @@ class RunnerConfig:
     namespace: str
     service_account: str
     image: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """The variables of every container of a job."""
+    ca_bundle: bool = False
+    """Whether jobs mount the company's certificate authorities."""
+    helper_image: str | None = None
+    """A mirror of the helper's image, without a tag."""
     warm: WarmPods | None = None
     """The pause pods, if capacity is kept warm."""
 
 
 def config_toml(config: RunnerConfig) -> str:
     """The runner's section of `config.toml`. The chart's values set the manager's global options."""
-    return tomli_w.dumps(
-        {
-            "runners": [
-                {
-                    "executor": "kubernetes",
-                    # By default a manager requests one job at a time, and GitLab holds each request for a while.
-                    "request_concurrency": config.runners.concurrent,
-                    "feature_flags": {
-                        **FEATURE_FLAGS,
-                        **({"FF_USE_ADVANCED_POD_SPEC_CONFIGURATION": True} if config.runners.user_namespaces else {}),
-                    },
-                    **({"builds_dir": f"{WRITABLE}/builds"} if config.runners.user_namespaces else {}),
-                    "kubernetes": _kubernetes(config),
-                }
-            ]
-        }
-    )
+    section = {
+        "executor": "kubernetes",
+        # By default a manager requests one job at a time, and GitLab holds each request for a while.
+        "request_concurrency": config.runners.concurrent,
+        **({"environment": _assignments(config.environment)} if config.environment else {}),
+        "feature_flags": {
+            **FEATURE_FLAGS,
+            **({"FF_USE_ADVANCED_POD_SPEC_CONFIGURATION": True} if config.runners.user_namespaces else {}),
+        },
+        **({"builds_dir": f"{WRITABLE}/builds"} if config.runners.user_namespaces else {}),
+        "kubernetes": _kubernetes(config),
+    }
+    return tomli_w.dumps({"runners": [merged(section, own_config(config.runners))]})
 
 
 def _kubernetes(config: RunnerConfig) -> dict[str, Any]:
@@ -113,11 +118,24 @@ def _kubernetes(config: RunnerConfig) -> dict[str, Any]:
         "node_tolerations": {f"{BUILDS}={TAINT_VALUE}": "NoSchedule"},
         "pod_annotations": DO_NOT_EVICT,
         "container_lifecycle": {"pre_stop": {"exec": {"command": ["sh", "-c", STOP_BUILD]}}},
-        "volumes": {"empty_dir": [_buildkit_state(config.runners.ceilings)]},
+        **({"helper_image": _helper_image(config.helper_image, config.architecture)} if config.helper_image else {}),
+        "volumes": {
+            "empty_dir": [_buildkit_state(config.runners.ceilings)],
+            **({"config_map": [ca_volume()]} if config.ca_bundle else {}),
+        },
         **({"autoscaler": _autoscaler(config.warm)} if config.warm else {}),
         **(_user_namespaces() if config.runners.user_namespaces else {}),
         **_security_contexts(),
     }
+
+
+def _assignments(variables: Mapping[str, str]) -> list[str]:
+    return [f"{name}={value}" for name, value in variables.items()]
+
+
+def _helper_image(repository: str, architecture: Architecture) -> str:
+    # With the runner's own variable for its version, jobs could choose another tag.
+    return f"{repository}:{architecture.runner_helper}-v{RUNNER_VERSION}"
 
 
 def _buildkit_state(ceilings: Ceilings) -> dict[str, str]:

@@ -9,13 +9,15 @@ import pulumi_gitlab as gitlab
 import pulumi_kubernetes as kubernetes
 
 from components.admission_policy import PausePods
+from components.authorities import Authorities, AuthoritiesArgs
+from components.company_network import CA_CONFIG_MAP, job_variables, proxy_variables
 from components.labels import kubernetes_labels, node_labels
 from components.pod_rules import PodRules, PodRulesArgs
 from components.preview_access import PreviewAccess, PreviewAccessArgs
-from components.runner_chart import CHART, REPOSITORY, Manager, chart_values, escape_template
+from components.runner_chart import Manager, chart_source, chart_values, escape_template
 from components.runner_config import RunnerConfig, WarmPods, config_toml
 from stacks.architecture import Architecture
-from stacks.cluster import Destination
+from stacks.cluster import Destination, Network
 from stacks.monitoring import ServiceMonitor
 from stacks.runners import Runners as RunnerSettings
 from stacks.versions import RUNNER_CHART_VERSION
@@ -49,6 +51,10 @@ class RunnersArgs:
     deny_networks: Sequence[str]
     """The networks that build pods cannot reach, except for `allow_networks`."""
     allow_networks: Sequence[Destination]
+    network: Network
+    """The company's proxy, certificate authorities and mirrors."""
+    service_networks: Sequence[str]
+    """The networks of the cluster's services, which are reached without the proxy."""
     warm: bool = False
     """Whether the tier keeps capacity warm, as the settings of `runners` say."""
     service_monitor: ServiceMonitor | None = None
@@ -71,13 +77,15 @@ class Runners(pulumi.ComponentResource):
         self._pause = self._pause_pods()
         if self._pause:
             pods.append(self._create_priority_class(self._pause))
+        authorities = self._create_authorities(namespace)
+        before = [*pods, *authorities, *args.depends_on]
         runners = {architecture: self._create_runner(architecture) for architecture in args.tags}
         for architecture, runner in runners.items():
             self._enable(architecture, runner)
         managers = []
         for architecture, runner in runners.items():
             secret = self._create_token_secret(architecture, runner, namespace)
-            managers.append(self._create_manager(architecture, runner, secret, [*pods, *args.depends_on]))
+            managers.append(self._create_manager(architecture, runner, secret, authorities, before))
         self._create_pod_rules(namespace, managers)
         self.runner_ids = {architecture: runner.id for architecture, runner in runners.items()}
         self.register_outputs({"runnerIds": {str(key): value for key, value in self.runner_ids.items()}})
@@ -109,6 +117,18 @@ class Runners(pulumi.ComponentResource):
             automount_service_account_token=False,
             opts=pulumi.ResourceOptions(parent=self),
         )
+
+    def _create_authorities(self, namespace: kubernetes.core.v1.Namespace) -> Sequence[Authorities]:
+        """Create the company's certificate authorities, if the settings name any."""
+        if self._args.network.ca_bundle is None:
+            return []
+        args = AuthoritiesArgs(
+            stack=self._args.stack,
+            namespace=namespace.metadata.name,
+            pem=self._args.network.ca_bundle,
+            gitlab_url=self._args.gitlab_url,
+        )
+        return [Authorities(self._name, args, pulumi.ResourceOptions(parent=self))]
 
     def _pause_pods(self) -> PausePods | None:
         """The pods that keep capacity warm, if there are any."""
@@ -190,6 +210,7 @@ class Runners(pulumi.ComponentResource):
         architecture: Architecture,
         runner: gitlab.UserRunner,
         secret: kubernetes.core.v1.Secret,
+        authorities: Sequence[Authorities],
         depends_on: Sequence[pulumi.Resource],
     ) -> kubernetes.helm.v3.Release:
         args = self._args
@@ -202,15 +223,18 @@ class Runners(pulumi.ComponentResource):
             config=pulumi.Output.from_input(args.node_groups[architecture]).apply(partial(self._config, architecture)),
             concurrent=args.runners.concurrent,
             longest_job_seconds=args.runners.maximum_timeout_minutes * 60,
+            image=args.network.mirrors.runner_image,
+            environment=proxy_variables(args.network.proxy, services=args.service_networks),
+            added=args.runners.chart_values,
+            certs_secret=authorities[0].secret_name if authorities else None,
             service_monitor=args.service_monitor,
             warm=args.warm,
         )
         return kubernetes.helm.v3.Release(
             name,
             name=name,
-            chart=CHART,
             version=RUNNER_CHART_VERSION,
-            repository_opts={"repo": REPOSITORY},
+            **chart_source(args.network.mirrors.chart),
             namespace=args.namespace,
             values=chart_values(manager),
             # A manager that cannot register never becomes ready. Then Helm keeps the previous one.
@@ -229,6 +253,7 @@ class Runners(pulumi.ComponentResource):
             managers=[f"{self._name}-{architecture}" for architecture in args.tags],
             node_labels=node_labels(args.stack),
             runners=args.runners,
+            config_maps=[CA_CONFIG_MAP] if args.network.ca_bundle else [],
             deny=args.deny_networks,
             allow=args.allow_networks,
             pause=self._pause,
@@ -247,6 +272,9 @@ class Runners(pulumi.ComponentResource):
             namespace=args.namespace,
             service_account=args.service_account,
             image=args.builder_image,
+            environment=job_variables(args.network.proxy, args.network.ca_bundle, services=args.service_networks),
+            ca_bundle=args.network.ca_bundle is not None,
+            helper_image=args.network.mirrors.helper_image,
             warm=WarmPods(warm=args.runners.warm, image=self._pause.image, priority_class=self._pause.priority_class)
             if self._pause
             else None,

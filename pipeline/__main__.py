@@ -8,9 +8,10 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from pipeline.generate import generate
-from pipeline.inputs import PipelineInputs, registry_host
+from pipeline.inputs import PipelineInputs
 from pipeline.render import PipelineFile, render
 from stacks import config
+from stacks.partitions import registry_host
 from stacks.problems import Problem, SettingsError, nearest
 
 

@@ -9,15 +9,6 @@ from stacks.projects import Image, Project
 from stacks.settings import Settings
 
 
-def registry_host(account: str, region: str) -> str:
-    """The host of an AWS account's ECR registry.
-
-    Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/Registries.html
-    """
-    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    return f"{account}.dkr.ecr.{region}.{domain}"
-
-
 @dataclass(frozen=True, kw_only=True)
 class PipelineInputs:
     """One project of a stack, and the registry's host, which is the only input from the cloud.

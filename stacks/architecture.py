@@ -14,6 +14,7 @@ class _Facts:
     instance_types: tuple[str, ...]
     machine: str
     qemu: str
+    runner_helper: str
 
 
 class Architecture(str, Enum):
@@ -73,6 +74,11 @@ class Architecture(str, Enum):
         """QEMU's name for the processor, as in `qemu-aarch64`."""
         return _FACTS[self].qemu
 
+    @property
+    def runner_helper(self) -> str:
+        """GitLab's name of the architecture, in the tags of the runner's helper image."""
+        return _FACTS[self].runner_helper
+
 
 _FACTS = {
     Architecture.ARM64: _Facts(
@@ -81,6 +87,7 @@ _FACTS = {
         instance_types=("m7g.4xlarge",),
         machine="aarch64",
         qemu="aarch64",
+        runner_helper="arm64",
     ),
     Architecture.AMD64: _Facts(
         ami_type="AL2023_x86_64_STANDARD",
@@ -88,5 +95,6 @@ _FACTS = {
         instance_types=("m7i.4xlarge",),
         machine="x86_64",
         qemu="x86_64",
+        runner_helper="x86_64",
     ),
 }

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
-from stacks import node_checks, registry_checks
+from stacks import node_checks, registry_checks, runner_extras
 from stacks.fields import MAX_REPOSITORY_NAME, REPOSITORY_NAME
 from stacks.names import dotenv_suffix
 from stacks.problems import Problem, echo, nearest
@@ -56,6 +56,7 @@ def check(settings: Settings) -> Iterator[Problem]:
     yield from node_checks.check(settings)
     yield from _warm(settings)
     yield from registry_checks.check(settings, CREDENTIALS)
+    yield from runner_extras.check(settings.runners, CREDENTIALS)
     for path, project in _projects(settings):
         names = ((image.name, f"{image_path}.name") for image_path, image in _images(path, project))
         yield from _duplicates("image", names)

@@ -1,4 +1,4 @@
-"""The settings of the EKS cluster, its build nodes, and the networks that build pods may connect to."""
+"""The settings of the EKS cluster, its build nodes, and their network."""
 
 from enum import Enum
 from typing import Annotated
@@ -9,6 +9,7 @@ from stacks.addresses import Cidr
 from stacks.architecture import Architecture
 from stacks.fields import Integer, KmsKey, Port
 from stacks.model import Model, pattern_text
+from stacks.network import CaBundle, Mirrors, Proxy
 from stacks.problems import echo, refusal
 from stacks.quantities import GIBIBYTE, Quantity
 
@@ -152,10 +153,17 @@ class Destination(Model):
 
 
 class Network(Model):
-    """The networks that build pods may connect to: the internet, and what `allow` adds."""
+    """The networks that build pods may connect to, the internet and what `allow` adds; and how a company reaches it."""
 
     deny: tuple[Cidr, ...] | None = None
     """The networks of pods, nodes and the Kubernetes API. Default: the VPC's and that of the cluster's services."""
     allow: tuple[Destination, ...] = ()
     """Parts of these networks that builds need, such as GitLab's address in the VPC. The VPC's endpoints for AWS
     services are allowed by default."""
+    ca_bundle: CaBundle | None = None
+    """The company's certificate authorities, which managers and jobs trust besides the public ones: a PEM file in
+    `stacks/`, or the text itself."""
+    proxy: Proxy | None = None
+    """The HTTP proxy of managers, jobs and their builds. Default: none."""
+    mirrors: Mirrors = Mirrors()
+    """The company's copies of the runner's chart and images. Default: GitLab's own."""

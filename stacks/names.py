@@ -7,6 +7,11 @@ BUILDER_VARIABLE = "BUILDYARD_BUILDER_IMAGE"
 
 SANDBOX = "sandbox"
 """The stack that is never deployed to real services."""
+CA_VARIABLE = "BUILDYARD_CA_BUNDLE"
+"""The variable by which a runner tells its jobs the file with the company's certificate authorities."""
+
+PROXY_VARIABLE = "BUILDYARD_PROXY"
+"""The variable by which a runner tells its jobs that the proxy is the stack's, so that `RUN` steps may know it."""
 
 
 def dotenv_suffix(image: str) -> str:

@@ -13,16 +13,16 @@ from pydantic import AfterValidator, Field
 
 from stacks.fields import Integer, KmsKey, RepositoryName, VariableName
 from stacks.model import Model, pattern_text
+from stacks.partitions import ECR_HOST
 from stacks.problems import echo, refusal
 from stacks.trust import Tier
 
 _NAME = r"[a-z0-9]+(?:[._-][a-z0-9]+)*"
-_ECR_HOST = r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?"
 
 
 def is_ecr(host: str) -> bool:
     """Whether a host is the private ECR registry of an account and region."""
-    return re.fullmatch(_ECR_HOST, host) is not None
+    return re.fullmatch(ECR_HOST, host) is not None
 
 
 def _no_tag(reference: str) -> str:
@@ -37,7 +37,7 @@ def _no_tag(reference: str) -> str:
 PulledRepository = Annotated[
     str,
     pattern_text(
-        rf"^(?:{_ECR_HOST}/)?{_NAME}(?:/{_NAME})*(?:/\*)?(?:[:@].*)?$",
+        rf"^(?:{ECR_HOST}/)?{_NAME}(?:/{_NAME})*(?:/\*)?(?:[:@].*)?$",
         "Use the name of an ECR repository of this account and region, such as shared/base, or with its host, "
         "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shared/base. shared/* means all repositories whose names begin "
         "with shared/.",

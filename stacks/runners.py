@@ -1,7 +1,7 @@
 """The settings of the GitLab runners and of the resources of their jobs."""
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
@@ -141,6 +141,12 @@ class Runners(Model):
     """Capacity that waits for jobs: when, and for how many."""
     user_namespaces: bool = False
     """Whether build pods have user namespaces of their own (`hostUsers: false`). Needs Kubernetes 1.33 or newer."""
+
+    chart_values: dict[str, Any] = {}
+    """More values of the manager's Helm chart, such as `nodeSelector`. What Buildyard relies on is refused by name."""
+    config: Annotated[str, Field(max_length=20_000)] | None = None
+    """More keys of the runners' `config.toml`, as text that begins with `[[runners]]`. What Buildyard relies on is
+    refused by name."""
 
     def namespace_of(self, stack: str, tier: Tier) -> str:
         """The Kubernetes namespace of a tier's runners and builds."""

@@ -67,7 +67,7 @@ class Settings(Model):
     runners: Runners = Runners()
     """The GitLab runners: the group whose projects can all start build jobs, and the defaults and ceilings of jobs."""
     network: Network = Network()
-    """The networks that build pods may connect to, if the cluster enforces network policies."""
+    """The networks that build pods may connect to; the company's authorities, proxy and mirrors."""
     registry: Registry = Registry()
     """The ECR registry: account, names, encryption, retention, who else may pull; and what else builds may pull."""
     monitoring: Monitoring = Monitoring()

@@ -1,7 +1,7 @@
 """Versions that Python's requirements do not pin."""
 
 RUNNER_CHART_VERSION = "0.86.0"
-"""The `gitlab-runner` Helm chart. `sandbox/charts` has the values of the same version, to check ours against."""
+"""The `gitlab-runner` Helm chart. `stacks/charts` has the values of the same version, to check ours against."""
 
 RUNNER_VERSION = "19.2.3"
 """GitLab Runner, newer than the chart's own.

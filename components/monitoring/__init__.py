@@ -10,7 +10,9 @@ import pulumi_kubernetes as kubernetes
 from components.labels import kubernetes_labels
 from components.monitoring.alerts import Watched, alert_rules
 from components.monitoring.dashboard import dashboard
+from components.preview_access import grant_preview, own_role_rules
 from stacks.monitoring import Alerts, Dashboard, Monitoring
+from stacks.names import preview_group
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ class StackMonitoring(pulumi.ComponentResource):
 
     def _create_dashboard(self, settings: Dashboard) -> None:
         watched = self._args.watched
-        kubernetes.core.v1.ConfigMap(
+        config_map = kubernetes.core.v1.ConfigMap(
             f"{self._name}-dashboard",
             metadata={
                 "namespace": settings.namespace or watched.namespaces[0],
@@ -61,3 +63,14 @@ class StackMonitoring(pulumi.ComponentResource):
             data={f"{self._name}.json": json.dumps(dashboard(watched), indent=1)},
             opts=self._options,
         )
+        if settings.namespace and settings.namespace not in watched.namespaces:
+            # In a namespace of somebody else, previews read this ConfigMap alone.
+            rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": [config_map.metadata.name]}
+            grant_preview(
+                f"{self._name}-dashboard",
+                stack=watched.stack,
+                namespace=settings.namespace,
+                role=preview_group(watched.stack),
+                rules=[{**rule, "verbs": ["get"]}, *own_role_rules(preview_group(watched.stack))],
+                opts=self._options,
+            )

@@ -9,7 +9,7 @@ from stacks.registries import UPSTREAMS, Login, cache_folder, cached_upstreams, 
 from stacks.trust import Tier
 
 
-def login(inputs: PipelineInputs) -> tuple[str, str]:
+def login(inputs: PipelineInputs) -> tuple[str, ...]:
     """The scripts that log in to the stack's own registry."""
     return _login(inputs, [inputs.registry_host], {})
 
@@ -40,9 +40,10 @@ def build_login(inputs: PipelineInputs) -> tuple[str, ...]:
     )
 
 
-def _login(inputs: PipelineInputs, hosts: list[str], logins: dict[str, Any]) -> tuple[str, str]:
+def _login(inputs: PipelineInputs, hosts: list[str], logins: dict[str, Any]) -> tuple[str, ...]:
     helpers = dict.fromkeys(hosts, "ecr-login")
     return (
+        scripts.shell("network.sh"),
         scripts.function("add_logins", "logins.py"),
         scripts.shell(
             "login.sh",

@@ -28,7 +28,7 @@ test_image() {
   printf 'FROM %s\nRUN %s\n' "$pushed" "$3" >"$folder/Dockerfile"
   echo "Testing $pushed"
   status=0
-  run_build buildctl-daemonless.sh build --progress=plain --frontend=dockerfile.v0 --no-cache \
+  buildctl_build --progress=plain --frontend=dockerfile.v0 --no-cache \
     --local "context=$folder" --local "dockerfile=$folder" --opt "platform=$BUILDYARD_PLATFORM" || status=$?
   rm -r "$folder"
   if [ "$status" -ne 0 ]; then

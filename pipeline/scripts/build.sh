@@ -18,6 +18,19 @@ use_images() {
   named_contexts=$(resolve_bases "$@")
 }
 
+# buildctl_build ARGUMENT...: run a build, whose RUN steps get the stack's proxy. BuildKit leaves these arguments out of
+# the cache's keys and the image. RUN steps get no proxy with a password, which a project's variables may have set.
+buildctl_build() {
+  for variable in HTTP_PROXY HTTPS_PROXY NO_PROXY; do
+    value=$(printenv "$variable") || continue
+    case ${BUILDYARD_PROXY-}:$value in
+      :* | *@*) ;;
+      *) set -- --opt "build-arg:$variable=$value" "$@" ;; # an image's own build-args come later, and win
+    esac
+  done
+  run_build buildctl-daemonless.sh build "$@"
+}
+
 # buildkit ARGUMENT...: run BuildKit, and keep its log in $output/log.
 buildkit() {
   # The exit code comes through a pipe, not a file: the disk may be full.
@@ -25,7 +38,7 @@ buildkit() {
     result=$({
       {
         status=0
-        run_build buildctl-daemonless.sh build "$@" 2>&1 3>&- 4>&- || status=$?
+        buildctl_build "$@" 2>&1 3>&- 4>&- || status=$?
         echo "$status" >&3
       } | tee "$output/log" >&4
     } 3>&1) || :

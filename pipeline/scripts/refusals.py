@@ -9,7 +9,7 @@ import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-ECR = re.compile(r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
+ECR = re.compile(r"[0-9]{12}\.dkr\.ecr\.[a-z0-9-]+(\.[a-z0-9-]+)+")  # AWS's regions have several domains
 STEP = re.compile(r"^#(\d+) (?:\[internal\] load metadata for|resolve image config for docker-image://) ?(\S+)", re.M)
 ERROR = re.compile(
     r"^#(\d+) ERROR: (.*?)^(?:#\d+ |------)", re.M | re.S

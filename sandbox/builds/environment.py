@@ -15,6 +15,7 @@ from sandbox.builds.docker_hub import docker_hub
 from sandbox.builds.ecr import Callers, Ecr
 from sandbox.builds.other_registries import GITLAB_REGISTRY, Login, gitlab_registry, private_registry
 from sandbox.builds.pod_identity import ServiceAccount, pod_identity
+from sandbox.builds.pod_settings import PodSettings
 from sandbox.builds.proxy import proxy
 from sandbox.builds.runner import Runner
 from sandbox.builds.worker import Worker
@@ -44,12 +45,13 @@ def build_environment(
     worker: Worker,
     ecr_hosts: Iterable[str] = (),
     logins: Sequence[Login] = (),
+    pods: PodSettings | None = None,
 ) -> Iterator[BuildEnvironment]:
     """Start everything with the AWS at `aws`; the registry stores its images in `directory`.
 
     `accounts` are the service accounts of the pods of each of GitLab's runners, and `token_key` signs their tokens.
     `ecr_hosts` are the registries of other accounts and regions, and `logins` those of other private registries, from
-    which builds may only pull.
+    which builds may only pull. `pods` is what the runners' configuration gives every pod, if anything.
     """
     with ExitStack() as stack:
         images = stack.enter_context(distribution(directory / "registry", worker))
@@ -70,7 +72,7 @@ def build_environment(
         identities = stack.enter_context(pod_identity(set(accounts.values()), aws=aws, region=region, key=token_key))
         runner = Runner(
             worker=worker,
-            environment=network.environment,
+            environment={**network.environment, **(pods or PodSettings()).place(directory / "pods", worker)},
             identities={name: identities[account] for name, account in accounts.items()},
             job_tokens=job_tokens,
         )

@@ -17,6 +17,7 @@ from sandbox.builds.events import Event
 from sandbox.builds.gitlab_project import Checkout, GitLabProject
 from sandbox.builds.images import REPORT_KEYS, PublishedImage, look_up, reports
 from sandbox.builds.pod_identity import ServiceAccount, find_service_account
+from sandbox.builds.pod_settings import PodSettings, deployed_pod_settings
 from sandbox.builds.prerequisites import require
 from sandbox.builds.progress import Job, Progress
 from sandbox.endpoints import REGION, Endpoints
@@ -69,6 +70,7 @@ def build(
             directory=place,
             worker=worker,
             ecr_hosts=_pulled_hosts(settings),
+            pods=_pod_settings(endpoints, settings, stack),
         ) as environment,
     ):
         gitlab = GitLabProject(url=endpoints.gitlab, path=wanted.path, token=endpoints.gitlab_token)
@@ -105,6 +107,14 @@ def run(
 def _pulled_hosts(settings: Settings) -> set[str]:
     """The hosts of other ECR registries that builds pull from."""
     return {split_reference(each, "")[0] for each in settings.registry.pull_from} - {""}
+
+
+def _pod_settings(endpoints: Endpoints, settings: Settings, stack: str) -> PodSettings:
+    """The settings of the stack's pods, which are the same for all its runners."""
+    tier, architecture = settings.trust.tiers[0], settings.architectures[0]
+    manager = f"{tier.of(stack_name(stack))}-{architecture}"
+    namespace = settings.runners.namespace_of(stack, tier)
+    return deployed_pod_settings(endpoints.kubernetes, namespace, manager).without_proxies()
 
 
 def _project(settings: Settings, path: str | None) -> Project:

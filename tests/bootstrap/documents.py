@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bootstrap import role_documents
-from bootstrap.role_documents import Account, Purpose, Stack, State
+from bootstrap.targets import Account, Purpose, Stack, State
 from components.policy_documents import Document
 from stacks.config import read_file
 

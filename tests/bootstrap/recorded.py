@@ -89,7 +89,8 @@ def deploy_everything(project: ScratchProject) -> None:
         change(config)
         project.write_config(config)
         _run(project, "up", "--skip-preview", "--as", DEPLOY)
-        _run(project, "preview", "--expect-no-changes", "--as", PREVIEW)
+        if change in (_other_values, _fewer_features):  # these have every kind of resource between them
+            _run(project, "preview", "--expect-no-changes", "--as", PREVIEW)
     _run(project, "destroy", "--as", DEPLOY)
 
 

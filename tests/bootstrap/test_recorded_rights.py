@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bootstrap.role_documents import Purpose
+from bootstrap.targets import Purpose
 from components.policy_documents import Document
 from sandbox.scratch import ScratchProject, scratch_project
 from sandbox.services.aws.rights import allows

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from bootstrap.role_documents import Purpose, Stack, tls_only, trust
+from bootstrap.role_documents import tls_only, trust
+from bootstrap.targets import Purpose, Stack
 from components.policy_documents import MAX_POLICY_CHARACTERS, Document
 from delivery.rights import gained, iam_grants
 from sandbox.services.aws.rights import allows, effects_on, trusts

@@ -1,5 +1,8 @@
 """The settings of the bootstrap project: what is wrong in them, in words for the administrator."""
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -94,3 +97,13 @@ def test_the_readme_names_every_key() -> None:
     readme = (DIRECTORY / "README.md").read_text()
     keys = [*BootstrapSettings.model_fields, *(f"`{key}`" for key in ("url", "thumbprints", "existing-provider: true"))]
     assert all(key in readme for key in keys)
+
+
+def test_the_program_finds_its_packages_as_pulumi_starts_it() -> None:
+    """Pulumi's language host runs the project's folder, and nothing else is on Python's path."""
+    start = "import runpy; runpy.run_path('.', run_name='__main__')"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", start], cwd=DIRECTORY, env=environment, capture_output=True, text=True
+    )
+    assert "buildyard-bootstrap:stacks: is missing" in done.stderr, done.stderr

@@ -21,6 +21,7 @@ from tests.stacks.stack_settings import settings
 
 ACCOUNT = "123456789012"
 REGION = "ap-east-1"
+PARTITION = "aws"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 ISSUER = "https://oidc.eks.ap-east-1.amazonaws.com/id/0123456789ABCDEF"
 STACK = "test"
@@ -208,7 +209,7 @@ def runner_id(name: str) -> str:
 def _cluster(args: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": args["name"],
-        "arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{args['name']}",
+        "arn": f"arn:{PARTITION}:eks:{REGION}:{ACCOUNT}:cluster/{args['name']}",
         "version": {"old": "1.32"}.get(args["name"], "1.34"),
         "endpoint": "https://cluster.example.com",
         "certificateAuthorities": [{"data": "Y2VydGlmaWNhdGU="}],
@@ -239,7 +240,7 @@ def _instance_type(args: Mapping[str, Any]) -> dict[str, Any]:
 _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "getCallerIdentity": lambda args: {"accountId": ACCOUNT},
     "getRegion": lambda args: {"region": REGION},
-    "getPartition": lambda args: {"partition": "aws", "dnsSuffix": "amazonaws.com"},
+    "getPartition": lambda args: {"partition": PARTITION},
     "getCluster": _cluster,
     "getVpc": lambda args: {
         "id": args["id"],
@@ -255,7 +256,7 @@ _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     }[args["id"]],
     "getInstanceType": _instance_type,
     "getOpenIdConnectProvider": lambda args: {
-        "arn": f"arn:aws:iam::{ACCOUNT}:oidc-provider/{args['url'].removeprefix('https://')}"
+        "arn": f"arn:{PARTITION}:iam::{ACCOUNT}:oidc-provider/{args['url'].removeprefix('https://')}"
     },
     "getProjectProtectedBranches": lambda args: {"protectedBranches": [{"name": "main"}, {"name": "master"}]},
     "getProjectProtectedTags": lambda args: {"protectedTags": [{"tag": "v*"}]},
@@ -265,11 +266,11 @@ _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
 
 _COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "Repository": lambda name, inputs: {
-        "arn": f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{inputs['name']}",
+        "arn": f"arn:{PARTITION}:ecr:{REGION}:{ACCOUNT}:repository/{inputs['name']}",
         "repositoryUrl": f"{REGISTRY}/{inputs['name']}",
     },
-    "Policy": lambda name, inputs: {"arn": f"arn:aws:iam::{ACCOUNT}:policy{inputs['path']}{inputs['name']}"},
-    "Role": lambda name, inputs: {"arn": f"arn:aws:iam::{ACCOUNT}:role{inputs['path']}{inputs['name']}"},
+    "Policy": lambda name, inputs: {"arn": f"arn:{PARTITION}:iam::{ACCOUNT}:policy{inputs['path']}{inputs['name']}"},
+    "Role": lambda name, inputs: {"arn": f"arn:{PARTITION}:iam::{ACCOUNT}:role{inputs['path']}{inputs['name']}"},
     "LaunchTemplate": lambda name, inputs: {"name": f"{name}-abc1234", "latestVersion": 1},
     "NodeGroup": lambda name, inputs: {
         "nodeGroupName": f"{name}-abc1234",

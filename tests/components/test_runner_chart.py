@@ -8,8 +8,9 @@ from components.labels import BUILDS
 from components.runner_chart import RULES, Manager, chart_values, escape_template
 from sandbox.providers.kubernetes.runner_chart import problems_in_values, rendered_config
 from stacks.architecture import Architecture
+from stacks.owned_keys import OWNED_VALUES, PROXIES
 from stacks.versions import RUNNER_VERSION
-from tests.components.test_runner_config import text
+from tests.components.test_runner_config import leaves, text
 
 MANAGER = Manager(
     name="buildyard-test-arm64",
@@ -97,3 +98,23 @@ def test_a_manager_stays_registered_until_its_last_job_has_ended() -> None:
     assert chart_values(MANAGER)["unregisterRunners"] is False, (
         "the chart unregisters it first, then lets it end its jobs"
     )
+
+
+def test_a_stacks_own_values_cannot_have_a_key_of_ours() -> None:
+    mirrored = dataclasses.replace(
+        MANAGER, image="registry.example.com/runner", certs_secret="ca", environment={"HTTPS_PROXY": "http://proxy"}
+    )
+    joined = {("volumes",), ("volumeMounts",)}  # whose names are checked instead
+    for path in {*leaves(chart_values(mirrored))} - joined:
+        covered = any(
+            owned.has(".".join(path[:length])) for owned in OWNED_VALUES for length in range(1, len(path) + 1)
+        )
+        assert covered or (path[0] == "extraEnv" and PROXIES.has(path[1])), f"a stack could replace {'.'.join(path)}"
+
+
+def test_a_stacks_own_values_are_merged_with_ours() -> None:
+    added = {"nodeSelector": {"pool": "system"}, "volumes": [{"name": "more", "emptyDir": {}}]}
+    values = chart_values(dataclasses.replace(MANAGER, added=added))
+    assert values["nodeSelector"] == {"pool": "system"}
+    assert [volume["name"] for volume in values["volumes"]] == ["tmp", "more"]
+    assert values["securityContext"] == chart_values(MANAGER)["securityContext"]

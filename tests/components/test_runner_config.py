@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from components.runner_config import RunnerConfig, config_toml
 from pipeline import scripts
 from sandbox.providers.kubernetes.runner_chart import problems_in_config
 from stacks.architecture import Architecture
+from stacks.owned_keys import OWNED_CONFIG, RESERVED_VOLUMES
 from stacks.runners import Runners
 
 if sys.version_info >= (3, 11):
@@ -192,3 +194,43 @@ def test_files_are_cloned_with_the_usual_modes_and_without_the_jobs_token() -> N
     flags = runner()["feature_flags"]
     assert flags["FF_DISABLE_UMASK_FOR_KUBERNETES_EXECUTOR"], "modes are part of BuildKit's cache keys"
     assert flags["FF_GIT_URLS_WITHOUT_TOKENS"], "COPY . . would put the token into the image"
+
+
+def leaves(value: Any, here: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from leaves(item, (*here, key))
+    else:
+        yield here
+
+
+def test_a_stacks_own_text_cannot_have_a_key_of_ours() -> None:
+    bounds = {"request": "1", "limit": "2"}
+    everything = {"cpu": bounds, "memory": bounds, "ephemeral-storage": bounds}
+    ours = runner(defaults=everything, helper=everything, services=everything, **{"user-namespaces": True})
+    joined = {("kubernetes", "volumes", "empty_dir")}  # whose names are checked instead
+    for path in {*leaves(ours)} - joined:
+        assert any(
+            owned.has(".".join(path[:length])) for owned in OWNED_CONFIG for length in range(1, len(path) + 1)
+        ), f"a stack could replace {'.'.join(path)}"
+    for volume in ours["kubernetes"]["volumes"]["empty_dir"]:
+        assert volume["name"] in RESERVED_VOLUMES
+
+
+def test_a_stacks_own_text_is_merged_with_ours() -> None:
+    added = """
+        [[runners]]
+        output_limit = 8192
+        [runners.feature_flags]
+        FF_TIMESTAMPS = true
+        [[runners.kubernetes.volumes.empty_dir]]
+        name = "scratch"
+        mount_path = "/scratch"
+    """
+    section = runner(config=added)
+    assert section["output_limit"] == 8192
+    assert section["feature_flags"] == {**runner()["feature_flags"], "FF_TIMESTAMPS": True}
+    names = [volume["name"] for volume in section["kubernetes"]["volumes"]["empty_dir"]]
+    assert names == ["buildkit", "scratch"]
+    assert section["kubernetes"]["privileged"] is False
+    assert not list(problems_in_config(text(config=added)))

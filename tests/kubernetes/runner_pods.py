@@ -33,10 +33,18 @@ def pod_of(config: str, job: Job = Job()) -> Object:
     [runner] = tomllib.loads(config)["runners"]
     kubernetes = runner["kubernetes"]
     builds = runner.get("builds_dir", "/builds")
+    environment = [
+        dict(zip(("name", "value"), each.split("=", 1), strict=True)) for each in runner.get("environment", ())
+    ]
     volumes = _volumes(kubernetes, builds)
-    mounts = [{"name": volume["name"], "mountPath": path} for volume, path in volumes]
+    mounts = [
+        {"name": volume["name"], "mountPath": path, **({"readOnly": True} if "configMap" in volume else {})}
+        for volume, path in volumes
+    ]
     image = job.image or kubernetes["image"]
-    helper_image = "registry.gitlab.com/gitlab-org/gitlab-runner/gitlab-runner-helper:alpine-v19.2.3"
+    helper_image = kubernetes.get(
+        "helper_image", "registry.gitlab.com/gitlab-org/gitlab-runner/gitlab-runner-helper:arm64-v19.2.3"
+    )
 
     def container(name: str, image: str, context: str, prefix: str, **more: Any) -> Object:
         return {
@@ -46,6 +54,7 @@ def pod_of(config: str, job: Job = Job()) -> Object:
             "resources": _resources(kubernetes, prefix, job.variables),
             "volumeMounts": mounts,
             "securityContext": _container_context(kubernetes, context),
+            "env": [{"name": "CI", "value": "true"}, *environment],
             **more,
         }
 
@@ -61,7 +70,7 @@ def pod_of(config: str, job: Job = Job()) -> Object:
         "tolerations": [_toleration(*each) for each in kubernetes["node_tolerations"].items()],
         "initContainers": initial,
         "containers": [
-            container("build", image, "build_container", "", **shell, env=[{"name": "CI", "value": "true"}]),
+            container("build", image, "build_container", "", **shell),
             container("helper", helper_image, "helper_container", "helper_", **shell),
             *(
                 container(f"svc-{position}", service, "service_container", "service_", stdin=True)
@@ -157,12 +166,16 @@ def _volumes(kubernetes: Mapping[str, Any], builds: str) -> list[tuple[Object, s
         ({"name": each["name"], "emptyDir": _size_limit(each)}, each["mount_path"])
         for each in kubernetes["volumes"]["empty_dir"]
     ]
+    maps = [
+        ({"name": each["name"], "configMap": {"name": each["name"]}}, each["mount_path"])
+        for each in kubernetes["volumes"].get("config_map", ())
+    ]
     scripts, logs = (
         f"{kubernetes.get(f'{name}_base_dir', '')}/{name}-7-99"  # of project 7, job 99
         for name in ("scripts", "logs")
     )
     own = (("repo", builds), ("scripts", scripts), ("logs", logs))
-    return [*configured, *(({"name": name, "emptyDir": {}}, path) for name, path in own)]
+    return [*maps, *configured, *(({"name": name, "emptyDir": {}}, path) for name, path in own)]
 
 
 def _size_limit(volume: Mapping[str, str]) -> Object:

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from components.company_network import CA_CONFIG_MAP, CA_FOLDER
 from components.labels import BUILD_POD, BUILDS
 from tests.components.mocks import NAME
 from tests.kubernetes.api_server import ApiServer, RefusalError
 from tests.kubernetes.deployed import REPLICA_SETS, Deployed, create_default_account, deploy
 from tests.kubernetes.runner_pods import Job, Object
+from tests.stacks.authorities import authority
 
 pytestmark = pytest.mark.kubernetes
 
@@ -70,6 +72,7 @@ VARIABLES = "build pods must not read Secrets of the namespace into variables, s
 SERVICE_ACCOUNT = "the service account of a build pod must be builds"
 TOLERATIONS = "build pods may tolerate only the taint buildyard.dev/builds"
 API_TOKEN = "build pods must not have a token for the Kubernetes API"
+CONFIG_MAPS = "build pods must not mount ConfigMaps of the namespace"
 
 DOCTORED: dict[str, tuple[Doctor, str]] = {
     "the node's network": (change("pod", hostNetwork=True), ON_NODE),
@@ -157,6 +160,8 @@ DOCTORED: dict[str, tuple[Doctor, str]] = {
         VARIABLES,
     ),
     "a Secret as variables": (change("build", envFrom=[{"secretRef": {"name": f"{NAME}-arm64"}}]), VARIABLES),
+    "a ConfigMap as a volume": (volume(configMap={"name": f"{NAME}-arm64"}), f"{CONFIG_MAPS}: more"),
+    "a ConfigMap in a projected volume": (projected(configMap={"name": CA_CONFIG_MAP}), f"{CONFIG_MAPS}: more"),
     "a token for the Kubernetes API": (
         projected(serviceAccountToken={"path": "token"}),
         f"{API_TOKEN}: more",
@@ -244,6 +249,20 @@ def test_user_namespaces_are_required_where_the_settings_say_so(api_server: ApiS
     assert isolated.admitted(pod)["spec"]["hostUsers"] is False
     del pod["spec"]["hostUsers"]
     assert "build pods must have a user namespace: set hostUsers to false" in refused(isolated, pod)
+
+
+def test_the_companys_authorities_are_the_only_config_map_of_a_job(api_server: ApiServer) -> None:
+    proxy = {"https": "http://10.0.9.9:3128"}
+    company = deploy(api_server, runners={"namespace": "company"}, network={"ca-bundle": authority(), "proxy": proxy})
+    pod = company.job_pod(Job(services=["postgres:16"]))
+    admitted = company.admitted(pod)
+    for container in admitted["spec"]["containers"]:
+        mounted = {each["name"]: each for each in container["volumeMounts"]}
+        assert mounted[CA_CONFIG_MAP] == {"name": CA_CONFIG_MAP, "mountPath": CA_FOLDER, "readOnly": True}
+        assert {"name": "HTTPS_PROXY", "value": "http://10.0.9.9:3128"} in container["env"]
+    another = copy.deepcopy(pod)
+    volume(configMap={"name": f"{NAME}-arm64"})(another)
+    assert f"{CONFIG_MAPS}, except {CA_CONFIG_MAP}: more" in refused(company, another)
 
 
 def test_proc_stays_masked(api_server: ApiServer, stack: Deployed) -> None:

@@ -9,6 +9,7 @@ from stacks.settings import Settings
 from tests.components.mocks import declare
 from tests.kubernetes.api_server import RefusalError
 from tests.kubernetes.deployed import Deployed, manifests_of
+from tests.stacks.authorities import authority
 from tests.stacks.stack_settings import settings
 
 pytestmark = pytest.mark.kubernetes
@@ -16,7 +17,13 @@ pytestmark = pytest.mark.kubernetes
 EVERYTHING: dict[str, Any] = {
     "identity": "irsa",
     "runners": {"user-namespaces": True, "concurrent": 1},
-    "network": {"deny": ["10.0.0.0/8", "fd00::/8"], "allow": [{"cidr": "10.1.2.3/32", "ports": [443, 5050]}]},
+    "network": {
+        "deny": ["10.0.0.0/8", "fd00::/8"],
+        "allow": [{"cidr": "10.1.2.3/32", "ports": [443, 5050]}],
+        "ca-bundle": authority(),
+        "proxy": {"http": "http://10.1.2.3:3128", "https": "http://[fd00::1]:3128", "no-proxy": [".example.com"]},
+        "mirrors": {"runner-image": "registry.example.com/gitlab-runner", "chart": "https://charts.example.com"},
+    },
 }
 STACKS = {name: read_file(name) for name in ("sandbox", "dev", "prod")} | {"everything": settings(**EVERYTHING)}
 

@@ -10,8 +10,9 @@ import yaml
 
 from pipeline import size
 from pipeline.generate import generate
-from pipeline.inputs import PipelineInputs, registry_host
+from pipeline.inputs import PipelineInputs
 from pipeline.render import PipelineFile, render
+from stacks.partitions import registry_host
 from tests.stacks.stack_settings import settings
 
 SOURCE = "stacks/Pulumi.test.yaml"

@@ -13,8 +13,8 @@ from hypothesis import settings as run_settings
 from hypothesis import strategies as st
 
 from pipeline.__main__ import main
-from pipeline.inputs import registry_host
 from stacks import config
+from stacks.partitions import registry_host
 
 
 @pytest.fixture

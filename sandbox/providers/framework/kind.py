@@ -104,6 +104,10 @@ class ResourceKind(ABC, Generic[Connection]):
     delete_before_replace: ClassVar[bool] = False  # two of them cannot exist at the same time
     told_once: ClassVar[bool] = False  # only creating it returns some outputs: without a record it is useless
 
+    def properties(self, connection: Connection) -> Mapping[str, Property]:
+        """The inputs, whose effect may depend on the provider's configuration."""
+        return self.inputs
+
     def validate(self, inputs: Properties) -> Iterable[tuple[str, str]]:
         """Yield (property, reason) for every failure beyond checks of single properties. Inputs may hold `UNKNOWN`."""
         return ()

@@ -150,7 +150,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[Conne
         with explaining(context, _about("comparing", request)):
             kind = self._kind(request)
             old, new = reveal(from_struct(request.old_inputs)), reveal(from_struct(request.news))
-            found = changes(old, new, kind.inputs, request.ignoreChanges)
+            found = changes(old, new, kind.properties(self._connection(context)), request.ignoreChanges)
             return to_response(found, delete_before_replace=kind.stands_in_the_way(_name_of(request), old, new))
 
     def Create(self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext) -> provider_pb2.CreateResponse:

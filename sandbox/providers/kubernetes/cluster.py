@@ -18,7 +18,6 @@ from sandbox.values import Properties
 _UNSUPPORTED = (
     "alwaysRender",
     "deleteUnreachable",
-    "enableConfigMapMutable",
     "enableSecretMutable",
     "renderYamlToDirectory",
     "skipUpdateUnreachable",
@@ -42,9 +41,13 @@ class ConfigurationError(Exception):
 
 
 class Cluster:
-    """The API server at `server`; `namespace` is where objects go that name none."""
+    """The API server at `server`; `namespace` is where objects go that name none.
 
-    def __init__(self, server: str, namespace: str) -> None:
+    `mutable_config_maps` is whether a ConfigMap's data changes in place.
+    """
+
+    def __init__(self, server: str, namespace: str, *, mutable_config_maps: bool = False) -> None:
+        self.mutable_config_maps = mutable_config_maps
         self.server = server.rstrip("/")
         self.namespace = namespace
 
@@ -85,7 +88,8 @@ def connect(kubernetes_url: str, configuration: Properties) -> Cluster:
     if not _EKS_HOST.fullmatch(urlsplit(server).hostname or ""):
         # States of older sandboxes hold such an address, whose port may be another one now.
         require_loopback(server, "the kubeconfig's server")
-    return Cluster(kubernetes_url, str(namespace))
+    mutable = configuration.get("enableConfigMapMutable") in (True, "true")
+    return Cluster(kubernetes_url, str(namespace), mutable_config_maps=mutable)
 
 
 def _kubeconfig(text: Any) -> dict[str, Any]:

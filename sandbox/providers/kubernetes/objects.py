@@ -132,6 +132,11 @@ class ConfigMap(ObjectKind):
         "v1", "ConfigMap", data=Property(replaces=True), binaryData=Property(replaces=True), immutable=Property()
     )
 
+    def properties(self, connection: Cluster) -> Mapping[str, Property]:
+        """Its data replaces it, unless the provider has `enableConfigMapMutable`."""
+        mutable = {"data": Property(), "binaryData": Property()} if connection.mutable_config_maps else {}
+        return {**self.inputs, **mutable}
+
 
 class LimitRange(ObjectKind):
     type = "kubernetes:core/v1:LimitRange"

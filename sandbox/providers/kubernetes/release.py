@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from sandbox.providers.framework import Name, Property, ResourceKind
-from sandbox.providers.kubernetes import helm, runner_chart
+from sandbox.providers.kubernetes import helm
 from sandbox.providers.kubernetes.cluster import Cluster
 from sandbox.providers.kubernetes.objects import collection
 from sandbox.providers.kubernetes.runner_chart import problems_in_values
 from sandbox.providers.kubernetes.runner_manifests import manifests, token_secret
 from sandbox.values import UNKNOWN, Properties, reveal
+from stacks.chart_keys import app_version, chart_version
 
 _CHART = "gitlab-runner"
 _REPOSITORY = "https://charts.gitlab.io"
@@ -75,15 +76,19 @@ class Release(ResourceKind[Cluster]):
 
     def validate(self, inputs: Properties) -> Iterator[tuple[str, str]]:
         chart, version = inputs.get("chart"), inputs.get("version")
-        if chart not in (None, UNKNOWN, _CHART):
-            yield "chart", f"The sandbox knows only the chart {_CHART}, not '{chart}'."
-            return
         repository = inputs.get("repositoryOpts") or {}
         url = repository.get("repo", "") if isinstance(repository, dict) else UNKNOWN
-        if url is not UNKNOWN and url.rstrip("/") != _REPOSITORY:
-            yield "repositoryOpts.repo", f"The chart {_CHART} is in the repository {_REPOSITORY}, not in '{url}'."
-        if version is not UNKNOWN and version != runner_chart.version():
-            known = runner_chart.version()
+        in_registry = isinstance(chart, str) and chart.startswith("oci://")
+        if chart not in (None, UNKNOWN, _CHART) and not (in_registry and str(chart).endswith(f"/{_CHART}")):
+            yield "chart", f"The sandbox knows only the chart {_CHART}, not '{chart}'."
+            return
+        if in_registry and url:
+            yield "repositoryOpts.repo", "A chart in a registry, oci://, has no repository besides."
+        # Nothing is fetched, so any repository may be a mirror of GitLab's, which is plain HTTPS.
+        if not in_registry and url is not UNKNOWN and not url.startswith("https://"):
+            yield "repositoryOpts.repo", f"'{url}' is not a repository of charts, such as {_REPOSITORY}."
+        if version is not UNKNOWN and version != chart_version():
+            known = chart_version()
             yield "version", f"version is '{version}'; the sandbox knows only the values of chart {_CHART} {known}."
         for name in _UNSUPPORTED:
             if inputs.get(name):
@@ -104,7 +109,7 @@ class Release(ResourceKind[Cluster]):
             new = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
             connection.request("POST", "/api/v1/namespaces", new)
         revision = _revision(inputs, namespace, number=1)
-        _require_token(connection, revision, inputs)
+        _require_secrets(connection, revision, inputs)
         helm.install(connection, revision)
         return f"{namespace}/{inputs['name']}", {**inputs, **_outputs(revision)}
 
@@ -122,7 +127,7 @@ class Release(ResourceKind[Cluster]):
         if old is None:
             raise helm.HelmError(f'"{name}" has no deployed releases')
         new = _revision(inputs, namespace, number=old.number + 1, first_deployed=old.first_deployed)
-        _require_token(connection, new, inputs)
+        _require_secrets(connection, new, inputs)
         helm.upgrade(connection, old, new, history=int(inputs.get("maxHistory") or 0))
         return {**inputs, **_outputs(new)}
 
@@ -141,16 +146,24 @@ def _revision(inputs: Properties, namespace: str, *, number: int, first_deployed
         number=number,
         chart=_CHART,
         version=inputs["version"],
-        app_version=runner_chart.app_version(),
+        app_version=app_version(),
         values=values,
         objects=manifests(inputs["name"], namespace, inputs["version"], values),
         first_deployed=first_deployed,
     )
 
 
-def _require_token(cluster: Cluster, revision: helm.Revision, inputs: Properties) -> None:
-    """Refuse a release whose manager cannot start without its Secret: Helm would wait for the manager."""
-    if inputs.get("skipAwait") or revision.values.get("runnerToken"):
+def _require_secrets(cluster: Cluster, revision: helm.Revision, inputs: Properties) -> None:
+    """Refuse a release whose manager cannot start without its Secrets: Helm would wait for the manager."""
+    if inputs.get("skipAwait"):
+        return
+    certificates = revision.values.get("certsSecretName")
+    if certificates and not cluster.find(f"{collection('v1', 'secrets', revision.namespace)}/{certificates}"):
+        raise helm.HelmError(
+            f"the manager's pod cannot start: its Secret {revision.namespace}/{certificates} (certsSecretName) does "
+            "not exist"
+        )
+    if revision.values.get("runnerToken"):
         return
     name = token_secret(revision.name, revision.values)
     secret = cluster.find(f"{collection('v1', 'secrets', revision.namespace)}/{name}")

@@ -5,11 +5,13 @@ An approximation of the chart's templates, to show what was deployed with which 
 
 from typing import Any
 
-from sandbox.providers.kubernetes.runner_chart import app_version, rendered_config
+from sandbox.providers.kubernetes.runner_chart import rendered_config
+from stacks.chart_keys import app_version
 
 Object = dict[str, Any]
 _REGISTRY = "registry.gitlab.com"
 _IMAGE = "gitlab-org/gitlab-runner"
+_CERTIFICATES = {"name": "custom-certs", "mountPath": "/home/gitlab-runner/.gitlab-runner/certs/"}
 
 
 def manifests(release: str, namespace: str, chart_version: str, values: Object) -> list[Object]:
@@ -107,13 +109,14 @@ def _metrics(metadata: Object, values: Object) -> list[Object]:
 
 
 def _deployment(metadata: Object, service_account: str, values: Object) -> Object:
-    name = metadata["name"]
+    name, certificates = metadata["name"], values.get("certsSecretName")
     container = {
         "name": name,
         "image": _image(values.get("image") or {}),
         "env": [
             {"name": "CI_SERVER_URL", "value": str(values.get("gitlabUrl", ""))},
             {"name": "RUNNER_EXECUTOR", "value": (values.get("runners") or {}).get("executor", "kubernetes")},
+            *({"name": key, "value": str(value)} for key, value in (values.get("extraEnv") or {}).items()),
         ],
         "securityContext": values.get("securityContext") or {},
         "resources": values.get("resources") or {},
@@ -125,6 +128,7 @@ def _deployment(metadata: Object, service_account: str, values: Object) -> Objec
         "volumeMounts": [
             {"name": "projected-secrets", "mountPath": "/secrets"},
             {"name": "configmaps", "mountPath": "/configmaps"},
+            *([{**_CERTIFICATES, "readOnly": True}] if certificates else []),
         ],
     }
     sources = [{"secret": {"name": token_secret(metadata["labels"]["release"], values)}}]
@@ -140,6 +144,7 @@ def _deployment(metadata: Object, service_account: str, values: Object) -> Objec
         "volumes": [
             {"name": "projected-secrets", "projected": {"sources": sources}},
             {"name": "configmaps", "configMap": {"name": name}},
+            *([{"name": _CERTIFICATES["name"], "secret": {"secretName": certificates}}] if certificates else []),
         ],
     }
     labels = {**metadata["labels"], **(values.get("podLabels") or {})}

@@ -216,6 +216,11 @@ _BY_KIND: tuple[tuple[_Find, str], ...] = (
     (_of_arn, "ecr: ListTagsForResource TagResource UntagResource"),
     (
         _of_repositories,
+        "ecr: BatchCheckLayerAvailability BatchDeleteImage BatchGetImage CompleteLayerUpload DescribeImages "
+        "GetDownloadUrlForLayer InitiateLayerUpload ListImages PutImage UploadLayerPart",
+    ),
+    (
+        _of_repositories,
         "ecr: CreateRepository DeleteLifecyclePolicy DeleteRepository DeleteRepositoryPolicy DescribeRepositories "
         "GetLifecyclePolicy GetRepositoryPolicy PutImageScanningConfiguration PutImageTagMutability PutLifecyclePolicy "
         "SetRepositoryPolicy",

@@ -20,7 +20,7 @@ from components import policy_documents
 from components.lookups import Account
 from components.registry_access import cache_arns, pull_arns
 from pipeline.generate import generate
-from pipeline.inputs import PipelineInputs, registry_host
+from pipeline.inputs import PipelineInputs
 from pipeline.render import render
 from sandbox.builds.pod_identity import ServiceAccount
 from sandbox.builds.proxy import serving
@@ -33,6 +33,7 @@ from sandbox.services.gitlab.repository import Change, Person, Repository
 from stacks import tags
 from stacks.architecture import Architecture
 from stacks.parsing import parse
+from stacks.partitions import registry_host
 from stacks.settings import Settings
 from stacks.trust import TIER_VARIABLE, Tier, Trust
 

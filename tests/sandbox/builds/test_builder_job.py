@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap import role_documents
-from bootstrap.role_documents import Purpose
+from bootstrap.targets import Purpose
 from sandbox.builds.tools import machine, program
 from sandbox.endpoints import REGION
 from sandbox.services.aws.tokens import issue_to_job

@@ -25,6 +25,7 @@ FIELDS: dict[str, Properties] = {
     "PodDisruptionBudget": {"spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "a"}}}},
     "PriorityClass": {"value": 100},
     "RoleBinding": {"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "a"}},
+    "ClusterRoleBinding": {"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "a"}},
     "PrometheusRule": {"spec": {"groups": []}},
     "Role": {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
 }
@@ -85,6 +86,16 @@ def test_a_secret_that_the_provider_named_is_replaced_without_a_gap(engine: Prov
     old = checked(engine, SECRET, {"stringData": {"a": "one"}})
     new = checked(engine, SECRET, {"stringData": {"a": "two"}}, old)
     assert not engine.diff(SECRET, "thing", old, new).deleteBeforeReplace
+
+
+@pytest.mark.parametrize(("mutable", "kind"), [("", "UPDATE_REPLACE"), ("true", "UPDATE")])
+def test_a_config_maps_data_changes_in_place_if_the_provider_says_so(cluster: Cluster, mutable: str, kind: str) -> None:
+    server, port = serve(provider(cluster.server))
+    engine = ProviderClient(port, {"kubeconfig": kubeconfig(EKS_ENDPOINT), "enableConfigMapMutable": mutable})
+    old, new = ({"metadata": {"name": "ca", "namespace": "builds"}, "data": {"a": value}} for value in ("one", "two"))
+    assert details(engine.diff(CONFIG_MAP, "thing", old, new)) == {"data.a": kind}
+    engine.close()
+    server.stop(None)
 
 
 def test_a_secrets_content_is_secret_everywhere_and_arrives(engine: ProviderClient, cluster: Cluster) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 import pytest
 
-from sandbox.providers.kubernetes import runner_chart
 from sandbox.providers.kubernetes.cluster import Cluster
 from sandbox.values import UNKNOWN, Properties
+from stacks.chart_keys import chart_version
 from stacks.versions import RUNNER_CHART_VERSION
 from tests.sandbox.provider_client import ProviderClient, details
 
@@ -241,9 +241,9 @@ def test_values_that_work_pass_even_while_some_are_unknown(engine: ProviderClien
 @pytest.mark.parametrize(
     ("values", "path", "reason"),
     [
-        ({"concurent": 4}, "values.concurent", "did you mean 'concurrent'"),
-        ({"metrics": {"enabld": True}}, "values.metrics.enabld", "'metrics.enabld'; did you mean 'enabled'"),
-        ({"concurrent": "4"}, "values.concurrent", "is a string; the chart takes number"),
+        ({"concurent": 4}, "values.concurent", "Did you mean concurrent?"),
+        ({"metrics": {"enabld": True}}, "values.metrics.enabld", "metrics.enabld. Did you mean enabled?"),
+        ({"concurrent": "4"}, "values.concurrent", "is a string. The chart takes number"),
         ({"rbac": True}, "values.rbac", "holds further values"),
         ({"runnerToken": "glrt-x"}, "values.runnerToken", "not both"),
         ({"runners": {"config": CONFIG}}, "values.runners.secret", "has no token"),
@@ -275,8 +275,8 @@ def test_what_belongs_to_the_runner_in_gitlab_fails_the_preview(engine: Provider
         ("concurrent = 4\n[[runners]]", ": concurrent", "set global settings in the chart's values"),
         ("[[runners]]\n[[runners]]", ": runners", "exactly one [[runners]]"),
         ("", ": runners", "exactly one [[runners]]"),
-        ("[[runners]]\n[runners.kubernetes]\ncpu_limt = '1'", ": runners.kubernetes.cpu_limt", "mean 'cpu_limit'"),
-        ("[[runners]]\nlimit = '1'", ": runners.limit", "is a string; GitLab Runner takes integer"),
+        ("[[runners]]\n[runners.kubernetes]\ncpu_limt = '1'", ": runners.kubernetes.cpu_limt", "mean cpu_limit?"),
+        ("[[runners]]\nlimit = '1'", ": runners.limit", "is a string. GitLab Runner takes integer"),
         ("[[runners]]\n[runners.feature_flags]\nFF_X = 1", ": runners.feature_flags.FF_X", "takes boolean"),
         ("[[runners]]\nname = '{{ .Release.Name }}'", "", "runs no Helm templates"),
     ],
@@ -305,7 +305,9 @@ def test_escaped_braces_reach_the_manager_as_they_were_meant(engine: ProviderCli
         ({"version": None}, "version"),
         ({"version": ">=0.86"}, "version"),
         ({"version": "0.86.1"}, "version"),
-        ({"repositoryOpts": {"repo": "https://example.com"}}, "repositoryOpts.repo"),
+        ({"chart": "oci://registry.example.com/nginx", "repositoryOpts": None}, "chart"),
+        ({"chart": "oci://registry.example.com/gitlab-runner"}, "repositoryOpts.repo"),
+        ({"repositoryOpts": {"repo": "http://charts.gitlab.io"}}, "repositoryOpts.repo"),
         ({"repositoryOpts": None}, "repositoryOpts.repo"),
         ({"postrender": "sed"}, "postrender"),
         ({"valuse": {}}, "valuse"),
@@ -316,7 +318,7 @@ def test_a_wrong_release_fails_the_preview(engine: ProviderClient, inputs: Prope
 
 
 def test_the_values_are_those_of_the_chart_that_the_platform_pins() -> None:
-    assert runner_chart.version() == RUNNER_CHART_VERSION, "a preview here would prove nothing about production's chart"
+    assert chart_version() == RUNNER_CHART_VERSION, "a preview here would prove nothing about production's chart"
 
 
 @pytest.mark.usefixtures("token")
@@ -330,3 +332,29 @@ def test_the_manager_runs_the_image_that_the_values_name(engine: ProviderClient,
     engine.update(RELEASE, "manager", resource_id, outputs=outputs, old_inputs=inputs, inputs=new)
     [container] = cluster.request("GET", path)["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "registry.gitlab.com/gitlab-org/gitlab-runner:alpine-v19.2.3"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"repositoryOpts": {"repo": "https://charts.example.com"}},
+        {"chart": "oci://registry.example.com/charts/gitlab-runner", "repositoryOpts": None},
+    ],
+)
+def test_the_chart_may_come_from_a_mirror(engine: ProviderClient, source: Properties) -> None:
+    assert not failures(engine, **source)
+
+
+@pytest.mark.usefixtures("token")
+def test_a_manager_mounts_the_certificates_that_the_values_name(engine: ProviderClient, cluster: Cluster) -> None:
+    inputs = checked(engine, values={**VALUES, "certsSecretName": "ca", "extraEnv": {"HTTPS_PROXY": "http://proxy"}})
+    with pytest.raises(grpc.RpcError, match=r"Secret builds/ca \(certsSecretName\) does not exist"):
+        engine.create(RELEASE, "manager", inputs)
+    cluster.request("POST", SECRETS, {"metadata": {"name": "ca"}, "stringData": {"gitlab.example.com.crt": "x"}})
+    engine.create(RELEASE, "manager", inputs)
+    path = "/apis/apps/v1/namespaces/builds/deployments/arm64-gitlab-runner"
+    pod = cluster.request("GET", path)["spec"]["template"]["spec"]
+    [volume] = [each["name"] for each in pod["volumes"] if each.get("secret") == {"secretName": "ca"}]
+    mounts = {each["name"]: each["mountPath"] for each in pod["containers"][0]["volumeMounts"]}
+    assert mounts[volume] == "/home/gitlab-runner/.gitlab-runner/certs/"
+    assert {"name": "HTTPS_PROXY", "value": "http://proxy"} in pod["containers"][0]["env"]
