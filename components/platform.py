@@ -45,12 +45,12 @@ def deploy(load: Callable[[], Settings]) -> None:
     source = file_name(stack)
     try:
         settings = load()
-        lookups = look_up(settings, source=source)
+        lookups = look_up(settings, stack=stack, source=source)
         pipelines = generate_pipelines(settings, lookups.account.registry_host, source=source)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
     for notice in lookups.notices:
-        pulumi.warn(notice)
+        pulumi.warn(str(notice))
     args = PlatformArgs(stack=stack, settings=settings, lookups=lookups, pipelines=pipelines)
     for name, value in Platform(stack_name(stack), args).outputs.items():
         pulumi.export(name, value)

@@ -5,8 +5,8 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.lookups import gitlab_url
 from components.platform import deploy
+from components.preflight.gitlab import gitlab_url
 from tests.components.mocks import Declared, attempt, declare
 from tests.stacks.stack_settings import project, settings
 
