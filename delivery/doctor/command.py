@@ -15,7 +15,7 @@ from delivery.doctor.build_jobs import Choice, choose
 from delivery.doctor.builder import check_builder_image
 from delivery.doctor.builds import Builds
 from delivery.doctor.nodes import check_node_groups
-from delivery.doctor.outputs import Deployed
+from delivery.doctor.outputs import Deployed, Place
 from delivery.doctor.questions import Answers, ask_everything
 from delivery.doctor.report import Check, Report, Result, Section, failed, skipped
 from delivery.doctor.runners import Runners
@@ -108,7 +108,7 @@ class _After:
             return [failed("Runners", f"GitLab does not answer: {reason}", "Check the network to GitLab.")]
 
     def _builds(
-        self, client: gitlab.Gitlab, deployed: Deployed, unfit: Collection[object], *, image_is_there: bool
+        self, client: gitlab.Gitlab, deployed: Deployed, unfit: Collection[Place], *, image_is_there: bool
     ) -> list[Check]:
         if self.options.build is None:
             return [skipped("Test builds", "nobody asked for them: --build")]

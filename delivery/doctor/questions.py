@@ -82,7 +82,9 @@ def _ask(question: Callable[[], preflight.T]) -> "preflight.T | Refused":
     try:
         return preflight.ask(question)
     except preflight.RefusalError as refusal:
-        return Refused(reason=str(refusal), missing=refusal.is_missing)
+        # The words of Terraform's SDK, `retry.NotFoundError`, for what does not exist
+        missing = refusal.is_missing or "couldn't find resource" in str(refusal)
+        return Refused(reason=str(refusal), missing=missing)
 
 
 def _node_group_status(cluster: str, name: str) -> str:

@@ -11,7 +11,7 @@ from sandbox.providers.aws.ecr_access import PullThroughCacheRule, RepositoryCre
 from sandbox.providers.aws.functions import FUNCTIONS
 from sandbox.providers.aws.iam import Policy, Role, RolePolicyAttachment
 from sandbox.providers.aws.launch_template import LaunchTemplate
-from sandbox.providers.aws.node_group import NodeGroup
+from sandbox.providers.aws.node_group import GET_NODE_GROUP, NodeGroup
 from sandbox.providers.aws.pod_identity import PodIdentityAssociation
 from sandbox.providers.framework import Provider
 
@@ -38,7 +38,7 @@ def provider(endpoint: str) -> Provider[AwsConnection]:
             PodIdentityAssociation(),
             ScalingGroupTag(),
         ],
-        functions=FUNCTIONS,
+        functions=(*FUNCTIONS, GET_NODE_GROUP),
         configuration=CONFIGURATION,
         is_missing=_is_missing,
     )

@@ -186,7 +186,8 @@ def get_authorization_token(connection: AwsConnection, arguments: Properties) ->
         "expiresAt": token["expiresAt"].strftime(_TIME),
         "id": region,
         "password": password,
-        "proxyEndpoint": token["proxyEndpoint"],
+        # Not the registry's real host: `sandbox.services.aws.ecr.registry` answers at the address of the API.
+        "proxyEndpoint": connection.endpoint,
         "region": region,
         "registryId": arguments.get("registryId"),
         "userName": user_name,

@@ -19,6 +19,7 @@ from werkzeug.test import create_environ, run_wsgi_app
 from werkzeug.wrappers import Request, Response
 
 from sandbox.services.aws import autoscaling, ecr, eks, limits, sts
+from sandbox.services.aws.ecr import registry
 from sandbox.services.aws.eks import auth
 from sandbox.services.aws.journal import Entry, Journal
 from sandbox.services.aws.repeatable import repeatable
@@ -66,6 +67,10 @@ class AwsApplication:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
+        if request.path.startswith(registry.PREFIX):
+            with self._turn:
+                answer = registry.answer(request)
+            return answer(environ, start_response)
         entry = Entry(
             method=request.method,
             path=environ["REQUEST_URI"],

@@ -15,6 +15,7 @@ from sandbox.services.gitlab.errors import bad_parameters, bad_request, not_foun
 from sandbox.services.gitlab.paging import page_and_size, paged, uncounted_page
 from sandbox.services.gitlab.parameters import Parameters
 from sandbox.services.gitlab.projects import USER
+from sandbox.services.gitlab.protection import is_protected
 from sandbox.services.gitlab.repository import Blob, Change, Commit, GitError, Person, RefMovedError, Repository
 from sandbox.services.gitlab.store import Record, Store
 
@@ -43,7 +44,7 @@ def blueprint(store: Store) -> Blueprint:
         repository = store.repository(store.project(project_ref))
         start = wanted.start(repository)
         if start:
-            _check_free(repository, start, path)
+            check_free(repository, start, path)
         change = Change(content=wanted.content, executable=bool(wanted.executable))
         _commit(repository, wanted, start, change)
         return jsonify(file_path=path, branch=wanted.branch), 201
@@ -77,7 +78,7 @@ def blueprint(store: Store) -> Blueprint:
         page, size = page_and_size()
         path = request.args.get("path")
         commits = repository.commits(commit_id, path=path, skip=(page - 1) * size, limit=size + 1)
-        entities = [_commit_entity(store, project, commit) for commit in commits[:size]]
+        entities = [commit_entity(store, project, commit) for commit in commits[:size]]
         return uncounted_page(entities, more=len(commits) > size)
 
     @routes.get("/projects/<encoded:project_ref>/repository/commits/<encoded:ref>")
@@ -87,7 +88,7 @@ def blueprint(store: Store) -> Blueprint:
         commit_id = repository.commit_id(ref)
         if commit_id is None:
             raise not_found("Commit")
-        return jsonify(_commit_entity(store, project, repository.commits(commit_id)[0]))
+        return jsonify(commit_entity(store, project, repository.commits(commit_id)[0]))
 
     @routes.get("/projects/<encoded:project_ref>/repository/branches")
     def list_branches(project_ref: str) -> Response:
@@ -128,7 +129,7 @@ class _Request:
         encoding = parameters.choice("encoding", ("base64", "text"), "text")
         executable = parameters.boolean("execute_filemode", default=False)
         parameters.check()
-        if not _is_file_path(path):
+        if not is_file_path(path):
             raise bad_parameters(["file_path should be a valid file path"])
         return cls(
             path=path,
@@ -138,7 +139,7 @@ class _Request:
             author=Person(
                 name=parameters.text("author_name") or USER.name, email=parameters.text("author_email") or USER.email
             ),
-            content=_decode(content, encoding),
+            content=decode(content, encoding),
             executable=executable if "execute_filemode" in parameters else None,
             last_commit_id=parameters.text("last_commit_id"),
         )
@@ -157,7 +158,7 @@ class _Request:
         return branches[self.start_branch]
 
 
-def _check_free(repository: Repository, start: str, path: str) -> None:
+def check_free(repository: Repository, start: str, path: str) -> None:
     """Refuse a path that exists, or that is below a file."""
     parts = path.split("/")
     for depth in range(1, len(parts) + 1):
@@ -203,11 +204,11 @@ def _commit(repository: Repository, wanted: _Request, start: str | None, change:
         raise bad_request(f"invalid path: '{wanted.path}'") from error
 
 
-def _is_file_path(path: str) -> bool:
+def is_file_path(path: str) -> bool:
     return not path.startswith("/") and not any(part in ("", ".", "..", ".git") for part in path.split("/"))
 
 
-def _decode(content: str, encoding: str) -> bytes:
+def decode(content: str, encoding: str) -> bytes:
     if encoding == "text":
         return content.encode()
     try:
@@ -224,7 +225,7 @@ def _file_entity(repository: Repository, path: str, default_ref: str | None = No
     commit_id = repository.commit_id(ref)
     if commit_id is None:
         raise not_found("Commit")
-    blob = repository.blob(commit_id, path) if _is_file_path(path) else None
+    blob = repository.blob(commit_id, path) if is_file_path(path) else None
     if blob is None:
         raise not_found("File")
     return {
@@ -241,7 +242,7 @@ def _file_entity(repository: Repository, path: str, default_ref: str | None = No
     }, blob
 
 
-def _commit_entity(store: Store, project: Record, commit: Commit) -> Record:
+def commit_entity(store: Store, project: Record, commit: Commit) -> Record:
     return {
         "id": commit.id,
         "short_id": commit.id[:8],
@@ -263,9 +264,9 @@ def _branch_entity(store: Store, project: Record, name: str, commit_id: str) -> 
     commit = store.repository(project).commits(commit_id)[0]
     return {
         "name": name,
-        "commit": _commit_entity(store, project, commit),
+        "commit": commit_entity(store, project, commit),
         "merged": False,
-        "protected": False,
+        "protected": is_protected(store, project, name),
         "default": name == project["default_branch"],
         "can_push": True,
         "web_url": f"{store.base_url}/{project['path_with_namespace']}/-/tree/{name}",

@@ -112,6 +112,7 @@ def project_entity(store: Store, project: Record) -> Record:
         "http_url_to_repo": f"{store.base_url}/{path}.git",
         "empty_repo": not store.repository(project).branches(),
         "archived": False,
+        "ci_config_path": None,
         "protect_merge_request_pipelines": True,
         "topics": [],
         "last_activity_at": project["created_at"],

@@ -10,6 +10,7 @@ from sandbox.services.gitlab.errors import ApiError, not_found
 from sandbox.services.gitlab.paging import paged
 from sandbox.services.gitlab.parameters import Parameters
 from sandbox.services.gitlab.store import Record, Store
+from stacks.protection import protects
 
 _MAINTAINERS = [{"id": 1, "access_level": 40, "access_level_description": "Maintainers"}]
 _LEVELS: dict[str, Record] = {
@@ -59,6 +60,12 @@ def blueprint(store: Store) -> Blueprint:
         return "", 204
 
     return routes
+
+
+def is_protected(store: Store, project: Record, ref: str, kind: str = "branches") -> bool:
+    """Whether a branch, or a Git tag, has one of the protected names, or matches one of the wildcards."""
+    with store.state.read() as state:
+        return protects(_names(state, project, kind), ref)
 
 
 def _table(state: Record, kind: str) -> Record:

@@ -144,6 +144,10 @@ class Repository:
             raise RefMovedError(branch) from error
         return commit_id
 
+    def delete_branch(self, name: str) -> None:
+        """Delete a branch. Raises `GitError` if there is none."""
+        self._git("update-ref", "-d", f"refs/heads/{name}", self.branches().get(name, "-"))
+
     def is_branch_name(self, name: str) -> bool:
         return self._try("check-ref-format", "--branch", name) is not None
 
