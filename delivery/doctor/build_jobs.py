@@ -24,6 +24,11 @@ class Choice:
     project: Project
     image: Image
 
+    @property
+    def path(self) -> str:
+        """The project's path and the image's name."""
+        return f"{self.project.path}/{self.image.name}"
+
 
 def choose(settings: Settings, name: str | None, *, source: str) -> Mapping[Architecture, Choice]:
     """The image to build for each architecture.
@@ -46,7 +51,7 @@ def choose(settings: Settings, name: str | None, *, source: str) -> Mapping[Arch
 
 
 def _named(every: Iterable[Choice], name: str, source: str) -> Choice:
-    paths = {f"{each.project.path}/{each.image.name}": each for each in every}
+    paths = {each.path: each for each in every}
     found = {path: each for path, each in paths.items() if name in (path, each.image.name)}
     if len(found) == 1:
         return next(iter(found.values()))

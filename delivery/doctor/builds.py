@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 import gitlab
 
@@ -52,9 +53,12 @@ class Builds:
                 elif place[1] not in self.choices:
                     yield skipped(title, "no image is built for this architecture")
             able = [place[1] for place in due if place not in unfit and place[1] in self.choices]
-            for choice in dict.fromkeys(self.choices[each] for each in able):
-                architectures = [each for each in able if self.choices[each] == choice]
-                yield from self._build(tier, choice, architectures, deployed)
+            for _, group in groupby(sorted(able, key=self._path), key=self._path):
+                architectures = list(group)
+                yield from self._build(tier, self.choices[architectures[0]], architectures, deployed)
+
+    def _path(self, architecture: Architecture) -> str:
+        return self.choices[architecture].path
 
     def _build(
         self, tier: Tier, choice: Choice, architectures: list[Architecture], deployed: Deployed
@@ -85,7 +89,7 @@ class Builds:
 
     def _judge(self, place: Place, job: Job | None, choice: Choice, runner: int) -> Check:
         title = title_of(_WHAT, place)
-        path = f"{choice.project.path}/{choice.image.name}"
+        path = choice.path
         if job is None:
             return failed(title, f"GitLab made no job for {path}", "Check that CI/CD is enabled in the project.")
         if job.status == "success":

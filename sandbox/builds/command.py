@@ -1,4 +1,4 @@
-"""`python -m sandbox build`: reads its arguments, runs the pipeline, and prints errors as messages."""
+"""`python -m sandbox build` and `runner`: read their arguments, run jobs, and print errors as messages."""
 
 import argparse
 import sys
@@ -10,6 +10,7 @@ from rich.console import Console
 from sandbox.builds.errors import BuildError
 from sandbox.builds.events import Event, Trigger
 from sandbox.builds.run import build as run_build
+from sandbox.builds.waiting_jobs import run_waiting_jobs
 from sandbox.endpoints import Endpoints
 from sandbox.engine.arguments import SANDBOX_STACK
 from stacks.problems import SettingsError
@@ -31,6 +32,16 @@ def build(console: Console, arguments: argparse.Namespace, endpoints: Endpoints,
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0 if passed else 1
+
+
+def runner(console: Console, arguments: argparse.Namespace, endpoints: Endpoints, directory: Path) -> int:
+    """Run the jobs that wait in GitLab; returns the exit status."""
+    try:
+        run_waiting_jobs(endpoints, directory, console, stack=SANDBOX_STACK, once=arguments.once)
+    except (BuildError, SettingsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _event(trigger: str, ref: str | None, variables: Sequence[str] = ()) -> Callable[[str], Event]:
