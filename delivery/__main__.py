@@ -17,6 +17,7 @@ from stacks.problems import SettingsError
 
 FAILED_PREVIEW = 1
 MISUSE = 2
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -71,6 +72,8 @@ def _doctor(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     except StackError as error:
         print(f"python -m delivery doctor: {error}", file=sys.stderr)
         return MISUSE
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def _origin(environment: Mapping[str, str]) -> Origin | None:

@@ -1,14 +1,15 @@
 """One test build per trust tier and architecture, on the stack's own runners."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import gitlab
 
 from delivery.doctor.build_jobs import Choice, pipeline_text
-from delivery.doctor.gitlab_builds import Job, RefusalError, TestProject
+from delivery.doctor.gitlab_builds import Job, RefusalError, TestPipeline, TestProject
 from delivery.doctor.outputs import Deployed, Place, title_of
 from delivery.doctor.report import Check, failed, noticed, passed, skipped
 from delivery.doctor.terminal import last_lines
@@ -20,6 +21,7 @@ from stacks.settings import Settings
 from stacks.trust import Tier
 
 _LAST_LINES = 10
+_POLL_SECONDS = 3.0
 _WHAT = "Test build"
 # https://docs.gitlab.com/api/jobs/: reasons of which the log says nothing
 _REASONS = {
@@ -42,54 +44,67 @@ class Builds:
     timeout_minutes: float
     say: Callable[[str], None]
 
-    def check(self, deployed: Deployed, unfit: Collection[Place]) -> Iterator[Check]:
-        """Build on every runner but the `unfit` ones, whose jobs would wait for ever."""
-        for tier in self.settings.trust.tiers:
-            due = [place for place in deployed.runners if place[0] is tier]
-            for place in due:
-                title = title_of(_WHAT, place)
-                if place in unfit:
-                    yield skipped(title, "its runner takes no jobs, see above")
-                elif place[1] not in self.choices:
-                    yield skipped(title, "no image is built for this architecture")
-            able = [place[1] for place in due if place not in unfit and place[1] in self.choices]
-            for _, group in groupby(sorted(able, key=self._path), key=self._path):
-                architectures = list(group)
-                yield from self._build(tier, self.choices[architectures[0]], architectures, deployed)
+    def check(self, deployed: Deployed, unfit: Collection[Place]) -> list[Check]:
+        """Build on every runner at the same time, but not on the `unfit` ones, whose jobs would wait for ever."""
+        checks: dict[Place, Check] = {}
+        for place in deployed.runners:
+            if place in unfit:
+                checks[place] = skipped(title_of(_WHAT, place), "its runner takes no jobs, see above")
+            elif place[1] not in self.choices:
+                checks[place] = skipped(title_of(_WHAT, place), "no image is built for this architecture")
+        able = [place for place in deployed.runners if place not in checks]
+        with ExitStack() as temporary:
+            started = [
+                self._start(temporary, tier, list(places), deployed.registry_host)
+                for (tier, _), places in groupby(sorted(able, key=self._key), key=self._key)
+            ]
+            self._follow(started)
+            for each in started:
+                for place in each.places:
+                    checks[place] = self._judge(place, each, deployed.runners[place])
+        return [checks[place] for place in deployed.runners]
 
-    def _path(self, architecture: Architecture) -> str:
-        return self.choices[architecture].path
+    def _key(self, place: Place) -> tuple[Tier, str]:
+        """What one pipeline can build: those of one tier and image."""
+        return place[0], self.choices[place[1]].path
 
-    def _build(
-        self, tier: Tier, choice: Choice, architectures: list[Architecture], deployed: Deployed
-    ) -> Iterator[Check]:
+    def _start(self, temporary: ExitStack, tier: Tier, places: list[Place], registry_host: str) -> "_Started":
+        choice, architectures = self.choices[places[0][1]], [architecture for _, architecture in places]
         inputs = PipelineInputs(
-            settings=self.settings,
-            project=choice.project,
-            registry_host=deployed.registry_host,
-            source=file_name(self.stack),
+            settings=self.settings, project=choice.project, registry_host=registry_host, source=file_name(self.stack)
         )
         project = TestProject(
             client=self.client, path=choice.project.path, branch=choice.project.default_branch, warn=self.say
         )
-        jobs = {names.build(choice.image, each): (tier, each) for each in architectures}
-        deadline = time.monotonic() + self.timeout_minutes * 60
+        started = _Started(choice=choice, places=places)
         try:
-            with project.pipeline(
-                lambda path: pipeline_text(inputs, choice.image, architectures, path),
-                protected=self.settings.trust.access_level(tier) == "ref_protected",
-            ) as pipeline:
-                followed = pipeline.follow(deadline, lambda job: self.say(_progress(tier, job)))
-        except RefusalError as error:
-            for place in jobs.values():
-                yield failed(title_of(_WHAT, place), str(error), "Nothing was built.")
-            return
-        for name, place in jobs.items():
-            yield self._judge(place, followed.get(name), choice, deployed.runners[place])
+            started.pipeline = temporary.enter_context(
+                project.pipeline(
+                    lambda path: pipeline_text(inputs, choice.image, architectures, path),
+                    protected=self.settings.trust.access_level(tier) == "ref_protected",
+                )
+            )
+        except RefusalError as refusal:
+            started.refusal = str(refusal)
+        return started
 
-    def _judge(self, place: Place, job: Job | None, choice: Choice, runner: int) -> Check:
-        title = title_of(_WHAT, place)
-        path = choice.path
+    def _follow(self, started: Sequence["_Started"]) -> None:
+        """Wait until all jobs have ended, or the time is over."""
+        deadline = time.monotonic() + self.timeout_minutes * 60
+        while unfinished := [each for each in started if not each.has_ended]:
+            for each in unfinished:
+                for job in each.update():
+                    self.say(_progress(each.places[0][0], job))
+            if time.monotonic() >= deadline:
+                return
+            if not all(each.has_ended for each in unfinished):
+                time.sleep(_POLL_SECONDS)
+
+    def _judge(self, place: Place, started: "_Started", runner: int) -> Check:
+        title, choice = title_of(_WHAT, place), started.choice
+        if started.refusal:
+            return failed(title, started.refusal, "Fix that, or leave out --build.")
+        job, path = started.jobs.get(names.build(choice.image, place[1])), choice.path
         if job is None:
             return failed(title, f"GitLab made no job for {path}", "Check that CI/CD is enabled in the project.")
         if job.status == "success":
@@ -123,6 +138,33 @@ class Builds:
                 found=found,
             )
         return passed(title, found)
+
+
+@dataclass(kw_only=True)
+class _Started:
+    """A pipeline of test builds, with its state as GitLab told it last."""
+
+    choice: Choice
+    places: list[Place]
+    pipeline: TestPipeline | None = None
+    refusal: str = ""
+    jobs: Mapping[str, Job] = field(default_factory=dict)
+
+    @property
+    def has_ended(self) -> bool:
+        return bool(self.refusal) or (bool(self.jobs) and all(job.has_ended for job in self.jobs.values()))
+
+    def update(self) -> Iterator[Job]:
+        """Ask for the state; gives the jobs whose status has changed."""
+        if self.pipeline is None:
+            return
+        before = self.jobs
+        try:
+            self.jobs = self.pipeline.jobs()
+        except RefusalError as refusal:
+            self.refusal = str(refusal)
+            return
+        yield from (job for name, job in self.jobs.items() if name not in before or before[name].status != job.status)
 
 
 def _broken(title: str, path: str, job: Job) -> Check:

@@ -3,8 +3,10 @@
 import argparse
 import json
 import shutil
+import signal
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,12 +19,13 @@ from delivery.doctor.builds import Builds
 from delivery.doctor.nodes import check_node_groups
 from delivery.doctor.outputs import Deployed, Place
 from delivery.doctor.questions import Answers, ask_everything
-from delivery.doctor.report import Check, Report, Result, Section, failed, skipped
+from delivery.doctor.report import Check, Finding, Report, Result, Section, failed, skipped
 from delivery.doctor.runners import Runners
 from delivery.doctor.stack import Stack
 from delivery.doctor.terminal import clean, table
 from stacks import config
 from stacks.architecture import Architecture
+from stacks.problems import SettingsError
 from stacks.settings import Settings
 
 _SECONDS = 30
@@ -31,9 +34,12 @@ _SECONDS = 30
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     """Check the stack; 0 if all is well, 1 if a check failed.
 
-    Raises `SettingsError` and `StackError` if the stack cannot be checked at all.
+    Raises `StackError` if the stack cannot be checked at all, and `SettingsError` if there is no such image to build.
     """
-    settings = config.read_file(options.stack)
+    try:
+        settings = config.read_file(options.stack)
+    except SettingsError as error:
+        return _finish(options, environment, _of_wrong_settings(options.stack, error))
     choices = _choices(options, settings)
     stack = Stack(name=options.stack)
     _say(f"Reading the outputs of the stack {options.stack} ...")
@@ -49,11 +55,24 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
             Section(title="After the deployment", checks=after.checks(deployed)),
         ),
     )
+    return _finish(options, environment, report)
+
+
+def _finish(options: argparse.Namespace, environment: Mapping[str, str], report: Report) -> int:
+    """Print the report; its exit code."""
     if options.json:
         print(json.dumps(report.as_json(), indent=2))
     else:
         print(table(report, color=_is_colored(environment), width=shutil.get_terminal_size().columns), end="")
     return report.exit_code
+
+
+def _of_wrong_settings(stack: str, error: SettingsError) -> Report:
+    findings = tuple(
+        Finding(message=f"{problem.path}: {problem.message}", hint=problem.hint) for problem in error.problems
+    )
+    check = Check(title="Settings", result=Result.FAILED, found=config.file_name(stack), findings=findings)
+    return Report(stack=stack, deployed=False, sections=(Section(title="Before a deployment", checks=(check,)),))
 
 
 def _choices(options: argparse.Namespace, settings: Settings) -> Mapping[Architecture, Choice]:
@@ -122,12 +141,23 @@ class _After:
             timeout_minutes=self.options.timeout,
             say=_say,
         )
-        return list(builds.check(deployed, unfit))
+        with _ending_in_good_order():
+            return builds.check(deployed, unfit)
 
 
 def _is_colored(environment: Mapping[str, str]) -> bool:
     """Whether the table has colors: in a terminal, unless https://no-color.org is asked for."""
     return sys.stdout.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+
+
+@contextmanager
+def _ending_in_good_order() -> Iterator[None]:
+    """Let SIGTERM, with which CI cancels a job, end the command like an exception: what is temporary is removed."""
+    previous = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _say(text: str) -> None:

@@ -8,7 +8,6 @@ https://docs.gitlab.com/api/pipelines/, https://docs.gitlab.com/api/jobs/
 """
 
 import secrets
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,7 +21,6 @@ DEFAULT_PATH = ".gitlab-ci.yml"
 
 _ENDED = ("success", "failed", "canceled", "skipped", "manual")
 _MAINTAINERS = 40
-_POLL_SECONDS = 5.0
 # The commit itself starts no pipeline; one that is created by the API ignores the words.
 # https://docs.gitlab.com/ci/pipelines/#skip-a-pipeline
 _MESSAGE = "Test the runners\n\nA temporary branch of `python -m delivery doctor`. [skip ci]"
@@ -148,29 +146,16 @@ class TestPipeline:
     project: Any
     id: int
 
-    def follow(self, until: float, changed: Callable[[Job], None]) -> Mapping[str, Job]:
-        """Wait until all jobs have ended, or until the moment `until` of the monotonic clock.
+    def jobs(self) -> Mapping[str, Job]:
+        """The jobs by name. Raises `RefusalError`."""
+        try:
+            return {job.name: job for job in self._read()}
+        except (gitlab.GitlabError, requests.RequestException) as error:
+            raise RefusalError(f"GitLab does not tell the state of the test's pipeline: {error}") from None
 
-        `changed` gets each job whose status has changed. Returns the jobs by name. Raises `RefusalError`.
-        """
-        known: dict[str, Job] = {}
-        while True:
-            try:
-                current = {job.name: job for job in self._jobs()}
-            except (gitlab.GitlabError, requests.RequestException) as error:
-                raise RefusalError(f"GitLab does not tell the state of the test's pipeline: {error}") from None
-            for name, job in current.items():
-                if name not in known or known[name].status != job.status:
-                    changed(job)
-            known = current
-            if all(job.has_ended for job in known.values()) or time.monotonic() >= until:
-                return known
-            time.sleep(_POLL_SECONDS)
-
-    def _jobs(self) -> Iterator[Job]:
+    def _read(self) -> Iterator[Job]:
         for each in self.project.pipelines.get(self.id, lazy=True).jobs.list(get_all=True):
             facts = each.attributes
-            log = self._log(each.id) if facts["status"] == "failed" else ""
             yield Job(
                 name=facts["name"],
                 status=facts["status"],
@@ -178,7 +163,7 @@ class TestPipeline:
                 failure=str(facts.get("failure_reason") or ""),
                 runner=(facts.get("runner") or {}).get("id"),
                 seconds=facts.get("duration"),
-                log=log,
+                log=self._log(each.id) if facts["status"] == "failed" else "",
             )
 
     def _log(self, job: int) -> str:
