@@ -26,7 +26,7 @@ def look_up(settings: Settings, *, stack: str, source: str) -> Lookups:
     Raises `SettingsError` with all that does not match reality: credentials of another account, a cluster, group or
     instance type that does not exist, jobs that fit no node.
     """
-    found = inspect(settings, stack=stack)
-    if found.problems or not (found.cluster and found.gitlab):
+    found = inspect(settings, stack=stack, source=source)
+    if found.problems or not (found.account and found.cluster and found.gitlab):
         raise SettingsError(found.problems, source=source)
     return Lookups(account=found.account, cluster=found.cluster, gitlab=found.gitlab, notices=tuple(found.notices))

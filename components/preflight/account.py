@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi_aws as aws
 
 from components.policy_documents import MAX_ROLE_POLICIES, Document, push
-from components.preflight.checks import Check
+from components.preflight.checks import Check, attempt
 from components.registry_access import RegistryAccount, cache_arns, problems, pull_arns
 from pipeline.inputs import registry_host
 from stacks.settings import Settings
@@ -35,11 +35,17 @@ class Account:
         return f"arn:{self.partition}:ecr:{self.region}:{self.id}:repository/{name}"
 
 
-def find_account(settings: Settings) -> tuple[Account, Check]:
-    """The account of the credentials. Without credentials, nothing can be checked: this raises the SDK's error."""
-    caller = aws.get_caller_identity()
-    account = Account(id=caller.account_id, region=aws.get_region().region, partition=aws.get_partition().partition)
-    check = Check(title="AWS account", found=f"{account.id}, {account.region}")
+def find_account(settings: Settings) -> tuple[Account | None, Check]:
+    """The account of the credentials."""
+    check = Check(title="AWS account")
+    account = check.settle(
+        attempt(_account),
+        path="AWS credentials",
+        hint="Log in to AWS: `aws sts get-caller-identity` must succeed. Also set aws:region.",
+    )
+    if account is None:
+        return None, check
+    check.found = f"{account.id}, {account.region}"
     expected = settings.registry.account
     if expected and expected != account.id:
         check.problem(
@@ -48,6 +54,14 @@ def find_account(settings: Settings) -> tuple[Account, Check]:
             f"Use credentials of {expected}, or change the key.",
         )
     return account, check
+
+
+def _account() -> Account:
+    return Account(
+        id=aws.get_caller_identity().account_id,
+        region=aws.get_region().region,
+        partition=aws.get_partition().partition,
+    )
 
 
 def check_rights(settings: Settings, account: Account) -> Check:

@@ -17,13 +17,8 @@ class RefusalError(Exception):
 
     @property
     def is_missing(self) -> bool:
-        """Whether the answer is that the thing does not exist, or that the caller may not know that it does."""
-        return re.search(r"\b404\b|not ?found|no .* found", str(self), re.IGNORECASE) is not None
-
-    @property
-    def is_forbidden(self) -> bool:
-        """Whether the caller lacks a right."""
-        return re.search(r"\b40[13]\b|AccessDenied|not authorized|Unauthorized", str(self)) is not None
+        """Whether the answer is that the thing does not exist."""
+        return re.search(r"\b404\b|not ?found|could\w* *n.t find|\bno .* found", str(self), re.IGNORECASE) is not None
 
 
 @dataclass(kw_only=True)
@@ -46,21 +41,28 @@ class Check:
     def notice(self, message: str, hint: str) -> None:
         self.notices.append(Notice(message=message, hint=hint))
 
-    def ask(self, question: Callable[[], T], *, path: str, hint: str) -> T | None:
+    def look(self, message: str, hint: str) -> None:
+        """Add a condition to check by hand."""
+        self.by_hand.append(Notice(message=message, hint=hint))
+
+    def settle(self, answer: T | RefusalError, *, path: str, hint: str) -> T | None:
         """The answer. A refusal becomes a problem of the key that caused the question."""
-        try:
-            return ask(question)
-        except RefusalError as refusal:
-            self.problem(path, str(refusal), hint)
+        if isinstance(answer, RefusalError):
+            self.problem(path, str(answer), hint)
             return None
+        return answer
+
+    def unknown(self, what: str, refusal: RefusalError, hint: str) -> None:
+        """Say that something could not be checked: a deployment may well work without the right to check it."""
+        self.notice(f"Could not check {what}: {str(refusal).rstrip('.')}", hint)
 
 
-def ask(question: Callable[[], T]) -> T:
-    """The answer to a call of a provider's function. Raises `RefusalError`."""
+def attempt(question: Callable[[], T]) -> T | RefusalError:
+    """The answer to a call of a provider's function, or the refusal."""
     try:
         return question()
     except pulumi.RunError:  # the engine is shutting down
         raise
     except Exception as refusal:  # the SDK has no class for a provider's errors
         reason = str(refusal).rpartition(" returned an error: ")[2]  # without the SDK's prefix about the call
-        raise RefusalError(reason.strip()) from refusal
+        return RefusalError(reason.strip())

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TypeVar
 
@@ -11,14 +11,23 @@ T = TypeVar("T")
 _AT_ONCE = 16
 
 
+class Threads(ThreadPoolExecutor):
+    """Threads that may call the functions of Pulumi's providers."""
+
+    def __init__(self) -> None:
+        super().__init__(_AT_ONCE)
+
+    def ask(self, question: Callable[[], T]) -> Future[T]:
+        """Begin to ask."""
+        # Pulumi's SDK keeps the engine's connection in context variables.
+        return self.submit(copy_context().run, _with_event_loop, question)
+
+
 def together(questions: Iterable[Callable[[], T]]) -> list[T]:
-    """The answers, in order. The questions may call functions of providers, but not `together`."""
-    # Pulumi's SDK keeps the engine's connection in context variables.
-    waiting = [(copy_context(), question) for question in questions]
-    if not waiting:
-        return []
-    with ThreadPoolExecutor(min(_AT_ONCE, len(waiting))) as threads:
-        return list(threads.map(lambda each: each[0].run(_with_event_loop, each[1]), waiting))
+    """The answers to all questions, in order."""
+    with Threads() as threads:
+        waiting = [threads.ask(question) for question in questions]
+        return [each.result() for each in waiting]
 
 
 def _with_event_loop(question: Callable[[], T]) -> T:

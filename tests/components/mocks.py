@@ -86,6 +86,10 @@ class Declared(mocks.MockMonitor):
 
     refusals: Mapping[str, str] = field(default_factory=dict)
     """Functions that fail, such as `getCluster`, each with the provider's message."""
+    answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Properties that replace those of functions' usual answers."""
+    branches: Mapping[str, str] = field(default_factory=dict)
+    """The default branches of projects, where they are not `main`."""
     all: list[Resource] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     hooks: dict[str, pulumi.ResourceHook] = field(default_factory=dict)
@@ -96,7 +100,7 @@ class Declared(mocks.MockMonitor):
         self.hooks[hook.name] = hook
 
     def __post_init__(self) -> None:
-        super().__init__(_Answers(self.refusals))
+        super().__init__(_Answers(self.refusals, self.answers, self.branches))
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (the protocol's name)
         if request.type != "pulumi:pulumi:Stack":
@@ -136,7 +140,14 @@ def declare(stack: Settings | None = None, **keys: Any) -> Declared:
     if stack is None and not keys:
         return _smallest()
     read = stack or settings(**keys)
-    return run(lambda: deploy(lambda: read))
+    declared = Declared(branches=default_branches(read))
+    attempt(lambda: deploy(lambda: read), declared)
+    return declared
+
+
+def default_branches(stack: Settings) -> dict[str, str]:
+    """The default branches of a stack's projects in GitLab, as the settings have them."""
+    return {project.path: project.default_branch for project in stack.projects}
 
 
 @cache
@@ -180,13 +191,18 @@ class _Refusal(grpc.RpcError):
 @dataclass
 class _Answers(mocks.Mocks):
     refusals: Mapping[str, str]
+    answers: Mapping[str, Mapping[str, Any]]
+    branches: Mapping[str, str]
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:  # type: ignore[override]
         function = args.token.rsplit(":", 1)[-1]
         try:
             if function in self.refusals:
                 raise LookupError(self.refusals[function])
-            return _ANSWERS[function](args.args)
+            own = self.answers.get(function, {})
+            if function == "getProject" and args.args.get("pathWithNamespace") in self.branches:
+                own = {"defaultBranch": self.branches[args.args["pathWithNamespace"]], **own}
+            return {**_ANSWERS[function](args.args), **own}
         except LookupError as error:
             raise _Refusal(f"invocation of {args.token} returned an error: {error}") from error
 
@@ -200,9 +216,11 @@ def _cluster(args: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": args["name"],
         "arn": f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/{args['name']}",
-        "version": {"old": "1.32"}.get(args["name"], "1.34"),
+        "version": {"old": "1.32", "older": "1.31"}.get(args["name"], "1.34"),
         "endpoint": "https://cluster.example.com",
         "certificateAuthorities": [{"data": "Y2VydGlmaWNhdGU="}],
+        "accessConfigs": [{"authenticationMode": "API_AND_CONFIG_MAP"}],
+        "computeConfigs": [],
         "vpcConfig": {"subnetIds": ["subnet-a", "subnet-b", "subnet-c"], "vpcId": "vpc-a"},
         "kubernetesNetworkConfigs": [{"serviceIpv4Cidr": "172.20.0.0/16", "serviceIpv6Cidr": ""}],
         "identities": [{"oidcs": [{"issuer": ISSUER}]}],
@@ -220,6 +238,33 @@ def _instance_type(args: Mapping[str, Any]) -> dict[str, Any]:
         "maximumNetworkInterfaces": 8,
         "maximumIpv4AddressesPerInterface": 30,
     }
+
+
+def _project(args: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": "42",
+        "archived": False,
+        "buildsAccessLevel": "enabled",
+        "ciConfigPath": "",
+        "defaultBranch": "main",
+        "emptyRepo": False,
+        "groupRunnersEnabled": True,
+        "markedForDeletionOn": "",
+        "permissions": [{"projectAccess": {}, "groupAccess": {"access_level": 50, "notification_level": 3}}],
+    }
+
+
+def _missing_variable(args: Mapping[str, Any]) -> dict[str, Any]:
+    raise LookupError(f"GET https://gitlab.com/api/v4/projects/{args['project']}/variables/X: 404 Variable Not Found")
+
+
+def _file(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Every Dockerfile is there, and no pipeline."""
+    if not args["filePath"].endswith("Dockerfile"):
+        raise LookupError(
+            f"GET https://gitlab.com/api/v4/projects/{args['project']}/repository/files: 404 File Not Found"
+        )
+    return {"filePath": args["filePath"], "content": "RlJPTSBzY3JhdGNoCg=="}
 
 
 _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
@@ -243,8 +288,19 @@ _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     },
     "getProjectProtectedBranches": lambda args: {"protectedBranches": [{"name": "main"}, {"name": "master"}]},
     "getProjectProtectedTags": lambda args: {"protectedTags": [{"tag": "v*"}]},
-    "getGroup": lambda args: {"groupId": 7},
-    "getProject": lambda args: {"id": "42"},
+    "getGroup": lambda args: {"groupId": 7, "markedForDeletionOn": ""},
+    "getProject": _project,
+    "getProjectVariable": _missing_variable,
+    "getBranch": lambda args: {"name": args["name"], "canPush": True},
+    "getRepositoryFile": _file,
+    "getRepositoryTree": lambda args: {"trees": [{"path": f"{args['path']}/Dockerfile", "type": "blob"}]},
+    "getMetadata": lambda args: {"version": "19.2.1-ee"},
+    "getAddon": lambda args: {"addonVersion": "v1.3.8-eksbuild.2"},
+    "getNodeGroups": lambda args: {"names": ["system"]},
+    "getNodeGroup": lambda args: {"taints": [], "scalingConfigs": [{"minSize": 2, "maxSize": 4, "desiredSize": 2}]},
+    "getServiceQuota": lambda args: {"value": 10_000},
+    "getRepositories": lambda args: {"names": ["shop/web"]},
+    "getRoles": lambda args: {"names": ["admin"]},
 }
 
 _COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {

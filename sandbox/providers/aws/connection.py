@@ -78,6 +78,9 @@ class AwsConnection:
     def sts(self) -> "STSClient":
         return cast("STSClient", self._client("sts", {}))
 
+    def service_quotas(self, properties: Properties) -> Any:
+        return self._client("service-quotas", properties)
+
     def _client(self, service: str, properties: Properties) -> Any:
         key = (service, self.region_of(properties))
         with self._lock:

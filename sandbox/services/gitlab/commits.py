@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from sandbox.services.gitlab.errors import bad_parameters, bad_request, not_found
-from sandbox.services.gitlab.files import check_free, commit_entity, decode, is_file_path
+from sandbox.services.gitlab.files import check_free, commit_entity, decode, is_file_path, writable
 from sandbox.services.gitlab.parameters import Parameters
 from sandbox.services.gitlab.projects import USER
 from sandbox.services.gitlab.repository import Change, GitError, RefMovedError, Repository
@@ -24,8 +24,7 @@ def blueprint(store: Store) -> Blueprint:
 
     @routes.post("/projects/<encoded:project_ref>/repository/commits")
     def create(project_ref: str) -> tuple[Response, int]:
-        project = store.project(project_ref)
-        repository = store.repository(project)
+        project, repository = store.project(project_ref), writable(store, project_ref)
         parameters = Parameters(request)
         branch = parameters.text("branch", required=True, allow_blank=False)
         message = parameters.text("commit_message", required=True, allow_blank=False)
@@ -54,8 +53,7 @@ def blueprint(store: Store) -> Blueprint:
 
     @routes.delete("/projects/<encoded:project_ref>/repository/branches/<encoded:branch>")
     def delete_branch(project_ref: str, branch: str) -> tuple[str, int]:
-        project = store.project(project_ref)
-        repository = store.repository(project)
+        project, repository = store.project(project_ref), writable(store, project_ref)
         if branch not in repository.branches():
             raise not_found("Branch")
         if branch == project["default_branch"]:

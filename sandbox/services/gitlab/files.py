@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, jsonify, request
 
-from sandbox.services.gitlab.errors import bad_parameters, bad_request, not_found
+from sandbox.services.gitlab.errors import ApiError, bad_parameters, bad_request, not_found
 from sandbox.services.gitlab.paging import page_and_size, paged, uncounted_page
 from sandbox.services.gitlab.parameters import Parameters
 from sandbox.services.gitlab.projects import USER
-from sandbox.services.gitlab.protection import is_protected
+from sandbox.services.gitlab.protection import protects
 from sandbox.services.gitlab.repository import Blob, Change, Commit, GitError, Person, RefMovedError, Repository
 from sandbox.services.gitlab.store import Record, Store
 
@@ -41,7 +41,7 @@ def blueprint(store: Store) -> Blueprint:
     @routes.post("/projects/<encoded:project_ref>/repository/files/<encoded:path>")
     def create(project_ref: str, path: str) -> tuple[Response, int]:
         wanted = _Request.read(path, with_content=True)
-        repository = store.repository(store.project(project_ref))
+        repository = writable(store, project_ref)
         start = wanted.start(repository)
         if start:
             check_free(repository, start, path)
@@ -52,7 +52,7 @@ def blueprint(store: Store) -> Blueprint:
     @routes.put("/projects/<encoded:project_ref>/repository/files/<encoded:path>")
     def update(project_ref: str, path: str) -> Response:
         wanted = _Request.read(path, with_content=True)
-        repository = store.repository(store.project(project_ref))
+        repository = writable(store, project_ref)
         start, existing = _existing(repository, wanted)
         executable = existing.executable if wanted.executable is None else wanted.executable
         _commit(repository, wanted, start, Change(content=wanted.content, executable=executable))
@@ -61,10 +61,38 @@ def blueprint(store: Store) -> Blueprint:
     @routes.delete("/projects/<encoded:project_ref>/repository/files/<encoded:path>")
     def delete(project_ref: str, path: str) -> tuple[str, int]:
         wanted = _Request.read(path, with_content=False)
-        repository = store.repository(store.project(project_ref))
+        repository = writable(store, project_ref)
         start, _ = _existing(repository, wanted)
         _commit(repository, wanted, start, Change(content=None))
         return "", 204
+
+    @routes.get("/projects/<encoded:project_ref>/repository/tree")
+    def list_tree(project_ref: str) -> Response:
+        project = store.project(project_ref)
+        repository = store.repository(project)
+        parameters = Parameters(request)
+        folder = parameters.text("path").strip("/")
+        recursive = parameters.boolean("recursive", default=False)
+        parameters.check()
+        commit_id = repository.commit_id(parameters.text("ref") or project["default_branch"])
+        if commit_id is None:
+            raise not_found("Tree")
+        found = repository.kind(commit_id, folder)
+        if found is None:
+            raise not_found("invalid revision or path")
+        entries = repository.tree(commit_id, folder, recursive=recursive) if found == "tree" else []
+        return paged(
+            [
+                {
+                    "id": each.id,
+                    "name": each.path.rpartition("/")[2],
+                    "type": each.kind,
+                    "path": each.path,
+                    "mode": each.mode,
+                }
+                for each in entries
+            ]
+        )
 
     @routes.get("/projects/<encoded:project_ref>/repository/commits")
     def list_commits(project_ref: str) -> Response:
@@ -105,6 +133,14 @@ def blueprint(store: Store) -> Blueprint:
         return jsonify(_branch_entity(store, project, branch, commit_id))
 
     return routes
+
+
+def writable(store: Store, project_ref: str) -> Repository:
+    """The repository of a project, unless that is archived: its repository is read-only then."""
+    project = store.project(project_ref)
+    if project.get("archived"):
+        raise ApiError(403, {"message": "403 Forbidden"})
+    return store.repository(project)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,8 +302,10 @@ def _branch_entity(store: Store, project: Record, name: str, commit_id: str) -> 
         "name": name,
         "commit": commit_entity(store, project, commit),
         "merged": False,
-        "protected": is_protected(store, project, name),
+        "protected": protects(store, project, name),
+        "developers_can_push": False,
+        "developers_can_merge": False,
         "default": name == project["default_branch"],
-        "can_push": True,
+        "can_push": not project.get("archived", False),
         "web_url": f"{store.base_url}/{project['path_with_namespace']}/-/tree/{name}",
     }

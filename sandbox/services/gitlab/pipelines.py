@@ -14,7 +14,7 @@ from sandbox.services.gitlab.ci_file import CiFileError, CiJob, read_jobs
 from sandbox.services.gitlab.errors import invalid, not_found
 from sandbox.services.gitlab.paging import paged
 from sandbox.services.gitlab.parameters import Parameters
-from sandbox.services.gitlab.protection import is_protected
+from sandbox.services.gitlab.protection import protects
 from sandbox.services.gitlab.store import Record, Store, next_id, now
 from sandbox.services.gitlab.variables import values_for
 
@@ -33,7 +33,7 @@ def blueprint(store: Store) -> Blueprint:
         ref = parameters.text("ref", required=True, allow_blank=False)
         parameters.check()
         jobs = _jobs(store, project, ref)
-        protected = is_protected(store, project, ref)
+        protected = protects(store, project, ref)
         with store.state.change() as state:
             pipeline = {
                 "id": next_id(state, "pipelines"),
@@ -114,7 +114,7 @@ def _jobs(store: Store, project: Record, ref: str) -> Sequence[CiJob]:
     if file is None:
         raise invalid({"base": ["Missing CI config file"]})
     with store.state.read() as state:
-        variables = values_for(state, project, protected=is_protected(store, project, ref))
+        variables = values_for(state, project, protected=protects(store, project, ref))
     try:
         jobs = read_jobs(file.content.decode(errors="replace"), variables)
     except CiFileError as error:

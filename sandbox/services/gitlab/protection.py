@@ -4,13 +4,14 @@ GitLab protects a new project's default branch, and no tags.
 Source: https://docs.gitlab.com/api/protected_branches/ and https://docs.gitlab.com/api/protected_tags/
 """
 
+from fnmatch import fnmatchcase
+
 from flask import Blueprint, Response, jsonify, request
 
 from sandbox.services.gitlab.errors import ApiError, not_found
 from sandbox.services.gitlab.paging import paged
 from sandbox.services.gitlab.parameters import Parameters
 from sandbox.services.gitlab.store import Record, Store
-from stacks.protection import protects
 
 _MAINTAINERS = [{"id": 1, "access_level": 40, "access_level_description": "Maintainers"}]
 _LEVELS: dict[str, Record] = {
@@ -62,10 +63,11 @@ def blueprint(store: Store) -> Blueprint:
     return routes
 
 
-def is_protected(store: Store, project: Record, ref: str, kind: str = "branches") -> bool:
-    """Whether a branch, or a Git tag, has one of the protected names, or matches one of the wildcards."""
+def protects(store: Store, project: Record, branch: str) -> bool:
+    """Whether a protected branch's name, or wildcard, matches this branch."""
     with store.state.read() as state:
-        return protects(_names(state, project, kind), ref)
+        names = _names(state, project, "branches")
+    return any(fnmatchcase(branch, name.replace("[", "[[]").replace("?", "[?]")) for name in names)
 
 
 def _table(state: Record, kind: str) -> Record:
