@@ -5,8 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import pulumi
-
 from stacks.problems import Notice, Problem
 
 T = TypeVar("T")
@@ -61,8 +59,10 @@ def attempt(question: Callable[[], T]) -> T | RefusalError:
     """The answer to a call of a provider's function, or the refusal."""
     try:
         return question()
-    except pulumi.RunError:  # the engine is shutting down
-        raise
-    except Exception as refusal:  # the SDK has no class for a provider's errors
+    except RefusalError as refusal:
+        return refusal
+    except Exception as refusal:
+        if type(refusal) is not Exception:  # the SDK has no class of its own for a provider's errors
+            raise
         reason = str(refusal).rpartition(" returned an error: ")[2]  # without the SDK's prefix about the call
         return RefusalError(reason.strip())

@@ -31,7 +31,7 @@ class _Wanted:
             # Not one tree of the whole repository: the provider reads trees in pages of 20, one after the other.
             return gitlab.get_repository_file(project=self.project, ref=self.branch, file_path=self.path).file_path
         if not _entries(self.project, self.branch, self.path):  # Git has no empty folders: this is a file
-            raise LookupError("404 Tree Not Found")
+            raise RefusalError("404 Tree Not Found")
         return self.path
 
 

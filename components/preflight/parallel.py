@@ -6,9 +6,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TypeVar
 
+import pulumi_aws as aws
+
 T = TypeVar("T")
 
 _AT_ONCE = 16
+_LAZY = (aws.ec2, aws.ecr, aws.eks, aws.iam, aws.servicequotas)
+"""Modules that the SDK loads when they are first used. Two threads cannot do that at once."""
 
 
 class Threads(ThreadPoolExecutor):
@@ -16,6 +20,8 @@ class Threads(ThreadPoolExecutor):
 
     def __init__(self) -> None:
         super().__init__(_AT_ONCE)
+        for module in _LAZY:
+            hasattr(module, "__all__")  # asking for any attribute loads the module
 
     def ask(self, question: Callable[[], T]) -> Future[T]:
         """Begin to ask."""
