@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TypeVar
 
 import pulumi
 import pulumi_aws as aws
@@ -12,8 +13,11 @@ from components.preflight import checks as preflight
 from components.preflight.gitlab import gitlab_url
 from components.preflight.inspection import inspect
 from delivery.doctor.outputs import Deployed, Place
-from delivery.doctor.report import Check, Finding, Result, failed
+from delivery.doctor.report import Check, Finding, Result
+from stacks import config
 from stacks.settings import Settings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,7 @@ def ask_everything(stack: str, settings: Settings, deployed: Deployed | None) ->
     """Ask everything, in a Pulumi program. It creates nothing."""
     groups = deployed.node_groups if deployed else {}
     return Answers(
-        before=_before(stack, settings),
+        before=tuple(map(_as_check, inspect(settings, stack=stack, source=config.file_name(stack)).checks)),
         gitlab_url=gitlab_url(),
         gitlab_token=pulumi.Config("gitlab").get("token") or os.environ.get("GITLAB_TOKEN"),
         node_groups={
@@ -60,14 +64,6 @@ def ask_everything(stack: str, settings: Settings, deployed: Deployed | None) ->
         },
         registry=_ask(_registry) if deployed else None,
     )
-
-
-def _before(stack: str, settings: Settings) -> tuple[Check, ...]:
-    """The checks of the preview. Without an AWS account or a cluster's name, the others cannot be asked."""
-    found = _ask(lambda: inspect(settings, stack=stack).checks)
-    if isinstance(found, Refused):
-        return (failed("Checks of the preview", found.reason, "Fix that first: nothing else could be asked."),)
-    return tuple(map(_as_check, found))
 
 
 def _as_check(found: preflight.Check) -> Check:
@@ -78,13 +74,11 @@ def _as_check(found: preflight.Check) -> Check:
     return Check(title=found.title, result=result, found=found.found, findings=(*problems, *warnings))
 
 
-def _ask(question: Callable[[], preflight.T]) -> "preflight.T | Refused":
-    try:
-        return preflight.ask(question)
-    except preflight.RefusalError as refusal:
-        # The words of Terraform's SDK, `retry.NotFoundError`, for what does not exist
-        missing = refusal.is_missing or "couldn't find resource" in str(refusal)
-        return Refused(reason=str(refusal), missing=missing)
+def _ask(question: Callable[[], T]) -> T | Refused:
+    answer = preflight.attempt(question)
+    if isinstance(answer, preflight.RefusalError):
+        return Refused(reason=str(answer), missing=answer.is_missing)
+    return answer
 
 
 def _node_group_status(cluster: str, name: str) -> str:

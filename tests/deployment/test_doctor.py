@@ -205,6 +205,7 @@ def test_without_a_cli_or_a_backend_it_says_so(deployed: ScratchProject, elsewhe
 
 @pytest.mark.builds
 def test_every_runner_builds_an_image_with_real_buildkit(scratch: ScratchProject) -> None:
+    scratch.root.parent.chmod(0o755)  # builds never run as root: another user must be able to enter
     assert scratch.sandbox("up").returncode == 0
     with subprocess.Popen(
         scratch.command("runner"), cwd=scratch.root, env=scratch.environment, stdout=subprocess.PIPE, text=True

@@ -110,7 +110,7 @@ def _jobs(store: Store, project: Record, ref: str) -> Sequence[CiJob]:
     commit = repository.branches().get(ref)
     if commit is None:
         raise invalid({"base": ["Reference not found"]})
-    file = repository.blob(commit, CI_FILE)
+    file = repository.blob(commit, project.get("ci_config_path") or CI_FILE)
     if file is None:
         raise invalid({"base": ["Missing CI config file"]})
     with store.state.read() as state:

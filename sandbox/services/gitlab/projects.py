@@ -138,7 +138,6 @@ def project_entity(store: Store, project: Record) -> Record:
         "web_url": f"{store.base_url}/{path}",
         "http_url_to_repo": f"{store.base_url}/{path}.git",
         "empty_repo": not store.repository(project).branches(),
-        "ci_config_path": None,
         "marked_for_deletion_on": None,
         # The one user made the groups, which makes an Owner.
         "permissions": {"project_access": None, "group_access": {"access_level": 50, "notification_level": 3}},

@@ -15,6 +15,7 @@ from delivery.doctor.builds import Builds
 from delivery.doctor.outputs import Deployed, Place
 from delivery.doctor.report import Check, Result
 from stacks.architecture import Architecture
+from stacks.settings import Settings
 from stacks.trust import Tier, Trust
 from tests.sandbox.services_gitlab.conftest import client, first_start, url
 from tests.sandbox.services_gitlab.test_pipelines import runner
@@ -78,6 +79,11 @@ def play(client: gitlab.Gitlab, deployed: Deployed) -> Iterator[Callable[[Jobs],
         thread.join()
 
 
+def stack(path: str) -> Settings:
+    images = project({"name": "base", "context": "images/base"}, path=path, **{"default-branch": "master"})
+    return settings(trust="isolated", projects=[images])
+
+
 def check(
     client: gitlab.Gitlab,
     deployed: Deployed,
@@ -85,12 +91,9 @@ def check(
     unfit: tuple[Place, ...] = (),
     minutes: float = 1,
     said: list[str] | None = None,
-    **keys: Any,
+    of: Settings | None = None,
 ) -> dict[Place, Check]:
-    of = settings(
-        trust="isolated", projects=[project({"name": "base", "context": "images/base"}, **{"default-branch": "master"})]
-    )
-    of = of.model_copy(update=keys)
+    of = of or stack("platform/images")
     builds = Builds(
         stack="prod",
         settings=of,
@@ -219,23 +222,37 @@ def test_if_every_branch_is_protected_no_branch_tests_the_other_tier(
 
 
 def test_a_project_that_takes_no_commit_is_named(client: gitlab.Gitlab, deployed: Deployed) -> None:
-    keys = {"projects": settings(projects=[project({"name": "base"}, path="platform/gone")]).projects}
-    found = check(client, deployed, **keys)
+    found = check(client, deployed, of=stack("platform/gone"))
     assert {each.result for each in found.values()} == {Result.FAILED}
     assert "find the project in platform/gone: 404" in found[PROTECTED, ARM64].findings[0].message
 
 
-def test_a_pipeline_of_another_project_is_not_replaced(
-    client: gitlab.Gitlab, deployed: Deployed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pipeline_of_another_project_is_not_replaced(client: gitlab.Gitlab, deployed: Deployed) -> None:
     images = client.projects.get("platform/images")
-    monkeypatch.setattr(
-        gitlab.v4.objects.ProjectManager, "get", lambda *_, **__: _with(images, "ci_config_path", "ci.yml@platform/ci")
-    )
+    images.ci_config_path = "ci.yml@platform/ci"
+    images.save()
     found = check(client, deployed)
     assert "from ci.yml@platform/ci" in found[PROTECTED, ARM64].findings[0].message
-    monkeypatch.undo()
     assert_nothing_is_left(client)
+
+
+def test_a_pipeline_at_a_path_of_its_own_is_replaced_there(
+    client: gitlab.Gitlab, deployed: Deployed, play: Callable[[Jobs], None]
+) -> None:
+    images = client.projects.get("platform/images")
+    images.ci_config_path = "ci/all.yml"
+    images.save()
+    own = {"file_path": "ci/all.yml", "branch": "master", "content": "a: {script: [deploy]}", "commit_message": "CI"}
+    images.files.create(own)
+    seen: list[str] = []
+
+    def look(job: dict[str, Any]) -> tuple[str, str]:
+        seen.append(job["name"])
+        return "success", ""
+
+    play(look)
+    assert {each.result for each in check(client, deployed).values()} == {Result.OK}
+    assert set(seen) == {"build-base:arm64", "build-base:amd64"}, "a job of the project's own would have run"
 
 
 def test_what_cannot_be_removed_is_told(
@@ -258,12 +275,7 @@ def test_an_interruption_leaves_nothing(
     def interrupt(_: float) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module.time, "sleep", interrupt)
+    monkeypatch.setattr(time, "sleep", interrupt)
     with pytest.raises(KeyboardInterrupt):
         check(client, deployed)
     assert_nothing_is_left(client)
-
-
-def _with(project: Any, key: str, value: str) -> Any:
-    project._attrs[key] = value
-    return project
