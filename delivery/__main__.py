@@ -122,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="check a stack, before its deployment and after")
     doctor.set_defaults(run=_doctor)
-    doctor.add_argument("--stack", required=True)
+    doctor.add_argument("-s", "--stack", required=True)
     doctor.add_argument(
         "--build",
         nargs="?",

@@ -53,7 +53,10 @@ def table(report: Report, *, color: bool, width: int = 100) -> str:
 def _rows(check: Check, titles: int, color: bool, width: int) -> Iterator[str]:
     mark = f"{_SIGNS[check.result]} {check.result!s:7}"
     shown = f"\x1b[{_COLORS[check.result]}m{mark}\x1b[0m" if color else mark
-    yield f"  {shown}  {clean(check.title):{titles}}  {clean(check.found)}".rstrip()
+    place = 2 + len(mark) + 2 + max(titles, len(clean(check.title))) + 2
+    first, *others = _wrapped(clean(check.found), " " * place, width) or [""]
+    yield f"  {shown}  {clean(check.title):{titles}}  {first[place:]}".rstrip()
+    yield from others
     for finding in check.findings:
         for line in finding.message.splitlines():
             yield from _wrapped(clean(line), " " * 13, width)

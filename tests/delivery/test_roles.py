@@ -48,6 +48,23 @@ def test_a_preview_can_do_nothing_that_an_update_cannot() -> None:
     assert not gained(iam_grants(TEXTS["deploy"]), iam_grants(TEXTS["preview"]))
 
 
+BUILDER = "arn:aws:ecr:eu-central-1:123456789012:repository/buildyard/builder"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "allowed", "reason"),
+    [
+        ("ecr:GetAuthorizationToken", "*", True, "the registry answers nobody without a login"),
+        ("ecr:BatchGetImage", BUILDER, True, "the architectures of the builder image"),
+        ("ecr:BatchGetImage", IMAGE, False, "what builds pushed is nobody's business here"),
+        ("ecr:GetDownloadUrlForLayer", BUILDER, False, "a manifest is enough"),
+        ("ecr:PutImage", BUILDER, False, "a check changes nothing"),
+    ],
+)
+def test_a_check_of_a_stack_may_also(action: str, resource: str, allowed: bool, reason: str) -> None:
+    assert allows([DOCUMENTS["doctor"]], action, resource, {}) is allowed, reason
+
+
 def test_a_preview_only_reads() -> None:
     for grant in iam_grants(TEXTS["preview"]):
         verb = grant.action.partition(":")[2]

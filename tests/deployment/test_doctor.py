@@ -131,23 +131,38 @@ def elsewhere(deployed: ScratchProject, tmp_path: Path) -> Mapping[str, str]:
     """The environment of somebody with the same AWS and GitLab, and a backend in which the stack does not exist."""
     backend = tmp_path / "backend"
     backend.mkdir()
-    endpoints = read_endpoints(deployed.data)
-    assert isinstance(endpoints, Endpoints)
-    command = install.pulumi(Console(stderr=True))
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")},
-        **endpoints.environment(),
-        "PATH": f"{command.parent}:{os.environ['PATH']}",
+        **_environment(deployed),
         "PULUMI_HOME": str(tmp_path / "home"),
         "PULUMI_BACKEND_URL": f"file://{backend}",
         "PULUMI_CONFIG_PASSPHRASE": "a passphrase",
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
     }
 
 
 def _check(project: ScratchProject, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [str(project.root / ".venv" / "bin" / "python"), "-m", "delivery", "doctor", "--stack", "sandbox"]
+    command = _doctor_command(project)
     return subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, check=False)
+
+
+def _doctor_command(project: ScratchProject, *options: str) -> list[str]:
+    """The command without the sandbox's own in front of it."""
+    python = str(project.root / ".venv" / "bin" / "python")
+    return [python, "-m", "delivery", "doctor", "--stack", "sandbox", *options]
+
+
+def _environment(project: ScratchProject) -> dict[str, str]:
+    """The environment of somebody who uses the sandbox's AWS and GitLab, and its stack."""
+    endpoints = read_endpoints(project.data)
+    assert isinstance(endpoints, Endpoints)
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("PULUMI_")},
+        **endpoints.environment(),
+        "PATH": f"{install.pulumi(Console(stderr=True)).parent}:{os.environ['PATH']}",
+        "PULUMI_HOME": str(project.data / "pulumi" / "home"),
+        "PULUMI_BACKEND_URL": f"file://{project.data}/pulumi/backend?metadata=skip",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(project.data / "pulumi" / "passphrase"),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
 
 
 def test_before_the_first_deployment_only_the_previews_checks_run(
@@ -201,6 +216,30 @@ def test_without_a_cli_or_a_backend_it_says_so(deployed: ScratchProject, elsewhe
     gone = _check(deployed, {**elsewhere, "PULUMI_BACKEND_URL": "file:///nowhere"})
     assert gone.returncode == 2
     assert "The outputs of the stack sandbox cannot be read" in gone.stderr
+
+
+def test_a_job_of_ci_that_is_cancelled_leaves_nothing_in_gitlab(deployed: ScratchProject) -> None:
+    with (
+        builder_image(deployed, "arm64", "amd64"),
+        subprocess.Popen(
+            _doctor_command(deployed, "--build"),
+            cwd=deployed.root,
+            env=_environment(deployed),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "pending" in line:
+                process.terminate()
+                break
+        assert process.wait(30) == 143
+    cloud = Cloud(deployed)
+    for what in ("repository/branches", "protected_branches"):
+        found = cloud.gitlab(f"/projects/platform%2Fimages/{what}").json()
+        assert [branch["name"] for branch in found] == ["master"], "a protected branch would stay for ever"
 
 
 @pytest.mark.builds

@@ -9,6 +9,7 @@ from sandbox.endpoints import Endpoints
 from sandbox.values import Properties, Secret
 from tests.sandbox.conftest import AwsClient
 from tests.sandbox.provider_client import ProviderClient
+from tests.sandbox.services_aws.test_eks import make_node_group
 
 
 def ask(client: ProviderClient, token: str, **arguments: Any) -> Properties:
@@ -100,3 +101,13 @@ def test_a_question_about_nothing_says_what_is_missing(
 def test_a_provider_without_a_region_says_how_to_set_one(endpoints: Endpoints) -> None:
     with pytest.raises(grpc.RpcError, match="pulumi config set aws:region"):
         ProviderClient(endpoints.providers["aws"])
+
+
+def test_a_node_group_has_the_status_that_eks_tells(client: ProviderClient, aws: AwsClient) -> None:
+    make_node_group(aws, nodegroupName="asked")
+    found = ask(client, "aws:eks/getNodeGroup:getNodeGroup", clusterName="ci", nodeGroupName="asked")
+    assert (found["id"], found["status"]) == ("ci:asked", "ACTIVE")
+    assert found["scalingConfigs"][0].keys() >= {"minSize", "maxSize", "desiredSize"}
+    aws("eks").delete_nodegroup(clusterName="ci", nodegroupName="asked")
+    with pytest.raises(grpc.RpcError, match="couldn't find resource"):
+        client.invoke("aws:eks/getNodeGroup:getNodeGroup", {"clusterName": "ci", "nodeGroupName": "asked"})
