@@ -48,8 +48,7 @@ def check_builder_image(settings: Settings, deployed: Deployed, registry: Regist
         )
         return _read(image, settings.architectures, answer)
     except (requests.RequestException, ValueError) as error:
-        reason = str(error).replace(registry.password, "[secret]")
-        return failed(_TITLE, f"The registry does not answer: {reason}", "Check the network to ECR, then try again.")
+        return failed(_TITLE, f"The registry does not answer: {error}", "Check the network to ECR, then try again.")
 
 
 def _read(image: str, architectures: Sequence[Architecture], answer: requests.Response) -> Check:

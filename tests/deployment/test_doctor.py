@@ -171,7 +171,7 @@ def test_before_the_first_deployment_only_the_previews_checks_run(
     settings = deployed.stack_file.read_bytes()
     done = _check(deployed, elsewhere)
     assert done.returncode == 0, done.stderr
-    assert "the stack sandbox is not deployed yet" in done.stdout
+    assert "the stack sandbox is not deployed yet" in " ".join(done.stdout.split())
     assert "EKS cluster ci" in done.stdout
     assert "Runner protected" not in done.stdout
     assert deployed.stack_file.read_bytes() == settings
