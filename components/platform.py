@@ -15,6 +15,8 @@ from components.image_registry import ImageRegistry, ImageRegistryArgs
 from components.kubeconfig import kubeconfig
 from components.labels import aws_tags
 from components.lookups import Lookups, look_up
+from components.monitoring import MonitoringArgs, StackMonitoring
+from components.monitoring.alerts import Watched
 from components.published_pipeline import (
     PipelineVariables,
     PipelineVariablesArgs,
@@ -95,10 +97,10 @@ class PlatformArgs:
 class _Tier:
     """A tier's runners, and its part of the outputs."""
 
-    resource: Runners
     role_arn: pulumi.Output[str]
     node_groups: Mapping[str, pulumi.Output[str]]
     runners: Mapping[str, Mapping[str, Any]]
+    managers: Runners
 
 
 class Platform(pulumi.ComponentResource):
@@ -120,7 +122,8 @@ class Platform(pulumi.ComponentResource):
         self._create_pull_through_caches()
         variables = [self._set_variables(project) for project in args.settings.projects]
         tiers = {tier: self._create_tier(tier, registry, variables) for tier in args.settings.trust.tiers}
-        runners = [tier.resource for tier in tiers.values()]
+        runners = [tier.managers for tier in tiers.values()]
+        self._create_monitoring(runners)
         pipelines = {
             project.path: self._publish_pipeline(project, [*self._repositories(project, registry), *runners])
             for project in args.settings.projects
@@ -153,13 +156,13 @@ class Platform(pulumi.ComponentResource):
         depends_on = [identity, *nodes.values(), *repositories, *variables]
         runners = self._create_runners(tier, tags, nodes, identity, depends_on)
         return _Tier(
-            resource=runners,
             role_arn=identity.role_arn,
             node_groups={str(architecture): group.node_group_name for architecture, group in nodes.items()},
             runners={
                 str(architecture): {"id": runner_id, "tags": list(tags[architecture])}
                 for architecture, runner_id in runners.runner_ids.items()
             },
+            managers=runners,
         )
 
     @property
@@ -283,9 +286,24 @@ class Platform(pulumi.ComponentResource):
                 *(Destination(cidr=address) for address in self._args.lookups.cluster.vpc_endpoints),
                 *self._settings.network.allow,
             ],
+            service_monitor=self._settings.monitoring.service_monitor,
             depends_on=depends_on,
         )
         return Runners(tier.of(self._name), args, self._kubernetes)
+
+    def _create_monitoring(self, runners: Sequence[Runners]) -> None:
+        settings, stack = self._settings, self._args.stack
+        if settings.monitoring.alerts or settings.monitoring.dashboard:
+            tiers = settings.trust.tiers
+            watched = Watched(
+                stack=stack,
+                namespaces=[settings.runners.namespace_of(stack, tier) for tier in tiers],
+                managers=[f"{tier.of(self._name)}-{each}" for tier in tiers for each in settings.architectures],
+                projects=[project.path for project in settings.projects],
+                node_wait_minutes=settings.runners.node_wait_minutes,
+            )
+            args = MonitoringArgs(watched=watched, settings=settings.monitoring, depends_on=runners)
+            StackMonitoring(self._name, args, self._kubernetes)
 
     def _connect_cluster(self) -> kubernetes.Provider:
         cluster = self._args.lookups.cluster

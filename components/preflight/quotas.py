@@ -95,7 +95,7 @@ class Needs:
         count = most = least = 0
         path = ""
         for architecture, nodes in self.settings.nodes.items():
-            known = [self.instance_types.get(name) for name in nodes.instance_types if _is_standard(name)]
+            known = [self.instance_types.get(name) for name in nodes.instance_types if is_standard(name)]
             sizes = [each.vcpus for each in known if each]
             if nodes.capacity is not capacity or len(sizes) < len(nodes.instance_types):
                 continue
@@ -157,7 +157,8 @@ class Needs:
         )
 
 
-def _is_standard(instance_type: str) -> bool:
+def is_standard(instance_type: str) -> bool:
+    """Whether the quotas of vCPUs are for instances of this type."""
     family = re.match("[a-z]*", instance_type)
     return family is not None and family[0] in STANDARD_FAMILIES
 

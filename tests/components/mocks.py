@@ -86,8 +86,10 @@ class Declared(mocks.MockMonitor):
 
     refusals: Mapping[str, str] = field(default_factory=dict)
     """Functions that fail, such as `getCluster`, each with the provider's message."""
-    answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Properties that replace those of functions' usual answers."""
+    answers: Mapping[str, Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]] = field(
+        default_factory=dict
+    )
+    """Properties that replace those of functions' usual answers, or functions that give the whole answer."""
     branches: Mapping[str, str] = field(default_factory=dict)
     """The default branches of projects, where they are not `main`."""
     all: list[Resource] = field(default_factory=list)
@@ -191,7 +193,7 @@ class _Refusal(grpc.RpcError):
 @dataclass
 class _Answers(mocks.Mocks):
     refusals: Mapping[str, str]
-    answers: Mapping[str, Mapping[str, Any]]
+    answers: Mapping[str, Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]]
     branches: Mapping[str, str]
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:  # type: ignore[override]
@@ -199,12 +201,16 @@ class _Answers(mocks.Mocks):
         try:
             if function in self.refusals:
                 raise LookupError(self.refusals[function])
-            own = self.answers.get(function, {})
-            if function == "getProject" and args.args.get("pathWithNamespace") in self.branches:
-                own = {"defaultBranch": self.branches[args.args["pathWithNamespace"]], **own}
-            return {**_ANSWERS[function](args.args), **own}
+            return self._answer(function, args.args)
         except LookupError as error:
             raise _Refusal(f"invocation of {args.token} returned an error: {error}") from error
+
+    def _answer(self, function: str, args: Mapping[str, Any]) -> dict[str, Any]:
+        own = self.answers.get(function, {})
+        if callable(own):
+            return {**own(args)}
+        branch = self.branches.get(args.get("pathWithNamespace", "")) if function == "getProject" else None
+        return {**_ANSWERS[function](args), **({"defaultBranch": branch} if branch else {}), **own}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         kind = args.typ.rsplit(":", 1)[-1]
