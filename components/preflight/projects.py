@@ -99,7 +99,7 @@ class _Project:
 
     def _check_role(self, found: gitlab.GetProjectResult) -> None:
         """Find a token that may not set variables. GitLab does not tell roles that come from a shared group."""
-        level = max((_level(each) for each in found.permissions), default=0)
+        level = max((_level(each) for each in found.permissions or ()), default=0)
         if level >= MAINTAINER:
             return
         answer = attempt(partial(gitlab.get_project_variable, project=self.project.path, key=BUILDER_VARIABLE))
