@@ -1,6 +1,7 @@
 """`python -m sandbox build` and `runner`: read their arguments, run jobs, and print errors as messages."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,6 +37,8 @@ def build(console: Console, arguments: argparse.Namespace, endpoints: Endpoints,
 
 def runner(console: Console, arguments: argparse.Namespace, endpoints: Endpoints, directory: Path) -> int:
     """Run the jobs that wait in GitLab; returns the exit status."""
+    # Like Ctrl-C, so that the registry and the other servers end, too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         run_waiting_jobs(endpoints, directory, console, stack=SANDBOX_STACK, once=arguments.once)
     except (BuildError, SettingsError) as error:
