@@ -1,7 +1,7 @@
 """The wiring of all components: from settings and lookups to resources and the stack's outputs."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,12 @@ from components.labels import aws_tags
 from components.lookups import Lookups, look_up
 from components.monitoring import MonitoringArgs, StackMonitoring
 from components.monitoring.alerts import Watched
-from components.published_pipeline import PublishedPipeline, PublishedPipelineArgs
+from components.published_pipeline import (
+    PipelineVariables,
+    PipelineVariablesArgs,
+    PublishedPipeline,
+    PublishedPipelineArgs,
+)
 from components.pull_through import PullThroughCache, PullThroughCacheArgs
 from components.push_identity import PushIdentity, PushIdentityArgs
 from components.runners import Runners, RunnersArgs
@@ -48,12 +53,12 @@ def deploy(load: Callable[[], Settings]) -> None:
     source = file_name(stack)
     try:
         settings = load()
-        lookups = look_up(settings, source=source)
+        lookups = look_up(settings, stack=stack, source=source)
         pipelines = generate_pipelines(settings, lookups.account.registry_host, source=source)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
     for notice in lookups.notices:
-        pulumi.warn(notice)
+        pulumi.warn(str(notice))
     args = PlatformArgs(stack=stack, settings=settings, lookups=lookups, pipelines=pipelines)
     for name, value in Platform(stack_name(stack), args).outputs.items():
         pulumi.export(name, value)
@@ -90,7 +95,9 @@ class PlatformArgs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _TierOutputs:
+class _Tier:
+    """A tier's runners, and its part of the outputs."""
+
     role_arn: pulumi.Output[str]
     node_groups: Mapping[str, pulumi.Output[str]]
     runners: Mapping[str, Mapping[str, Any]]
@@ -114,9 +121,14 @@ class Platform(pulumi.ComponentResource):
         self._drain = drain_before_delete(f"{name}-drain", gitlab_url=args.lookups.gitlab.url)
         registry = self._create_registry()
         self._create_pull_through_caches()
-        tiers = {tier: self._create_tier(tier, registry) for tier in args.settings.trust.tiers}
-        self._create_monitoring([each.managers for each in tiers.values()])
-        pipelines = {project.path: self._publish_pipeline(project) for project in args.settings.projects}
+        variables = [self._set_variables(project) for project in args.settings.projects]
+        tiers = {tier: self._create_tier(tier, registry, variables) for tier in args.settings.trust.tiers}
+        runners = [tier.managers for tier in tiers.values()]
+        self._create_monitoring(runners)
+        pipelines = {
+            project.path: self._publish_pipeline(project, [*self._repositories(project, registry), *runners])
+            for project in args.settings.projects
+        }
         self.outputs = {
             "registry-host": args.lookups.account.registry_host,
             "repository-urls": registry.urls,
@@ -133,16 +145,18 @@ class Platform(pulumi.ComponentResource):
         host = self._args.lookups.account.registry_host
         return self._settings.runners.builder_image or f"{host}/{self._settings.builder_repository}:{BUILDER_VERSION}"
 
-    def _create_tier(self, tier: Tier, registry: ImageRegistry) -> "_TierOutputs":
-        """Create everything that the tiers do not share, and return its part of the outputs."""
+    def _create_tier(self, tier: Tier, registry: ImageRegistry, variables: Sequence[PipelineVariables]) -> _Tier:
+        """Create everything that the tiers do not share."""
         trust, architectures = self._settings.trust, self._settings.architectures
         nodes = {architecture: self._create_nodes(tier, architecture) for architecture in architectures}
         identity = self._create_identity(tier)
         tags = {architecture: trust.runner_tags(tier, architecture) for architecture in architectures}
         # A tier that goes loses its repositories after its last job.
         repositories = registry.reviews.values() if tier is Tier.UNPROTECTED else ()
-        runners = self._create_runners(tier, tags, nodes, identity, [identity, *nodes.values(), *repositories])
-        return _TierOutputs(
+        # Variables are deleted after the last job, too.
+        depends_on = [identity, *nodes.values(), *repositories, *variables]
+        runners = self._create_runners(tier, tags, nodes, identity, depends_on)
+        return _Tier(
             role_arn=identity.role_arn,
             node_groups={str(architecture): group.node_group_name for architecture, group in nodes.items()},
             runners={
@@ -315,7 +329,23 @@ class Platform(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _publish_pipeline(self, project: Project) -> dict[str, str]:
+    def _set_variables(self, project: Project) -> PipelineVariables:
+        args = PipelineVariablesArgs(
+            stack=self._args.stack,
+            project=project.path,
+            variables={BUILDER_VARIABLE: self._builder_image},
+            protected_variables=({} if self._settings.trust is Trust.SHARED else {TIER_VARIABLE: str(Tier.PROTECTED)}),
+        )
+        return PipelineVariables(f"{self._name}-{project.path}", args, pulumi.ResourceOptions(parent=self))
+
+    def _repositories(self, project: Project, registry: ImageRegistry) -> Iterator[pulumi.Resource]:
+        """The repositories that a project's jobs push to."""
+        for image in project.images:
+            yield registry.repositories[self._settings.repository_of(project, image)]
+            if review := self._settings.review_repository_of(project, image):
+                yield registry.reviews[review]
+
+    def _publish_pipeline(self, project: Project, depends_on: Sequence[pulumi.Resource]) -> dict[str, str]:
         """Publish one project's pipeline, and return its part of the outputs."""
         files = self._args.pipelines[project.path]
         args = PublishedPipelineArgs(
@@ -323,8 +353,7 @@ class Platform(pulumi.ComponentResource):
             project=project.path,
             branch=project.default_branch,
             files=files,
-            variables={BUILDER_VARIABLE: self._builder_image},
-            protected_variables=({} if self._settings.trust is Trust.SHARED else {TIER_VARIABLE: str(Tier.PROTECTED)}),
+            depends_on=depends_on,
         )
         PublishedPipeline(f"{self._name}-{project.path}", args, pulumi.ResourceOptions(parent=self))
         return {

@@ -87,6 +87,12 @@ class Declared(mocks.MockMonitor):
 
     refusals: Mapping[str, str] = field(default_factory=dict)
     """Functions that fail, such as `getCluster`, each with the provider's message."""
+    answers: Mapping[str, Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]] = field(
+        default_factory=dict
+    )
+    """Properties that replace those of functions' usual answers, or functions that give the whole answer."""
+    branches: Mapping[str, str] = field(default_factory=dict)
+    """The default branches of projects, where they are not `main`."""
     all: list[Resource] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     hooks: dict[str, pulumi.ResourceHook] = field(default_factory=dict)
@@ -97,7 +103,7 @@ class Declared(mocks.MockMonitor):
         self.hooks[hook.name] = hook
 
     def __post_init__(self) -> None:
-        super().__init__(_Answers(self.refusals))
+        super().__init__(_Answers(self.refusals, self.answers, self.branches))
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (the protocol's name)
         if request.type != "pulumi:pulumi:Stack":
@@ -137,7 +143,14 @@ def declare(stack: Settings | None = None, **keys: Any) -> Declared:
     if stack is None and not keys:
         return _smallest()
     read = stack or settings(**keys)
-    return run(lambda: deploy(lambda: read))
+    declared = Declared(branches=default_branches(read))
+    attempt(lambda: deploy(lambda: read), declared)
+    return declared
+
+
+def default_branches(stack: Settings) -> dict[str, str]:
+    """The default branches of a stack's projects in GitLab, as the settings have them."""
+    return {project.path: project.default_branch for project in stack.projects}
 
 
 @cache
@@ -181,15 +194,24 @@ class _Refusal(grpc.RpcError):
 @dataclass
 class _Answers(mocks.Mocks):
     refusals: Mapping[str, str]
+    answers: Mapping[str, Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]]
+    branches: Mapping[str, str]
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:  # type: ignore[override]
         function = args.token.rsplit(":", 1)[-1]
         try:
             if function in self.refusals:
                 raise LookupError(self.refusals[function])
-            return _ANSWERS[function](args.args)
+            return self._answer(function, args.args)
         except LookupError as error:
             raise _Refusal(f"invocation of {args.token} returned an error: {error}") from error
+
+    def _answer(self, function: str, args: Mapping[str, Any]) -> dict[str, Any]:
+        own = self.answers.get(function, {})
+        if callable(own):
+            return {**own(args)}
+        branch = self.branches.get(args.get("pathWithNamespace", "")) if function == "getProject" else None
+        return {**_ANSWERS[function](args), **({"defaultBranch": branch} if branch else {}), **own}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         kind = args.typ.rsplit(":", 1)[-1]
@@ -201,9 +223,11 @@ def _cluster(args: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": args["name"],
         "arn": f"arn:{PARTITION}:eks:{REGION}:{ACCOUNT}:cluster/{args['name']}",
-        "version": {"old": "1.32"}.get(args["name"], "1.34"),
+        "version": {"old": "1.32", "older": "1.31"}.get(args["name"], "1.34"),
         "endpoint": "https://cluster.example.com",
         "certificateAuthorities": [{"data": "Y2VydGlmaWNhdGU="}],
+        "accessConfigs": [{"authenticationMode": "API_AND_CONFIG_MAP"}],
+        "computeConfigs": [],
         "vpcConfig": {"subnetIds": ["subnet-a", "subnet-b", "subnet-c"], "vpcId": "vpc-a"},
         "kubernetesNetworkConfigs": [{"serviceIpv4Cidr": "172.20.0.0/16", "serviceIpv6Cidr": ""}],
         "identities": [{"oidcs": [{"issuer": ISSUER}]}],
@@ -221,6 +245,33 @@ def _instance_type(args: Mapping[str, Any]) -> dict[str, Any]:
         "maximumNetworkInterfaces": 8,
         "maximumIpv4AddressesPerInterface": 30,
     }
+
+
+def _project(args: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": "42",
+        "archived": False,
+        "buildsAccessLevel": "enabled",
+        "ciConfigPath": "",
+        "defaultBranch": "main",
+        "emptyRepo": False,
+        "groupRunnersEnabled": True,
+        "markedForDeletionOn": "",
+        "permissions": [{"projectAccess": {}, "groupAccess": {"access_level": 50, "notification_level": 3}}],
+    }
+
+
+def _missing_variable(args: Mapping[str, Any]) -> dict[str, Any]:
+    raise LookupError(f"GET https://gitlab.com/api/v4/projects/{args['project']}/variables/X: 404 Variable Not Found")
+
+
+def _file(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Every Dockerfile is there, and no pipeline."""
+    if not args["filePath"].endswith("Dockerfile"):
+        raise LookupError(
+            f"GET https://gitlab.com/api/v4/projects/{args['project']}/repository/files: 404 File Not Found"
+        )
+    return {"filePath": args["filePath"], "content": "RlJPTSBzY3JhdGNoCg=="}
 
 
 _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
@@ -244,8 +295,19 @@ _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     },
     "getProjectProtectedBranches": lambda args: {"protectedBranches": [{"name": "main"}, {"name": "master"}]},
     "getProjectProtectedTags": lambda args: {"protectedTags": [{"tag": "v*"}]},
-    "getGroup": lambda args: {"groupId": 7},
-    "getProject": lambda args: {"id": "42"},
+    "getGroup": lambda args: {"groupId": 7, "markedForDeletionOn": ""},
+    "getProject": _project,
+    "getProjectVariable": _missing_variable,
+    "getBranch": lambda args: {"name": args["name"], "canPush": True},
+    "getRepositoryFile": _file,
+    "getRepositoryTree": lambda args: {"trees": [{"path": f"{args['path']}/Dockerfile", "type": "blob"}]},
+    "getMetadata": lambda args: {"version": "19.2.1-ee"},
+    "getAddon": lambda args: {"addonVersion": "v1.3.8-eksbuild.2"},
+    "getNodeGroups": lambda args: {"names": ["system"]},
+    "getNodeGroup": lambda args: {"taints": [], "scalingConfigs": [{"minSize": 2, "maxSize": 4, "desiredSize": 2}]},
+    "getServiceQuota": lambda args: {"value": 10_000},
+    "getRepositories": lambda args: {"names": ["shop/web"]},
+    "getRoles": lambda args: {"names": ["admin"]},
 }
 
 _COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {

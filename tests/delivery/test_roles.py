@@ -25,6 +25,7 @@ ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 CLUSTER = "arn:aws:eks:eu-central-1:123456789012:cluster/ci"
 NODES = "arn:aws:eks:eu-central-1:123456789012:nodegroup/ci/buildyard-prod-arm64-1a2b3c4/a1b2"
 OTHER_NODES = "arn:aws:eks:eu-central-1:123456789012:nodegroup/ci/shop/a1b2"
+AGENT = "arn:aws:eks:eu-central-1:123456789012:addon/ci/eks-pod-identity-agent/a1b2"
 IMAGE = "arn:aws:ecr:eu-central-1:123456789012:repository/platform/images/base"
 
 
@@ -48,6 +49,23 @@ def test_a_preview_can_do_nothing_that_an_update_cannot() -> None:
     assert not gained(iam_grants(TEXTS["deploy"]), iam_grants(TEXTS["preview"]))
 
 
+BUILDER = "arn:aws:ecr:eu-central-1:123456789012:repository/buildyard/builder"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "allowed", "reason"),
+    [
+        ("ecr:GetAuthorizationToken", "*", True, "the registry answers nobody without a login"),
+        ("ecr:BatchGetImage", BUILDER, True, "the architectures of the builder image"),
+        ("ecr:BatchGetImage", IMAGE, False, "what builds pushed is nobody's business here"),
+        ("ecr:GetDownloadUrlForLayer", BUILDER, False, "a manifest is enough"),
+        ("ecr:PutImage", BUILDER, False, "a check changes nothing"),
+    ],
+)
+def test_a_check_of_a_stack_may_also(action: str, resource: str, allowed: bool, reason: str) -> None:
+    assert allows([DOCUMENTS["doctor"]], action, resource, {}) is allowed, reason
+
+
 def test_a_preview_only_reads() -> None:
     for grant in iam_grants(TEXTS["preview"]):
         verb = grant.action.partition(":")[2]
@@ -69,6 +87,15 @@ def test_a_preview_only_reads() -> None:
         ("kms:Encrypt", KEY, False, False, "Pulumi encrypts with the stack's data key"),
         ("kms:ScheduleKeyDeletion", KEY, False, False, "the secrets would be lost"),
         ("eks:DescribeCluster", CLUSTER, True, True, "the cluster's endpoint"),
+        ("eks:ListNodegroups", CLUSTER, True, True, "nodes that managers can run on"),
+        ("eks:DescribeNodegroup", OTHER_NODES, True, True, "their taints"),
+        ("eks:DescribeAddon", AGENT, True, True, "whether pods get their role"),
+        ("servicequotas:GetServiceQuota", "*", True, True, "whether the nodes can start"),
+        ("servicequotas:GetAWSDefaultServiceQuota", "*", True, True, "the quotas that nobody changed"),
+        ("servicequotas:RequestServiceQuotaIncrease", "*", False, False, "somebody decides that, and pays"),
+        ("iam:ListRoles", "*", True, True, "how many roles there are"),
+        ("ec2:DescribeVpcs", "*", True, True, "the networks that builds may not reach"),
+        ("ec2:DescribeNetworkInterfaces", "*", True, True, "AWS's endpoints in them"),
         ("eks:CreateNodegroup", CLUSTER, False, True, "nodes"),
         ("eks:DeleteNodegroup", NODES, False, True, "nodes"),
         ("eks:DeleteNodegroup", OTHER_NODES, False, False, "nodes of somebody else"),

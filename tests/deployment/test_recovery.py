@@ -39,7 +39,6 @@ LAYERS = (
     (
         "aws:ecr/lifecyclePolicy:LifecyclePolicy",
         "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
-        "gitlab:index/repositoryFile:RepositoryFile",
         "kubernetes:core/v1:ServiceAccount",
         "kubernetes:core/v1:LimitRange",
         "kubernetes:core/v1:ResourceQuota",
@@ -51,6 +50,7 @@ LAYERS = (
     ("kubernetes:helm.sh/v3:Release",),
     ("kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy",),
     ("kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding",),
+    ("gitlab:index/repositoryFile:RepositoryFile",),
 )
 
 

@@ -5,14 +5,16 @@ from functools import partial
 from botocore.exceptions import ClientError
 
 from sandbox.providers.aws.autoscaling import ScalingGroupTag
+from sandbox.providers.aws.cluster_functions import CLUSTER_FUNCTIONS
 from sandbox.providers.aws.connection import CONFIGURATION, AwsConnection
 from sandbox.providers.aws.ecr import LifecyclePolicy, Repository
 from sandbox.providers.aws.ecr_access import PullThroughCacheRule, RepositoryCreationTemplate, RepositoryPolicy
 from sandbox.providers.aws.functions import FUNCTIONS
 from sandbox.providers.aws.iam import Policy, Role, RolePolicyAttachment
 from sandbox.providers.aws.launch_template import LaunchTemplate
-from sandbox.providers.aws.node_group import NodeGroup
+from sandbox.providers.aws.node_group import GET_NODE_GROUP, NodeGroup
 from sandbox.providers.aws.pod_identity import PodIdentityAssociation
+from sandbox.providers.aws.quota_functions import QUOTA_FUNCTIONS
 from sandbox.providers.framework import Provider
 
 VERSION = "7.51.1"  # of pulumi-aws, whose property names and behaviour these kinds follow
@@ -38,7 +40,7 @@ def provider(endpoint: str) -> Provider[AwsConnection]:
             PodIdentityAssociation(),
             ScalingGroupTag(),
         ],
-        functions=FUNCTIONS,
+        functions=(*FUNCTIONS, *CLUSTER_FUNCTIONS, *QUOTA_FUNCTIONS, GET_NODE_GROUP),
         configuration=CONFIGURATION,
         is_missing=_is_missing,
     )

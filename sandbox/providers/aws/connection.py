@@ -41,7 +41,7 @@ class AwsConnection:
 
     def __init__(self, endpoint: str, region: str) -> None:
         self.region = region
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         # No credentials from the user's environment: the sandbox must not be able to reach a real account.
         self._session = boto3.Session(CREDENTIALS, CREDENTIALS, region_name=region)
         self._clients: dict[tuple[str, str], Any] = {}
@@ -78,6 +78,9 @@ class AwsConnection:
     def sts(self) -> "STSClient":
         return cast("STSClient", self._client("sts", {}))
 
+    def service_quotas(self, properties: Properties) -> Any:
+        return self._client("service-quotas", properties)
+
     def _client(self, service: str, properties: Properties) -> Any:
         key = (service, self.region_of(properties))
         with self._lock:
@@ -85,7 +88,7 @@ class AwsConnection:
                 self._clients[key] = self._session.client(  # type: ignore[call-overload] # the service is a variable
                     service,
                     region_name=key[1],
-                    endpoint_url=self._endpoint,
+                    endpoint_url=self.endpoint,
                     config=Config(max_pool_connections=32, retries={"total_max_attempts": 2}),
                 )
             return self._clients[key]

@@ -15,6 +15,13 @@ class EksResponse(EKSResponse):
     def eks_backend(self) -> EksBackend:
         return cast("EksBackend", eks_backends[self.current_account][self.region])
 
+    def create_cluster(self) -> ActionResult:
+        created = super().create_cluster()
+        cluster, body = self.eks_backend.describe_cluster(self._get_param("name")), self._body()
+        given = {"access_config": body.get("accessConfig"), "compute_config": body.get("computeConfig")}
+        vars(cluster).update({name: value for name, value in given.items() if value})
+        return created
+
     def update_cluster_version(self) -> ActionResult:
         update = self.eks_backend.update_cluster_version(self._get_param("name"), self._get_param("version"))
         return ActionResult({"update": update})
