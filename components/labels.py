@@ -15,6 +15,9 @@ NODE_GROUP = "eks.amazonaws.com/nodegroup"
 BUILD_POD = "job.runner.gitlab.com/pod"
 """The label by which GitLab Runner marks every pod of a job. A job cannot change or remove it."""
 
+STACK_TAG = "buildyard:stack"
+"""The AWS tag that says which stack a resource belongs to."""
+
 DO_NOT_EVICT = {
     "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
     "karpenter.sh/do-not-disrupt": "true",
@@ -24,7 +27,7 @@ DO_NOT_EVICT = {
 
 def aws_tags(stack: str, own: Mapping[str, str]) -> dict[str, str]:
     """The tags of every AWS resource of a stack: the platform's and the settings' `own`, which cannot override them."""
-    return {**own, "buildyard:project": "buildyard", "buildyard:stack": stack}
+    return {**own, "buildyard:project": "buildyard", STACK_TAG: stack}
 
 
 def image_tag(image: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ All lookups happen before the first resource, so that a stack that cannot work f
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -13,10 +13,12 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_gitlab as gitlab
 
+from components import existing
 from components.policy_documents import MAX_ROLE_POLICIES, Document, push
 from components.registry_access import RegistryAccount, cache_arns, problems, pull_arns
 from pipeline.inputs import registry_host
 from stacks import protection
+from stacks.names import stack_name
 from stacks.problems import Problem, SettingsError
 from stacks.settings import Identity, Settings
 from stacks.sizing import InstanceType, check_fit
@@ -87,6 +89,10 @@ class GitLab:
 class Lookups:
     """`notices` are for the person who reads the preview."""
 
+    repositories: frozenset[str]
+    """The names of the stack's repositories that exist, and are or become the stack's."""
+    running_nodes: Mapping[str, int]
+    """How many nodes run in each node group of the stack, by the group's name."""
     account: Account
     cluster: Cluster
     gitlab: GitLab
@@ -107,9 +113,18 @@ def look_up(settings: Settings, *, source: str) -> Lookups:
     queries.rights(account)
     queries.problems += problems(settings, account.as_registry)
     queries.protection()
+    repositories = queries.repositories()
+    running_nodes = queries.running_nodes()
     if queries.problems or not (cluster and scope):
         raise SettingsError(queries.problems, source=source)
-    return Lookups(account=account, cluster=cluster, gitlab=scope, notices=tuple(queries.notices))
+    return Lookups(
+        account=account,
+        cluster=cluster,
+        gitlab=scope,
+        notices=tuple(queries.notices),
+        repositories=repositories,
+        running_nodes=running_nodes,
+    )
 
 
 class _Queries:
@@ -242,6 +257,29 @@ class _Queries:
             hint=f"Use the path of a group on {url} that the token may read.",
         )
         return GitLab(url=url, group_id=found.group_id, project_id=None) if found else None
+
+    def repositories(self) -> frozenset[str]:
+        """Find the stack's repositories that exist already, and those that it must not take in."""
+        found = self._ask(
+            lambda: existing.repositories(self._settings, pulumi.get_stack()),
+            path="buildyard:registry",
+            hint="Use credentials with ecr:DescribeRepositories, ecr:ListTagsForResource and tag:GetResources.",
+        )
+        if found is None:
+            return frozenset()
+        self.problems += existing.problems(self._settings, found.others)
+        self.notices += existing.notices(self._settings, found.others)
+        return found.taken_in
+
+    def running_nodes(self) -> Mapping[str, int]:
+        """Count the nodes that run in the stack's node groups."""
+        prefix = f"{stack_name(pulumi.get_stack())}-"
+        found = self._ask(
+            lambda: existing.running_nodes(self._settings.cluster.name, lambda name: name.startswith(prefix)),
+            path="buildyard:nodes",
+            hint="Use credentials that may call eks:ListNodegroups and eks:DescribeNodegroup.",
+        )
+        return found or {}
 
     def protection(self) -> None:
         """Find branches and tags that GitLab must protect: only their pipelines are of the protected tier."""

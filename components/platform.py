@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import registry_access
+from components import existing, registry_access
 from components.build_nodes import BuildNodes, BuildNodesArgs
 from components.draining import drain_before_delete
 from components.image_registry import ImageRegistry, ImageRegistryArgs
@@ -68,6 +68,8 @@ def generate_pipelines(settings: Settings, registry_host: str, *, source: str) -
     pipelines: dict[str, Sequence[PipelineFile]] = {}
     problems: list[Problem] = []
     for project in settings.projects:
+        if not project.built:
+            continue
         inputs = PipelineInputs(settings=settings, project=project, registry_host=registry_host, source=source)
         try:
             pipelines[project.path] = render(generate(inputs))
@@ -111,7 +113,9 @@ class Platform(pulumi.ComponentResource):
         registry = self._create_registry()
         self._create_pull_through_caches()
         tiers = {tier: self._create_tier(tier, registry) for tier in args.settings.trust.tiers}
-        pipelines = {project.path: self._publish_pipeline(project) for project in args.settings.projects}
+        pipelines = {
+            project.path: self._publish_pipeline(project) for project in args.settings.projects if project.built
+        }
         self.outputs = {
             "registry-host": args.lookups.account.registry_host,
             "repository-urls": registry.urls,
@@ -146,19 +150,10 @@ class Platform(pulumi.ComponentResource):
             },
         )
 
-    @property
-    def _images(self) -> dict[str, str]:
-        """The images that builds push: each repository's name, and its image as in its AWS tag."""
-        return {
-            self._settings.repository_of(project, image): f"{project.path}/{image.name}"
-            for project in self._settings.projects
-            for image in project.images
-        }
-
     def _create_registry(self) -> ImageRegistry:
-        builder = {self._settings.builder_repository: "builder"} if self._settings.builder_repository else {}
         args = ImageRegistryArgs(
-            repositories={**self._images, **builder},
+            repositories=self._settings.release_repositories,
+            existing=self._args.lookups.repositories,
             reviews={
                 review: f"{project.path}/{image.name}"
                 for project in self._settings.projects
@@ -181,7 +176,7 @@ class Platform(pulumi.ComponentResource):
             pull_policy=registry_access.pull_policy(
                 self._settings.registry.pull, self._args.lookups.account.as_registry
             ),
-            pulled=tuple(self._images),
+            pulled=[name for name in self._settings.release_repositories if name != self._settings.builder_repository],
             tags=self._tags,
         )
         return ImageRegistry(self._name, args, pulumi.ResourceOptions(parent=self))
@@ -204,6 +199,7 @@ class Platform(pulumi.ComponentResource):
             PullThroughCache(self._name, args, pulumi.ResourceOptions(parent=self))
 
     def _create_nodes(self, tier: Tier, architecture: Architecture) -> BuildNodes:
+        name = f"{tier.of(self._name)}-{architecture}"
         args = BuildNodesArgs(
             stack=self._args.stack,
             architecture=architecture,
@@ -215,8 +211,10 @@ class Platform(pulumi.ComponentResource):
             partition=self._args.lookups.account.partition,
             user_namespaces=self._settings.runners.user_namespaces,
             tags=self._tags,
+            running=existing.generations(name, self._args.lookups.running_nodes),
+            own_tags=self._settings.tags,
         )
-        return BuildNodes(f"{tier.of(self._name)}-{architecture}", args, pulumi.ResourceOptions(parent=self))
+        return BuildNodes(name, args, pulumi.ResourceOptions(parent=self))
 
     def _create_identity(self, tier: Tier) -> PushIdentity:
         cluster, account = self._args.lookups.cluster, self._args.lookups.account

@@ -10,6 +10,7 @@ from sandbox.providers.aws.ecr import LifecyclePolicy, Repository
 from sandbox.providers.aws.ecr_access import PullThroughCacheRule, RepositoryCreationTemplate, RepositoryPolicy
 from sandbox.providers.aws.functions import FUNCTIONS
 from sandbox.providers.aws.iam import Policy, Role, RolePolicyAttachment
+from sandbox.providers.aws.inventory import INVENTORY
 from sandbox.providers.aws.launch_template import LaunchTemplate
 from sandbox.providers.aws.node_group import NodeGroup
 from sandbox.providers.aws.pod_identity import PodIdentityAssociation
@@ -38,7 +39,7 @@ def provider(endpoint: str) -> Provider[AwsConnection]:
             PodIdentityAssociation(),
             ScalingGroupTag(),
         ],
-        functions=FUNCTIONS,
+        functions=(*FUNCTIONS, *INVENTORY),
         configuration=CONFIGURATION,
         is_missing=_is_missing,
     )
