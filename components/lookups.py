@@ -161,7 +161,7 @@ class _Queries:
     def rights(self, account: Account) -> None:
         """Find more repositories than the policies of one role can name."""
         settings = self._settings
-        count = sum(len(project.images) for project in settings.projects)
+        count = sum(len(project.built) for project in settings.projects)
         needed = max(len(policies(settings, account, tier)) for tier in settings.trust.tiers)
         if needed > MAX_ROLE_POLICIES:
             self.problems.append(
@@ -286,6 +286,8 @@ class _Queries:
         if self._settings.trust is Trust.SHARED:
             return
         for position, project in enumerate(self._settings.projects):
+            if not project.built:
+                continue
             path, ask = f"buildyard:projects[{position}]", partial(self._ask, hint=_READABLE)
             branches = ask(partial(_protected_branches, project.path), path=f"{path}.path")
             tags = ask(partial(_protected_tags, project.path), path=f"{path}.path") if branches is not None else None

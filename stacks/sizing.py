@@ -110,7 +110,7 @@ def _default_fit(settings: Settings, architecture: Architecture, by_type: Mappin
 def _image_fit(settings: Settings, architecture: Architecture, by_type: Mapping[str, Amounts]) -> Iterator[Problem]:
     for project_position, project in enumerate(settings.projects):
         for position, image in enumerate(project.images):
-            if architecture not in settings.architectures_of(image) or image.resources == Resources():
+            if image.retired or architecture not in settings.architectures_of(image) or image.resources == Resources():
                 continue
             pod = _pod(settings, settings.resources_of(image))
             if not any(pod.fit(node) for node in by_type.values()):
