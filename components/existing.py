@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import pulumi_aws as aws
 
-from components.labels import STACK_TAG, aws_tags
+from components.labels import aws_tags
 from stacks import checks
+from stacks.names import STACK_TAG
 from stacks.problems import Problem, echo
 from stacks.settings import Settings
 from stacks.trust import Tier

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from stacks.architecture import Architecture
+from stacks.names import IMAGE_TAG, STACK_TAG
 
 BUILDS = "buildyard.dev/builds"
 """The label of build nodes, whose value is the stack, and their taint, which keeps all other pods away."""
@@ -14,9 +15,6 @@ NODE_GROUP = "eks.amazonaws.com/nodegroup"
 
 BUILD_POD = "job.runner.gitlab.com/pod"
 """The label by which GitLab Runner marks every pod of a job. A job cannot change or remove it."""
-
-STACK_TAG = "buildyard:stack"
-"""The AWS tag that says which stack a resource belongs to."""
 
 DO_NOT_EVICT = {
     "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
@@ -32,7 +30,7 @@ def aws_tags(stack: str, own: Mapping[str, str]) -> dict[str, str]:
 
 def image_tag(image: str) -> dict[str, str]:
     """The tag of an image's repository. `image` is the GitLab project's path, `/`, and the image's name."""
-    return {"buildyard:image": image}
+    return {IMAGE_TAG: image}
 
 
 def kubernetes_labels(stack: str) -> dict[str, str]:

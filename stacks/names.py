@@ -5,6 +5,12 @@ import re
 BUILDER_VARIABLE = "BUILDYARD_BUILDER_IMAGE"
 """The CI/CD variable that holds the image that jobs run in. The platform sets it in each project."""
 
+STACK_TAG = "buildyard:stack"
+"""The AWS tag that says which stack a resource belongs to."""
+
+IMAGE_TAG = "buildyard:image"
+"""The AWS tag that says which image a repository is of."""
+
 
 def dotenv_suffix(image: str) -> str:
     """The end of the names of an image's own variables in dotenv reports: `WEB` in `IMAGE_DIGEST_WEB`."""
