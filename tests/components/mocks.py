@@ -53,6 +53,8 @@ class Resource:
     """The properties whose change replaces the resource."""
     retained: bool
     """Whether Pulumi does not delete it."""
+    taken_in: str
+    """The id of the existing resource that it takes in; empty if it is created."""
     drained_by: tuple[str, ...]
     """The names of the hooks that run before it is deleted."""
     provider: str
@@ -86,6 +88,10 @@ class Declared(mocks.MockMonitor):
 
     refusals: Mapping[str, str] = field(default_factory=dict)
     """Functions that fail, such as `getCluster`, each with the provider's message."""
+    repositories: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The ECR repositories that exist, by name: their `tags`, and their `kmsKey`."""
+    node_groups: Mapping[str, int] = field(default_factory=dict)
+    """The cluster's node groups that exist, with the number of their nodes."""
     all: list[Resource] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     hooks: dict[str, pulumi.ResourceHook] = field(default_factory=dict)
@@ -96,7 +102,7 @@ class Declared(mocks.MockMonitor):
         self.hooks[hook.name] = hook
 
     def __post_init__(self) -> None:
-        super().__init__(_Answers(self.refusals))
+        super().__init__(_Answers(self))
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (the protocol's name)
         if request.type != "pulumi:pulumi:Stack":
@@ -110,6 +116,7 @@ class Declared(mocks.MockMonitor):
                     ignored=tuple(request.ignoreChanges),
                     replaced_by=tuple(request.replaceOnChanges),
                     retained=request.retainOnDelete,
+                    taken_in=request.importId,
                     drained_by=tuple(request.hooks.before_delete),
                     provider=request.provider or request.providers.get("kubernetes", ""),
                 )
@@ -179,13 +186,15 @@ class _Refusal(grpc.RpcError):
 
 @dataclass
 class _Answers(mocks.Mocks):
-    refusals: Mapping[str, str]
+    world: Declared
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:  # type: ignore[override]
         function = args.token.rsplit(":", 1)[-1]
         try:
-            if function in self.refusals:
-                raise LookupError(self.refusals[function])
+            if function in self.world.refusals:
+                raise LookupError(self.world.refusals[function])
+            if function in _EXISTING:
+                return _EXISTING[function](self.world, args.args)
             return _ANSWERS[function](args.args)
         except LookupError as error:
             raise _Refusal(f"invocation of {args.token} returned an error: {error}") from error
@@ -221,6 +230,34 @@ def _instance_type(args: Mapping[str, Any]) -> dict[str, Any]:
         "maximumIpv4AddressesPerInterface": 30,
     }
 
+
+def _repository(world: Declared, args: Mapping[str, Any]) -> dict[str, Any]:
+    found = world.repositories[args["name"]]
+    key = found.get("kmsKey", "")
+    encryption = {"encryptionType": "KMS" if key else "AES256", "kmsKey": key}
+    return {"name": args["name"], "tags": found.get("tags", {}), "encryptionConfigurations": [encryption]}
+
+
+def _resources(world: Declared, args: Mapping[str, Any]) -> dict[str, Any]:
+    wanted = {each["key"]: each["values"] for each in args["tagFilters"]}
+    arns = [
+        f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"
+        for name, found in world.repositories.items()
+        if found.get("listed", True) and all(found.get("tags", {}).get(key) in values for key, values in wanted.items())
+    ]
+    return {"resourceTagMappingLists": [{"resourceArn": arn, "tags": {}, "complianceDetails": []} for arn in arns]}
+
+
+_EXISTING: dict[str, Callable[[Declared, Mapping[str, Any]], dict[str, Any]]] = {
+    "getRepositories": lambda world, args: {"names": [*world.repositories]},
+    "getRepository": _repository,
+    "getResources": _resources,
+    "getNodeGroups": lambda world, args: {"names": [*world.node_groups]},
+    "getNodeGroup": lambda world, args: {
+        "nodeGroupName": args["nodeGroupName"],
+        "scalingConfigs": [{"desiredSize": world.node_groups[args["nodeGroupName"]], "maxSize": 10, "minSize": 0}],
+    },
+}
 
 _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "getCallerIdentity": lambda args: {"accountId": ACCOUNT},
