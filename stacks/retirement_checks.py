@@ -21,7 +21,8 @@ def _deletions(settings: Settings) -> Iterator[Problem]:
             yield Problem(
                 path=f"buildyard:registry.delete-images[{position}]",
                 message=f"no image of this stack has the repository {name}",
-                hint=f"{nearest(name, known)} To delete one that has left the stack, use `aws ecr delete-repository`.",
+                hint="If its image has just left the settings, remove this, too: the deployed settings count. Else: "
+                f"{nearest(name, known)}",
             )
 
 

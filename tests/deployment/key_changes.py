@@ -126,6 +126,9 @@ CHANGES: Mapping[str, Change] = {
     "cluster.name": _set("cluster.name", OTHER_CLUSTER),
     "cluster.subnet-ids": _set("cluster.subnet-ids", ["subnet-0a1b2c3d4e5f60001"]),
     "cluster.cni-role": _set("cluster.cni-role", True),
+    "cluster.daemon-sets.cpu": _set("cluster.daemon-sets.cpu", "100m"),
+    "cluster.daemon-sets.memory": _set("cluster.daemon-sets.memory", "100Mi"),
+    "cluster.daemon-sets.ephemeral-storage": _set("cluster.daemon-sets.ephemeral-storage", "1Gi"),
     "nodes.*.instance-types": _other_types,
     "nodes.*.max-size": _both_nodes("max-size", 8),
     "nodes.*.disk": _both_nodes("disk", "300Gi"),
@@ -134,6 +137,7 @@ CHANGES: Mapping[str, Change] = {
     "runners.project": _runners_of_one_project,
     "runners.concurrent": _set("runners.concurrent", 21),
     **_bounds("defaults", "3", "5Gi", "50Gi"),
+    "runners.defaults.ephemeral-storage.request": _set("runners.defaults.ephemeral-storage.request", "25Gi"),
     "runners.ceilings.cpu": _set("runners.ceilings.cpu", "10"),
     "runners.ceilings.memory": _set("runners.ceilings.memory", "20Gi"),
     "runners.ceilings.ephemeral-storage": _set("runners.ceilings.ephemeral-storage", "60Gi"),
@@ -147,6 +151,11 @@ CHANGES: Mapping[str, Change] = {
     "network.deny": _set("network.deny", ["10.0.0.0/8"]),
     "network.allow[].cidr": _set("network.allow", [{"cidr": "10.1.2.3/32"}]),
     "network.allow[].ports": _set("network.allow", [{"cidr": "10.1.2.3/32", "ports": [8443]}]),
+    "monitoring.service-monitor.labels": _set("monitoring.service-monitor.labels", {"release": "prometheus"}),
+    "monitoring.alerts.labels": _set("monitoring.alerts.labels", {"release": "prometheus"}),
+    "monitoring.dashboard.labels": _set("monitoring.dashboard.labels", {"grafana_dashboard": "1"}),
+    "monitoring.dashboard.namespace": _set("monitoring.dashboard.namespace", "monitoring"),
+    "monitoring.pushgateway": _set("monitoring.pushgateway", "http://pushgateway.monitoring:9091"),
     "registry.account": _set("registry.account", "123456789012"),
     "registry.prefix": _another_prefix,
     "registry.kms-key": _set("registry.kms-key", KEY),
@@ -216,6 +225,7 @@ KINDS = {
         "pod rules",
     ),
     **dict.fromkeys(("Role", "Policy", "RolePolicyAttachment", "PodIdentityAssociation", "RepositoryPolicy"), "rights"),
+    **dict.fromkeys(("PrometheusRule", "ConfigMap"), "monitoring"),
     "LifecyclePolicy": "retention",
     **dict.fromkeys(("PullThroughCacheRule", "RepositoryCreationTemplate"), "caches"),
     **dict.fromkeys(("RepositoryFile", "ProjectVariable"), "pipeline"),
@@ -248,7 +258,7 @@ def _effect(step: Mapping[str, Any]) -> str:
     in_place = step["op"] == "update"
     paths = [*(step.get("detailedDiff") or ())]
     if kind == "Tag":
-        return "" if "/" in step["urn"].rpartition("-")[2] else "tags"
+        return "tags" if "-tag-" in step["urn"].rpartition("::")[2] else ""
     if in_place and paths and all(re.match(r"tags\b", path) for path in paths):
         return "tags"
     if kind == "NodeGroup":
