@@ -56,7 +56,7 @@ class EcrImage(Image):
         return [child["digest"] for child in json.loads(self.image_manifest).get("manifests", [])]
 
 
-class EcrBackend(ECRBackend, TaggableResourcesMixin):
+class EcrBackend(ECRBackend, TaggableResourcesMixin):  # type: ignore[misc] # both have tag_resource; ECR's is called
     SERVICE_NAMESPACE = "ecr"
 
     def __init__(self, region_name: str, account_id: str) -> None:
