@@ -205,6 +205,7 @@ class Platform(pulumi.ComponentResource):
 
     def _create_nodes(self, tier: Tier, architecture: Architecture) -> BuildNodes:
         name = f"{tier.of(self._name)}-{architecture}"
+        warm = self._settings.runners.warm
         args = BuildNodesArgs(
             stack=self._args.stack,
             architecture=architecture,
@@ -215,6 +216,7 @@ class Platform(pulumi.ComponentResource):
             cni_role=self._settings.cluster.cni_role,
             partition=self._args.lookups.account.partition,
             user_namespaces=self._settings.runners.user_namespaces,
+            stopped=warm.jobs if warm.is_on(tier) else 0,
             tags=self._tags,
             running=existing.generations(name, self._args.lookups.running_nodes),
             own_tags=self._settings.tags,
@@ -270,6 +272,7 @@ class Platform(pulumi.ComponentResource):
                 *(Destination(cidr=address) for address in self._args.lookups.cluster.vpc_endpoints),
                 *self._settings.network.allow,
             ],
+            warm=self._settings.runners.warm.is_on(tier),
             service_monitor=self._settings.monitoring.service_monitor,
             depends_on=depends_on,
         )

@@ -93,6 +93,14 @@ def _bounds(container: str, cpu: str, memory: str, storage: str) -> dict[str, Ch
     }
 
 
+def _warm(**keys: Any) -> Change:
+    return _set("runners.warm", {"when": "always", **keys})
+
+
+def _hours(**keys: Any) -> Change:
+    return _set("runners.warm", {"when": "hours", "hours": keys})
+
+
 def _runners_of_one_project(config: Config) -> None:
     del config["buildyard:runners"]["group"]
     config["buildyard:runners"]["project"] = "platform/images"
@@ -148,6 +156,14 @@ CHANGES: Mapping[str, Change] = {
     "runners.maximum-timeout-minutes": _set("runners.maximum-timeout-minutes", 200),
     "runners.node-wait-minutes": _set("runners.node-wait-minutes", 12),
     "runners.user-namespaces": _set("runners.user-namespaces", True),
+    "runners.warm.when": _warm(),
+    "runners.warm.jobs": _warm(jobs=2),
+    "runners.warm.tiers": _warm(tiers=["protected"]),
+    "runners.warm.hours.days": _hours(days=["mon"]),
+    "runners.warm.hours.since": _hours(since="07:00"),
+    "runners.warm.hours.until": _hours(until="20:00"),
+    "runners.warm.hours.time-zone": _hours(**{"time-zone": "Europe/Berlin"}),
+    "runners.warm.pause-image": _warm(**{"pause-image": "registry.k8s.io/pause:3.10"}),
     "network.deny": _set("network.deny", ["10.0.0.0/8"]),
     "network.allow[].cidr": _set("network.allow", [{"cidr": "10.1.2.3/32"}]),
     "network.allow[].ports": _set("network.allow", [{"cidr": "10.1.2.3/32", "ports": [8443]}]),
