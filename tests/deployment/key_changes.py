@@ -235,7 +235,7 @@ KINDS = {
     "Release": "managers",
     **dict.fromkeys(
         (
-            *("LimitRange", "ResourceQuota", "NetworkPolicy", "ServiceAccount"),
+            *("LimitRange", "ResourceQuota", "NetworkPolicy", "PriorityClass", "ServiceAccount"),
             *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"),
         ),
         "pod rules",
