@@ -76,7 +76,7 @@ class Runners(Model):
     Required unless all projects lie directly in one group, which is the default."""
     project: GitLabPath | None = None
     """The only GitLab project that may use the runners, instead of a group."""
-    concurrent: Annotated[Integer, Field(ge=1, le=1000)] = 20
+    concurrent: Annotated[Integer, Field(ge=1, le=1000)] = 50
     """The maximum number of concurrent jobs, per trust tier and architecture."""
     defaults: Resources = Resources.model_validate(
         {
