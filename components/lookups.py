@@ -1,5 +1,6 @@
 """The facts about AWS, the cluster and GitLab that the resources of a stack are made from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from components.preflight.account import Account
@@ -14,6 +15,10 @@ from stacks.settings import Settings
 class Lookups:
     """`notices` are for the person who reads the preview."""
 
+    repositories: frozenset[str]
+    """The names of the stack's repositories that exist, and are or become the stack's."""
+    running_nodes: Mapping[str, int]
+    """How many nodes run in each node group of the stack, by the group's name."""
     account: Account
     cluster: Cluster
     gitlab: GitLab
@@ -29,4 +34,11 @@ def look_up(settings: Settings, *, stack: str, source: str) -> Lookups:
     found = inspect(settings, stack=stack, source=source)
     if found.problems or not (found.account and found.cluster and found.gitlab):
         raise SettingsError(found.problems, source=source)
-    return Lookups(account=found.account, cluster=found.cluster, gitlab=found.gitlab, notices=tuple(found.notices))
+    return Lookups(
+        account=found.account,
+        cluster=found.cluster,
+        gitlab=found.gitlab,
+        repositories=found.repositories,
+        running_nodes=found.running_nodes,
+        notices=tuple(found.notices),
+    )

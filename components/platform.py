@@ -8,7 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import registry_access
+from components import existing, registry_access
 from components.build_nodes import BuildNodes, BuildNodesArgs
 from components.company_network import proxy_destinations
 from components.draining import drain_before_delete
@@ -76,6 +76,8 @@ def generate_pipelines(settings: Settings, registry_host: str, *, source: str) -
     pipelines: dict[str, Sequence[PipelineFile]] = {}
     problems: list[Problem] = []
     for project in settings.projects:
+        if not project.built:
+            continue
         inputs = PipelineInputs(settings=settings, project=project, registry_host=registry_host, source=source)
         try:
             pipelines[project.path] = render(generate(inputs))
@@ -121,13 +123,14 @@ class Platform(pulumi.ComponentResource):
         self._drain = drain_before_delete(f"{name}-drain", gitlab_url=args.lookups.gitlab.url)
         registry = self._create_registry()
         self._create_pull_through_caches()
-        variables = [self._set_variables(project) for project in args.settings.projects]
+        variables = [self._set_variables(project) for project in args.settings.projects if project.built]
         tiers = {tier: self._create_tier(tier, registry, variables) for tier in args.settings.trust.tiers}
         runners = [tier.managers for tier in tiers.values()]
         self._create_monitoring(runners)
         pipelines = {
             project.path: self._publish_pipeline(project, [*self._repositories(project, registry), *runners])
             for project in args.settings.projects
+            if project.built
         }
         self.outputs = {
             "registry-host": args.lookups.account.registry_host,
@@ -166,19 +169,10 @@ class Platform(pulumi.ComponentResource):
             managers=runners,
         )
 
-    @property
-    def _images(self) -> dict[str, str]:
-        """The images that builds push: each repository's name, and its image as in its AWS tag."""
-        return {
-            self._settings.repository_of(project, image): f"{project.path}/{image.name}"
-            for project in self._settings.projects
-            for image in project.images
-        }
-
     def _create_registry(self) -> ImageRegistry:
-        builder = {self._settings.builder_repository: "builder"} if self._settings.builder_repository else {}
         args = ImageRegistryArgs(
-            repositories={**self._images, **builder},
+            repositories=self._settings.release_repositories,
+            existing=self._args.lookups.repositories,
             reviews={
                 review: f"{project.path}/{image.name}"
                 for project in self._settings.projects
@@ -201,7 +195,7 @@ class Platform(pulumi.ComponentResource):
             pull_policy=registry_access.pull_policy(
                 self._settings.registry.pull, self._args.lookups.account.as_registry
             ),
-            pulled=tuple(self._images),
+            pulled=[name for name in self._settings.release_repositories if name != self._settings.builder_repository],
             tags=self._tags,
         )
         return ImageRegistry(self._name, args, pulumi.ResourceOptions(parent=self))
@@ -224,6 +218,7 @@ class Platform(pulumi.ComponentResource):
             PullThroughCache(self._name, args, pulumi.ResourceOptions(parent=self))
 
     def _create_nodes(self, tier: Tier, architecture: Architecture) -> BuildNodes:
+        name = f"{tier.of(self._name)}-{architecture}"
         warm = self._settings.runners.warm
         args = BuildNodesArgs(
             stack=self._args.stack,
@@ -237,8 +232,10 @@ class Platform(pulumi.ComponentResource):
             user_namespaces=self._settings.runners.user_namespaces,
             stopped=warm.jobs if warm.is_on(tier) else 0,
             tags=self._tags,
+            running=existing.generations(name, self._args.lookups.running_nodes),
+            own_tags=self._settings.tags,
         )
-        return BuildNodes(f"{tier.of(self._name)}-{architecture}", args, pulumi.ResourceOptions(parent=self))
+        return BuildNodes(name, args, pulumi.ResourceOptions(parent=self))
 
     def _create_identity(self, tier: Tier) -> PushIdentity:
         cluster, account = self._args.lookups.cluster, self._args.lookups.account

@@ -43,7 +43,7 @@ def _release_tags(project: Project) -> Iterator[tuple[str, str]]:
     for position, pattern in enumerate(project.release_tags or ()):
         yield f"release-tags[{position}]", pattern
     for number, image in enumerate(project.images):
-        for position, pattern in enumerate(image.git_tags or ()):
+        for position, pattern in enumerate(() if image.retired else image.git_tags or ()):
             yield f"images[{number}].git-tags[{position}]", pattern
 
 

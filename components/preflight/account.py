@@ -67,7 +67,7 @@ def _account() -> Account:
 def check_rights(settings: Settings, account: Account) -> Check:
     """Check that a role can name all repositories, and what the settings say about other accounts and registries."""
     check = Check(title="Rights of builds")
-    count = sum(len(project.images) for project in settings.projects)
+    count = sum(len(project.built) for project in settings.projects)
     needed = max(len(policies(settings, account, tier)) for tier in settings.trust.tiers)
     check.found = f"{needed} of {MAX_ROLE_POLICIES} policies per role"
     if needed > MAX_ROLE_POLICIES:

@@ -39,7 +39,7 @@ def check_contexts(projects: Sequence[Project]) -> Check:
     """Check the paths that the images of these projects need, which must have their default branch."""
     check = Check(title="Contexts and Dockerfiles")
     wanted = list(
-        dict.fromkeys(each for project in projects for image in project.images for each in _paths(project, image))
+        dict.fromkeys(each for project in projects for image in project.built for each in _paths(project, image))
     )
     answers = together(partial(attempt, each.ask) for each in wanted)
     check.found = f"{sum(not isinstance(answer, RefusalError) for answer in answers)} of {len(wanted)} paths"

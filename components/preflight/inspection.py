@@ -1,5 +1,6 @@
 """All checks of a stack together."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
@@ -10,6 +11,7 @@ from components.preflight.checks import Check
 from components.preflight.cluster import Cluster, find_cluster
 from components.preflight.contexts import check_contexts
 from components.preflight.gitlab import GitLab, check_version, find_runner_scope
+from components.preflight.inventory import find_repositories, find_running_nodes
 from components.preflight.names import check_names
 from components.preflight.nodes import find_instance_types, find_node_groups
 from components.preflight.parallel import Threads
@@ -27,6 +29,10 @@ class Inspection:
     account: Account | None
     cluster: Cluster | None
     gitlab: GitLab | None
+    repositories: frozenset[str]
+    """The names of the stack's repositories that exist, and are or become the stack's."""
+    running_nodes: Mapping[str, int]
+    """How many nodes run in each node group of the stack, by the group's name."""
 
     @property
     def problems(self) -> list[Problem]:
@@ -50,6 +56,8 @@ def inspect(settings: Settings, *, stack: str, source: str) -> Inspection:
         of_types = threads.ask(partial(find_instance_types, settings))
         of_groups = threads.ask(partial(find_node_groups, settings.cluster.name))
         repositories = threads.ask(list_repositories)
+        of_repositories = threads.ask(partial(find_repositories, settings, stack))
+        of_running = threads.ask(partial(find_running_nodes, settings, stack))
         roles = threads.ask(list_roles)
         version = threads.ask(check_version)
         of_scope = threads.ask(partial(find_runner_scope, settings))
@@ -59,6 +67,8 @@ def inspect(settings: Settings, *, stack: str, source: str) -> Inspection:
     types, build_nodes = of_types.result()
     groups, managers = of_groups.result()
     scope, owner = of_scope.result()
+    taken_in, registry = of_repositories.result()
+    running, nodes = of_running.result()
     with_branch, projects = of_projects.result()
     needs = Needs(
         settings=settings,
@@ -77,6 +87,8 @@ def inspect(settings: Settings, *, stack: str, source: str) -> Inspection:
         *in_cluster,
         managers,
         build_nodes,
+        nodes,
+        registry,
         *([check_rights(settings, account)] if account else ()),
         *([quotas.result()] if quotas else ()),
         version.result(),
@@ -85,7 +97,14 @@ def inspect(settings: Settings, *, stack: str, source: str) -> Inspection:
         contexts.result(),
         *([_company_network(settings, account, cluster)] if account and cluster else ()),
     ]
-    return Inspection(checks=tuple(checks), account=account, cluster=cluster, gitlab=scope)
+    return Inspection(
+        checks=tuple(checks),
+        account=account,
+        cluster=cluster,
+        gitlab=scope,
+        repositories=taken_in,
+        running_nodes=running,
+    )
 
 
 def _company_network(settings: Settings, account: Account, cluster: Cluster) -> Check:

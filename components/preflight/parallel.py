@@ -11,7 +11,7 @@ import pulumi_aws as aws
 T = TypeVar("T")
 
 _AT_ONCE = 16
-_LAZY = (aws.ec2, aws.ecr, aws.eks, aws.iam, aws.servicequotas)
+_LAZY = (aws.ec2, aws.ecr, aws.eks, aws.iam, aws.resourcegroupstaggingapi, aws.servicequotas)
 """Modules that the SDK loads when they are first used. Two threads cannot do that at once."""
 
 

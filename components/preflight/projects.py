@@ -28,6 +28,7 @@ def check_projects(settings: Settings, *, source: str) -> tuple[list[Project], l
     projects = [
         _Project(settings, project, f"buildyard:projects[{position}]", source)
         for position, project in enumerate(settings.projects)
+        if project.built  # else nothing is published there
     ]
     checks = together(each.check for each in projects)
     return [each.project for each in projects if each.has_branch], checks

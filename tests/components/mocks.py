@@ -54,6 +54,8 @@ class Resource:
     """The properties whose change replaces the resource."""
     retained: bool
     """Whether Pulumi does not delete it."""
+    taken_in: str
+    """The id of the existing resource that it takes in; empty if it is created."""
     drained_by: tuple[str, ...]
     """The names of the hooks that run before it is deleted."""
     provider: str
@@ -93,6 +95,10 @@ class Declared(mocks.MockMonitor):
     """Properties that replace those of functions' usual answers, or functions that give the whole answer."""
     branches: Mapping[str, str] = field(default_factory=dict)
     """The default branches of projects, where they are not `main`."""
+    repositories: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The ECR repositories that exist, by name: their `tags`, and their `kmsKey`."""
+    node_groups: Mapping[str, int] = field(default_factory=dict)
+    """The cluster's node groups that exist, with the number of their nodes."""
     all: list[Resource] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     hooks: dict[str, pulumi.ResourceHook] = field(default_factory=dict)
@@ -103,7 +109,7 @@ class Declared(mocks.MockMonitor):
         self.hooks[hook.name] = hook
 
     def __post_init__(self) -> None:
-        super().__init__(_Answers(self.refusals, self.answers, self.branches))
+        super().__init__(_Answers(self))
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (the protocol's name)
         if request.type != "pulumi:pulumi:Stack":
@@ -117,6 +123,7 @@ class Declared(mocks.MockMonitor):
                     ignored=tuple(request.ignoreChanges),
                     replaced_by=tuple(request.replaceOnChanges),
                     retained=request.retainOnDelete,
+                    taken_in=request.importId,
                     drained_by=tuple(request.hooks.before_delete),
                     provider=request.provider or request.providers.get("kubernetes", ""),
                 )
@@ -193,25 +200,24 @@ class _Refusal(grpc.RpcError):
 
 @dataclass
 class _Answers(mocks.Mocks):
-    refusals: Mapping[str, str]
-    answers: Mapping[str, Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]]
-    branches: Mapping[str, str]
+    world: Declared
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:  # type: ignore[override]
         function = args.token.rsplit(":", 1)[-1]
         try:
-            if function in self.refusals:
-                raise LookupError(self.refusals[function])
+            if function in self.world.refusals:
+                raise LookupError(self.world.refusals[function])
             return self._answer(function, args.args)
         except LookupError as error:
             raise _Refusal(f"invocation of {args.token} returned an error: {error}") from error
 
     def _answer(self, function: str, args: Mapping[str, Any]) -> dict[str, Any]:
-        own = self.answers.get(function, {})
+        own = self.world.answers.get(function, {})
         if callable(own):
             return {**own(args)}
-        branch = self.branches.get(args.get("pathWithNamespace", "")) if function == "getProject" else None
-        return {**_ANSWERS[function](args), **({"defaultBranch": branch} if branch else {}), **own}
+        usual = _EXISTING[function](self.world, args) if function in _EXISTING else _ANSWERS[function](args)
+        branch = self.world.branches.get(args.get("pathWithNamespace", "")) if function == "getProject" else None
+        return {**usual, **({"defaultBranch": branch} if branch else {}), **own}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         kind = args.typ.rsplit(":", 1)[-1]
@@ -274,6 +280,37 @@ def _file(args: Mapping[str, Any]) -> dict[str, Any]:
     return {"filePath": args["filePath"], "content": "RlJPTSBzY3JhdGNoCg=="}
 
 
+def _repository(world: Declared, args: Mapping[str, Any]) -> dict[str, Any]:
+    found = world.repositories[args["name"]]
+    key = found.get("kmsKey", "")
+    encryption = {"encryptionType": "KMS" if key else "AES256", "kmsKey": key}
+    return {"name": args["name"], "tags": found.get("tags", {}), "encryptionConfigurations": [encryption]}
+
+
+def _resources(world: Declared, args: Mapping[str, Any]) -> dict[str, Any]:
+    wanted = {each["key"]: each["values"] for each in args["tagFilters"]}
+    arns = [
+        f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"
+        for name, found in world.repositories.items()
+        if found.get("listed", True) and all(found.get("tags", {}).get(key) in values for key, values in wanted.items())
+    ]
+    return {"resourceTagMappingLists": [{"resourceArn": arn, "tags": {}, "complianceDetails": []} for arn in arns]}
+
+
+_EXISTING: dict[str, Callable[[Declared, Mapping[str, Any]], dict[str, Any]]] = {
+    "getRepositories": lambda world, args: {"names": ["elsewhere/shop", *world.repositories]},
+    "getRepository": _repository,
+    "getResources": _resources,
+    "getNodeGroups": lambda world, args: {"names": ["system", *world.node_groups]},
+    "getNodeGroup": lambda world, args: {
+        "nodeGroupName": args["nodeGroupName"],
+        "taints": [],
+        "scalingConfigs": [
+            {"desiredSize": world.node_groups.get(args["nodeGroupName"], 2), "maxSize": 10, "minSize": 0}
+        ],
+    },
+}
+
 _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "getCallerIdentity": lambda args: {"accountId": ACCOUNT},
     "getRegion": lambda args: {"region": REGION},
@@ -303,10 +340,7 @@ _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "getRepositoryTree": lambda args: {"trees": [{"path": f"{args['path']}/Dockerfile", "type": "blob"}]},
     "getMetadata": lambda args: {"version": "19.2.1-ee"},
     "getAddon": lambda args: {"addonVersion": "v1.3.8-eksbuild.2"},
-    "getNodeGroups": lambda args: {"names": ["system"]},
-    "getNodeGroup": lambda args: {"taints": [], "scalingConfigs": [{"minSize": 2, "maxSize": 4, "desiredSize": 2}]},
     "getServiceQuota": lambda args: {"value": 10_000},
-    "getRepositories": lambda args: {"names": ["shop/web"]},
     "getRoles": lambda args: {"names": ["admin"]},
 }
 

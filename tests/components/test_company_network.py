@@ -174,8 +174,8 @@ def test_the_preview_names_authorities_that_expire() -> None:
 def test_the_preview_names_a_proxy_that_the_network_policy_may_stop() -> None:
     [notice] = said(proxy={"http": URL, "https": URL})
     assert (
-        "if proxy.example.com has an address in the VPC, the network policy closes it: it knows no names. Add the address "
-        "to buildyard:network.allow with the port 3128." in notice
+        "if proxy.example.com has an address in the VPC, the network policy closes it: it knows no names. "
+        "Add the address to buildyard:network.allow with the port 3128." in notice
     )
     assert not said(proxy={"https": URL}, allow=[{"cidr": "10.0.9.9/32", "ports": [3128]}])
     assert not said(proxy={"https": "http://10.0.9.9:3128"})

@@ -78,7 +78,8 @@ def test_a_stack_lives_from_up_to_down_and_a_second_update_never_has_anything_to
 
     down = scratch.sandbox("destroy")
     assert down.returncode == 0, down.stdout + down.stderr
-    assert cloud.aws("ecr").describe_repositories()["repositories"] == []
+    kept = [each["repositoryName"] for each in cloud.aws("ecr").describe_repositories()["repositories"]]
+    assert kept == ["platform/images/docs"], "the settings do not allow the deletion of its images"
     assert cloud.aws("eks").list_nodegroups(clusterName="ci")["nodegroups"] == [SYSTEM_NODES]
     templates = [each["LaunchTemplateName"] for each in cloud.aws("ec2").describe_launch_templates()["LaunchTemplates"]]
     assert not [name for name in templates if name.startswith("buildyard-")]

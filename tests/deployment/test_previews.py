@@ -52,7 +52,7 @@ def test_a_bigger_disk_comes_with_new_nodes_and_leaves_the_old_ones_to_their_bui
 
     changes = previewed(deployed, enlarge)
     for name in ("buildyard-sandbox-arm64", "buildyard-sandbox-unprotected-arm64"):
-        assert changes.pop(("aws:ec2/launchTemplate:LaunchTemplate", name)) == "update"
+        assert changes.pop(("aws:ec2/launchTemplate:LaunchTemplate", name)) == "replace"
         assert changes.pop(("aws:eks/nodeGroup:NodeGroup", name)) == "replace", (
             "EKS updates nodes in place within 15 minutes, or gives up"
         )

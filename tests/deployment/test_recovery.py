@@ -217,7 +217,7 @@ def test_a_killed_replacement_ends_with_one_of_each(scratch: ScratchProject, dep
     enlarge_disk(config)
     scratch.write_config(config)
     for gate, said in (
-        (Gate("update", ["aws:ec2/launchTemplate:LaunchTemplate"], after=True), "interrupted while updating"),
+        (Gate("create", ["aws:ec2/launchTemplate:LaunchTemplate"], after=True), "it is recorded now"),
         (Gate("create", ["aws:eks/nodeGroup:NodeGroup"], after=True), "it is recorded now"),
         (Gate("delete", ["kubernetes:core/v1:Secret"], after=False), "interrupted while deleting"),
         (Gate("delete", ["aws:eks/nodeGroup:NodeGroup"], after=True), "interrupted while deleting"),

@@ -11,6 +11,7 @@ from sandbox.providers.aws.ecr import LifecyclePolicy, Repository
 from sandbox.providers.aws.ecr_access import PullThroughCacheRule, RepositoryCreationTemplate, RepositoryPolicy
 from sandbox.providers.aws.functions import FUNCTIONS
 from sandbox.providers.aws.iam import Policy, Role, RolePolicyAttachment
+from sandbox.providers.aws.inventory import INVENTORY
 from sandbox.providers.aws.launch_template import LaunchTemplate
 from sandbox.providers.aws.node_group import GET_NODE_GROUP, NodeGroup
 from sandbox.providers.aws.pod_identity import PodIdentityAssociation
@@ -40,7 +41,7 @@ def provider(endpoint: str) -> Provider[AwsConnection]:
             PodIdentityAssociation(),
             ScalingGroupTag(),
         ],
-        functions=(*FUNCTIONS, *CLUSTER_FUNCTIONS, *QUOTA_FUNCTIONS, GET_NODE_GROUP),
+        functions=(*FUNCTIONS, *CLUSTER_FUNCTIONS, *QUOTA_FUNCTIONS, *INVENTORY, GET_NODE_GROUP),
         configuration=CONFIGURATION,
         is_missing=_is_missing,
     )

@@ -92,33 +92,6 @@ def get_node_groups(connection: AwsConnection, arguments: Properties) -> Propert
     }
 
 
-def get_node_group(connection: AwsConnection, arguments: Properties) -> Properties:
-    cluster, name = arguments["clusterName"], arguments["nodeGroupName"]
-    group = connection.eks(arguments).describe_nodegroup(clusterName=cluster, nodegroupName=name)["nodegroup"]
-    return {
-        "amiType": group["amiType"],
-        "arn": group["nodegroupArn"],
-        "capacityType": group.get("capacityType", "ON_DEMAND"),
-        "clusterName": cluster,
-        "id": f"{cluster}:{name}",
-        "instanceTypes": group.get("instanceTypes", []),
-        "labels": group.get("labels", {}),
-        "nodeGroupName": name,
-        "nodeRoleArn": group["nodeRole"],
-        "region": connection.region_of(arguments),
-        "releaseVersion": group["releaseVersion"],
-        "scalingConfigs": [group["scalingConfig"]],
-        "status": group["status"],
-        "subnetIds": group["subnets"],
-        "tags": group.get("tags", {}),
-        "taints": [
-            {"effect": taint["effect"], "key": taint["key"], "value": taint.get("value", "")}
-            for taint in group.get("taints", [])
-        ],
-        "version": group["version"],
-    }
-
-
 CLUSTER_FUNCTIONS = (
     Function(
         token="aws:eks/getCluster:getCluster",
@@ -139,15 +112,5 @@ CLUSTER_FUNCTIONS = (
         token="aws:eks/getNodeGroups:getNodeGroups",
         arguments={"clusterName": Property(required=True), **_REGION},
         call=get_node_groups,
-    ),
-    Function(
-        token="aws:eks/getNodeGroup:getNodeGroup",
-        arguments={
-            "clusterName": Property(required=True),
-            "nodeGroupName": Property(required=True),
-            "tags": Property(),
-            **_REGION,
-        },
-        call=get_node_group,
     ),
 )

@@ -72,6 +72,10 @@ class AwsConnection:
     def autoscaling(self, properties: Properties) -> "AutoScalingClient":
         return cast("AutoScalingClient", self._client("autoscaling", properties))
 
+    def tagging(self, properties: Properties) -> Any:
+        """The Resource Groups Tagging API."""
+        return self._client("resourcegroupstaggingapi", properties)
+
     def iam(self) -> "IAMClient":
         return cast("IAMClient", self._client("iam", {}))
 

@@ -230,7 +230,7 @@ def get_node_group(connection: AwsConnection, arguments: Properties) -> Properti
         **outputs,
         **{f"{key}s": [value] if value else [] for key, value in single.items()},
         "labels": outputs["labels"] or {},
-        "taints": outputs["taints"] or [],
+        "taints": [{"value": "", **taint} for taint in outputs["taints"] or []],
         "remoteAccesses": [],
         "id": f"{cluster}:{name}",
     }

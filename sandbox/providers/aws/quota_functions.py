@@ -37,13 +37,6 @@ def get_service_quota(connection: AwsConnection, arguments: Properties) -> Prope
     }
 
 
-def get_repositories(connection: AwsConnection, arguments: Properties) -> Properties:
-    pages = connection.ecr(arguments).get_paginator("describe_repositories").paginate()
-    region = connection.region_of(arguments)
-    names = [repository["repositoryName"] for page in pages for repository in page["repositories"]]
-    return {"id": region, "names": sorted(names), "region": region}
-
-
 def get_roles(connection: AwsConnection, arguments: Properties) -> Properties:  # noqa: ARG001 (no filter is supported)
     pages = connection.iam().get_paginator("list_roles").paginate()
     roles = [role for page in pages for role in page["Roles"]]
@@ -59,11 +52,6 @@ QUOTA_FUNCTIONS = (
         token="aws:servicequotas/getServiceQuota:getServiceQuota",
         arguments={"quotaCode": Property(required=True), "serviceCode": Property(required=True), **_REGION},
         call=get_service_quota,
-    ),
-    Function(
-        token="aws:ecr/getRepositories:getRepositories",
-        arguments=_REGION,
-        call=get_repositories,
     ),
     Function(
         token="aws:iam/getRoles:getRoles",

@@ -177,3 +177,42 @@ def test_a_node_group_has_the_status_that_eks_tells(client: ProviderClient, aws:
     aws("eks").delete_nodegroup(clusterName="ci", nodegroupName="asked")
     with pytest.raises(grpc.RpcError, match="couldn't find resource"):
         client.invoke("aws:eks/getNodeGroup:getNodeGroup", {"clusterName": "ci", "nodeGroupName": "asked"})
+
+
+def test_repositories_and_their_tags(client: ProviderClient, aws: AwsClient) -> None:
+    ecr = aws("ecr")
+    for number in range(120):  # more than a page of any API
+        tags = [{"Key": "stack", "Value": "listed"}, {"Key": "more", "Value": str(number % 2)}]
+        ecr.create_repository(repositoryName=f"listed/{number}", tags=tags)
+    names = ask(client, "aws:ecr/getRepositories:getRepositories")["names"]
+    assert {f"listed/{number}" for number in range(120)} <= set(names)
+    filters = [{"key": "stack", "values": ["listed"]}, {"key": "more", "values": ["1"]}]
+    found = ask(
+        client,
+        "aws:resourcegroupstaggingapi/getResources:getResources",
+        tagFilters=filters,
+        resourceTypeFilters=["ecr:repository"],
+    )["resourceTagMappingLists"]
+    assert len(found) == 60
+    assert found[0]["tags"] == {"stack": "listed", "more": "1"}
+    assert found[0]["resourceArn"].startswith("arn:aws:ecr:ap-east-1:123456789012:repository/listed/")
+    one = ask(client, "aws:ecr/getRepository:getRepository", name="listed/0")
+    assert one["encryptionConfigurations"] == [{"encryptionType": "AES256", "kmsKey": ""}]
+    assert one["tags"] == {"stack": "listed", "more": "0"}
+
+
+def test_node_groups_and_their_sizes(client: ProviderClient, aws: AwsClient) -> None:
+    eks = aws("eks")
+    cluster = eks.describe_cluster(name="ci")["cluster"]
+    eks.create_nodegroup(
+        clusterName="ci",
+        nodegroupName="sized",
+        nodeRole=cluster["roleArn"],
+        subnets=cluster["resourcesVpcConfig"]["subnetIds"],
+        scalingConfig={"minSize": 0, "maxSize": 9, "desiredSize": 7},
+    )
+    assert "sized" in ask(client, "aws:eks/getNodeGroups:getNodeGroups", clusterName="ci")["names"]
+    group = ask(client, "aws:eks/getNodeGroup:getNodeGroup", clusterName="ci", nodeGroupName="sized")
+    assert group["scalingConfigs"] == [{"minSize": 0, "maxSize": 9, "desiredSize": 7}]
+    with pytest.raises(eks.exceptions.InvalidParameterException, match="desired"):
+        eks.update_nodegroup_config(clusterName="ci", nodegroupName="sized", scalingConfig={"maxSize": 5})
