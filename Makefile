@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help bootstrap up preview build down stop status reset pulumi test check format bench lock clean
+.PHONY: help bootstrap up preview build doctor runner down stop status reset pulumi test check format bench lock clean
 
 help: ## Print this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ preview: $(VENV)/installed ## Show what `make up` would change; ARGS=--diff show
 
 build: $(VENV)/installed ## Run the published pipeline here, with real BuildKit for both architectures.
 	@$(BIN)/python -m sandbox build $(ARGS)
+
+doctor: $(VENV)/installed ## Check the stack in the sandbox; ARGS=--build also builds, if `make runner` runs elsewhere.
+	@$(BIN)/python -m sandbox doctor $(ARGS)
+
+runner: $(VENV)/installed ## Run the jobs that wait in the sandbox's GitLab, with real BuildKit, until Ctrl-C.
+	@$(BIN)/python -m sandbox runner $(ARGS)
 
 down: $(VENV)/installed ## Destroy all that was deployed to the sandbox, then stop it.
 	@$(BIN)/python -m sandbox down --stack $(STACK) $(ARGS)

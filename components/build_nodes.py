@@ -31,6 +31,9 @@ Source: https://docs.aws.amazon.com/eks/latest/userguide/cni-iam-role.html
 """
 
 ROOT_DEVICE = "/dev/xvda"
+NODE_PROPERTIES = (*("blockDeviceMappings", "metadataOptions", "userData", "networkInterfaces", "vpcSecurityGroupIds"),)
+"""What a launch template says about nodes, besides their tags."""
+
 IDS_PER_POD = 196608
 """The users of a pod with a user namespace: enough for the builder image's sub-uids, which end at 165535.
 
@@ -62,6 +65,10 @@ class BuildNodesArgs:
     stopped: int
     """How many nodes are prepared and stopped. EC2 can only prepare on-demand nodes, and not in China's regions."""
     tags: Mapping[str, str]
+    running: int
+    """How many nodes run in the present node group."""
+    own_tags: Mapping[str, str]
+    """Those of the tags that the settings name, which can change."""
 
 
 class BuildNodes(pulumi.ComponentResource):
@@ -78,6 +85,7 @@ class BuildNodes(pulumi.ComponentResource):
         template = self._create_launch_template()
         group = self._create_node_group(role, template, rights)
         self._tag_for_autoscaler(group)
+        self._tag_nodes(group)
         self.node_group_name = group.node_group_name
         self.register_outputs({"nodeGroupName": self.node_group_name})
 
@@ -135,7 +143,13 @@ class BuildNodes(pulumi.ComponentResource):
                 {"resource_type": resource, "tags": tags} for resource in ("instance", "volume", "network-interface")
             ],
             tags=self._args.tags,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                # Other tags must not be a new version, which only new node groups get: see `_tag_nodes`. Whatever else
+                # changes makes a new template, and that one has today's tags.
+                ignore_changes=["tagSpecifications"],
+                replace_on_changes=list(NODE_PROPERTIES),
+            ),
         )
 
     @property
@@ -176,9 +190,18 @@ class BuildNodes(pulumi.ComponentResource):
                 # In an update, EKS waits 15 minutes for each node to drain, then fails half-way. A new group takes the
                 # next builds immediately, and the old group is deleted after its last build: see draining.py.
                 # https://docs.aws.amazon.com/eks/latest/userguide/managed-node-update-behavior.html
-                replace_on_changes=["launchTemplate", "version"],
+                replace_on_changes=["launchTemplate", "version", *self._replaced_by_size],
             ),
         )
+
+    @property
+    def _replaced_by_size(self) -> Sequence[str]:
+        """The maximum, if more nodes run: EKS refuses one below the desired size, and a smaller one stops nodes.
+
+        Then a new group has the new maximum, and the old one takes no more builds.
+        Source: https://github.com/aws/containers-roadmap/issues/1637
+        """
+        return ["scalingConfig.maxSize"] if self._args.running > self._args.nodes.max_size else []
 
     def _warm_pool(self) -> Any:
         """Nodes that have started once, and only have to continue. A stopped node costs its disk.
@@ -210,6 +233,21 @@ class BuildNodes(pulumi.ComponentResource):
                 tag={"key": f"{_TEMPLATE}/{hint}", "value": value, "propagate_at_launch": False},
                 # It is deleted with its scaling group. Until then, accepted jobs may still need a node there.
                 opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+            )
+
+    def _tag_nodes(self, group: aws.eks.NodeGroup) -> None:
+        """Tag the nodes that start from now on, without a new node group.
+
+        A scaling group's tags take precedence over those of the launch template, which volumes and network interfaces
+        keep: they get no tags from the group.
+        Source: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-tagging.html#tag-lifecycle
+        """
+        for key, value in self._args.own_tags.items():
+            aws.autoscaling.Tag(
+                f"{self._name}-tag-{key}",
+                autoscaling_group_name=group.resources.apply(autoscaling_group_name),
+                tag={"key": key, "value": value, "propagate_at_launch": True},
+                opts=pulumi.ResourceOptions(parent=self),
             )
 
 

@@ -10,6 +10,7 @@ from stacks import certificates
 from stacks.cluster import Destination, Network
 from stacks.names import CA_VARIABLE, PROXY_VARIABLE
 from stacks.network import Proxy, host_and_port
+from stacks.problems import Notice
 
 CA_CONFIG_MAP = "ca-bundle"
 """The ConfigMap in each build namespace that build pods mount. Its certificates change in place."""
@@ -60,24 +61,29 @@ def proxy_destinations(proxy: Proxy | None) -> list[Destination]:
     return [Destination(cidr=_network(host), ports=(port,)) for host, port in known if is_address(host)]
 
 
-def notices(network: Network, now: datetime, *, registry_host: str, vpc_endpoints: Sequence[str]) -> Iterator[str]:
+def notices(network: Network, now: datetime, *, registry_host: str, vpc_endpoints: Sequence[str]) -> Iterator[Notice]:
     """What the reader of a preview should know: authorities that expire, and how pods reach the proxy and ECR."""
     for name, end in certificates.expiring(network.ca_bundle or "", now) if network.ca_bundle else ():
         verb = "expires" if end > now else "expired"
-        yield f"buildyard:network.ca-bundle: the authority {name} {verb} on {end:%Y-%m-%d}. Replace it in time."
+        yield Notice(
+            message=f"buildyard:network.ca-bundle: the authority {name} {verb} on {end:%Y-%m-%d}",
+            hint="Replace it in time.",
+        )
     opened = {port for each in network.allow for port in each.ports}
     for host, port in map(host_and_port, network.proxy.urls if network.proxy else ()):
         if not is_address(host) and port not in opened:
-            yield (
-                f"buildyard:network.proxy: if {host} has an address in the VPC, add that to buildyard:network.allow "
-                f"with the port {port}. The network policy knows no names, and closes the VPC."
+            yield Notice(
+                message=f"buildyard:network.proxy: if {host} has an address in the VPC, the network policy closes it: "
+                "it knows no names",
+                hint=f"Add the address to buildyard:network.allow with the port {port}.",
             )
     direct = network.proxy.no_proxy if network.proxy else ()
     if network.proxy and vpc_endpoints and not any(registry_host.endswith(each) for each in direct):
         domain = registry_host.partition(".")[2]
-        yield (
-            f"buildyard:network.proxy: the VPC has endpoints for AWS services. Add .{domain} and the names of the "
-            "others to no-proxy, or all images go through the proxy: see docs/network.md."
+        yield Notice(
+            message="buildyard:network.proxy: the VPC has endpoints for AWS services, but images would go through the "
+            "proxy",
+            hint=f"Add .{domain} and the names of the others to no-proxy: see docs/network.md.",
         )
 
 

@@ -23,6 +23,8 @@ class ImageRegistryArgs:
     repositories: Mapping[str, str]
     reviews: Mapping[str, str]
     """The same for the repositories of the unprotected tier, whose images expire."""
+    existing: Collection[str]
+    """The names of the repositories that exist already, and are or become the stack's."""
     default_branches: Mapping[str, str]
     """The default branch of each repository's project, for the images that pipelines publish."""
     semver: Collection[str]
@@ -51,18 +53,21 @@ class ImageRegistry(pulumi.ComponentResource):
         self._name = name
         self._args = args
         self.repositories = {
-            repository: self._create_repository(repository, image, force_delete=args.registry.force_delete)
+            repository: self._create_repository(
+                repository, image, deletes_images=repository in args.registry.delete_images
+            )
             for repository, image in args.repositories.items()
         }
         # Nobody deploys these images. So their repositories can be deleted together with the tier.
         self.reviews = {
-            repository: self._create_repository(repository, image, force_delete=True, own_tags=_REVIEW_TAGS)
+            repository: self._create_repository(repository, image, deletes_images=True, own_tags=_REVIEW_TAGS)
             for repository, image in args.reviews.items()
         }
         for name, repository in self.repositories.items():
-            self._create_lifecycle_policy(name, repository, self._lifecycle_policy(name))
+            kept = name not in args.registry.delete_images
+            self._create_lifecycle_policy(name, repository, self._lifecycle_policy(name), kept=kept)
         for name, repository in self.reviews.items():
-            self._create_lifecycle_policy(name, repository, self._review_lifecycle_policy())
+            self._create_lifecycle_policy(name, repository, self._review_lifecycle_policy(), kept=False)
         if args.pull_policy:
             for name in args.pulled:
                 self._create_pull_policy(name, args.pull_policy)
@@ -70,8 +75,9 @@ class ImageRegistry(pulumi.ComponentResource):
         self.register_outputs({"urls": self.urls})
 
     def _create_repository(
-        self, repository: str, image: str, *, force_delete: bool, own_tags: Mapping[str, str] | None = None
+        self, repository: str, image: str, *, deletes_images: bool, own_tags: Mapping[str, str] | None = None
     ) -> aws.ecr.Repository:
+        """Create a repository, or take it in if it exists. Without `deletes_images`, it outlives the stack."""
         key = self._args.registry.kms_key
         mutability, excluded = tags.mutability(
             self._args.default_branches.get(repository), semver=repository in self._args.semver
@@ -85,9 +91,16 @@ class ImageRegistry(pulumi.ComponentResource):
             encryption_configurations=[
                 {"encryption_type": "KMS", "kms_key": key} if key else {"encryption_type": "AES256"}
             ],
-            force_delete=force_delete,
+            force_delete=deletes_images,
             tags={**self._args.tags, **image_tag(image), **(own_tags or {})},
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                # Without effect for a repository in the state.
+                import_=repository if repository in self._args.existing else None,
+                retain_on_delete=not deletes_images,
+                # It cannot change: the repository would be replaced, and its images lost.
+                ignore_changes=["encryptionConfigurations"],
+            ),
         )
 
     def _lifecycle_policy(self, repository: str) -> policy_documents.Document:
@@ -101,13 +114,13 @@ class ImageRegistry(pulumi.ComponentResource):
         return policy_documents.review_lifecycle_policy(keep_days=self._args.registry.keep_review_days)
 
     def _create_lifecycle_policy(
-        self, name: str, repository: aws.ecr.Repository, document: policy_documents.Document
+        self, name: str, repository: aws.ecr.Repository, document: policy_documents.Document, *, kept: bool
     ) -> None:
         aws.ecr.LifecyclePolicy(
             f"{self._name}-{name}",
             repository=repository.name,
             policy=json.dumps(document),
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=kept),
         )
 
     def _create_pull_policy(self, name: str, document: policy_documents.Document) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from stacks.architecture import Architecture
+from stacks.names import IMAGE_TAG, STACK_TAG
 
 BUILDS = "buildyard.dev/builds"
 """The label of build nodes, whose value is the stack, and their taint, which keeps all other pods away."""
@@ -27,12 +28,12 @@ DO_NOT_EVICT = {
 
 def aws_tags(stack: str, own: Mapping[str, str]) -> dict[str, str]:
     """The tags of every AWS resource of a stack: the platform's and the settings' `own`, which cannot override them."""
-    return {**own, "buildyard:project": "buildyard", "buildyard:stack": stack}
+    return {**own, "buildyard:project": "buildyard", STACK_TAG: stack}
 
 
 def image_tag(image: str) -> dict[str, str]:
     """The tag of an image's repository. `image` is the GitLab project's path, `/`, and the image's name."""
-    return {"buildyard:image": image}
+    return {IMAGE_TAG: image}
 
 
 def kubernetes_labels(stack: str) -> dict[str, str]:

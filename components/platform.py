@@ -1,14 +1,14 @@
 """The wiring of all components: from settings and lookups to resources and the stack's outputs."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components import registry_access
+from components import existing, registry_access
 from components.build_nodes import BuildNodes, BuildNodesArgs
 from components.company_network import proxy_destinations
 from components.draining import drain_before_delete
@@ -18,7 +18,12 @@ from components.labels import aws_tags
 from components.lookups import Lookups, look_up
 from components.monitoring import MonitoringArgs, StackMonitoring
 from components.monitoring.alerts import Watched
-from components.published_pipeline import PublishedPipeline, PublishedPipelineArgs
+from components.published_pipeline import (
+    PipelineVariables,
+    PipelineVariablesArgs,
+    PublishedPipeline,
+    PublishedPipelineArgs,
+)
 from components.pull_through import PullThroughCache, PullThroughCacheArgs
 from components.push_identity import PushIdentity, PushIdentityArgs
 from components.runners import Runners, RunnersArgs
@@ -48,12 +53,12 @@ def deploy(load: Callable[[], Settings]) -> None:
     source = file_name(stack)
     try:
         settings = load()
-        lookups = look_up(settings, source=source)
+        lookups = look_up(settings, stack=stack, source=source)
         pipelines = generate_pipelines(settings, lookups.account.registry_host, source=source)
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
     for notice in lookups.notices:
-        pulumi.warn(notice)
+        pulumi.warn(str(notice))
     args = PlatformArgs(stack=stack, settings=settings, lookups=lookups, pipelines=pipelines)
     for name, value in Platform(stack_name(stack), args).outputs.items():
         pulumi.export(name, value)
@@ -71,6 +76,8 @@ def generate_pipelines(settings: Settings, registry_host: str, *, source: str) -
     pipelines: dict[str, Sequence[PipelineFile]] = {}
     problems: list[Problem] = []
     for project in settings.projects:
+        if not project.built:
+            continue
         inputs = PipelineInputs(settings=settings, project=project, registry_host=registry_host, source=source)
         try:
             pipelines[project.path] = render(generate(inputs))
@@ -90,7 +97,9 @@ class PlatformArgs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _TierOutputs:
+class _Tier:
+    """A tier's runners, and its part of the outputs."""
+
     role_arn: pulumi.Output[str]
     node_groups: Mapping[str, pulumi.Output[str]]
     runners: Mapping[str, Mapping[str, Any]]
@@ -114,9 +123,15 @@ class Platform(pulumi.ComponentResource):
         self._drain = drain_before_delete(f"{name}-drain", gitlab_url=args.lookups.gitlab.url)
         registry = self._create_registry()
         self._create_pull_through_caches()
-        tiers = {tier: self._create_tier(tier, registry) for tier in args.settings.trust.tiers}
-        self._create_monitoring([each.managers for each in tiers.values()])
-        pipelines = {project.path: self._publish_pipeline(project) for project in args.settings.projects}
+        variables = [self._set_variables(project) for project in args.settings.projects if project.built]
+        tiers = {tier: self._create_tier(tier, registry, variables) for tier in args.settings.trust.tiers}
+        runners = [tier.managers for tier in tiers.values()]
+        self._create_monitoring(runners)
+        pipelines = {
+            project.path: self._publish_pipeline(project, [*self._repositories(project, registry), *runners])
+            for project in args.settings.projects
+            if project.built
+        }
         self.outputs = {
             "registry-host": args.lookups.account.registry_host,
             "repository-urls": registry.urls,
@@ -133,8 +148,8 @@ class Platform(pulumi.ComponentResource):
         host = self._args.lookups.account.registry_host
         return self._settings.runners.builder_image or f"{host}/{self._settings.builder_repository}:{BUILDER_VERSION}"
 
-    def _create_tier(self, tier: Tier, registry: ImageRegistry) -> "_TierOutputs":
-        """Create everything that the tiers do not share, and return its part of the outputs."""
+    def _create_tier(self, tier: Tier, registry: ImageRegistry, variables: Sequence[PipelineVariables]) -> _Tier:
+        """Create everything that the tiers do not share."""
         trust, architectures = self._settings.trust, self._settings.architectures
         nodes = {architecture: self._create_nodes(tier, architecture) for architecture in architectures}
         identity = self._create_identity(tier)
@@ -144,8 +159,10 @@ class Platform(pulumi.ComponentResource):
         }
         # A tier that goes loses its repositories after its last job.
         repositories = registry.reviews.values() if tier is Tier.UNPROTECTED else ()
-        runners = self._create_runners(tier, tags, nodes, identity, [identity, *nodes.values(), *repositories])
-        return _TierOutputs(
+        # Variables are deleted after the last job, too.
+        depends_on = [identity, *nodes.values(), *repositories, *variables]
+        runners = self._create_runners(tier, tags, nodes, identity, depends_on)
+        return _Tier(
             role_arn=identity.role_arn,
             node_groups={str(architecture): group.node_group_name for architecture, group in nodes.items()},
             runners={
@@ -155,19 +172,10 @@ class Platform(pulumi.ComponentResource):
             managers=runners,
         )
 
-    @property
-    def _images(self) -> dict[str, str]:
-        """The images that builds push: each repository's name, and its image as in its AWS tag."""
-        return {
-            self._settings.repository_of(project, image): f"{project.path}/{image.name}"
-            for project in self._settings.projects
-            for image in project.images
-        }
-
     def _create_registry(self) -> ImageRegistry:
-        builder = {self._settings.builder_repository: "builder"} if self._settings.builder_repository else {}
         args = ImageRegistryArgs(
-            repositories={**self._images, **builder},
+            repositories=self._settings.release_repositories,
+            existing=self._args.lookups.repositories,
             reviews={
                 review: f"{project.path}/{image.name}"
                 for project in self._settings.projects
@@ -190,7 +198,7 @@ class Platform(pulumi.ComponentResource):
             pull_policy=registry_access.pull_policy(
                 self._settings.registry.pull, self._args.lookups.account.as_registry
             ),
-            pulled=tuple(self._images),
+            pulled=[name for name in self._settings.release_repositories if name != self._settings.builder_repository],
             tags=self._tags,
         )
         return ImageRegistry(self._name, args, pulumi.ResourceOptions(parent=self))
@@ -214,6 +222,7 @@ class Platform(pulumi.ComponentResource):
             PullThroughCache(self._name, args, pulumi.ResourceOptions(parent=self))
 
     def _create_nodes(self, tier: Tier, architecture: Architecture) -> BuildNodes:
+        name = f"{tier.of(self._name)}-{architecture}"
         warm = self._settings.runners.warm
         args = BuildNodesArgs(
             stack=self._args.stack,
@@ -229,8 +238,10 @@ class Platform(pulumi.ComponentResource):
             iam=self._settings.iam,
             stopped=warm.jobs if warm.is_on(tier) else 0,
             tags=self._tags,
+            running=existing.generations(name, self._args.lookups.running_nodes),
+            own_tags=self._settings.tags,
         )
-        return BuildNodes(f"{tier.of(self._name)}-{architecture}", args, pulumi.ResourceOptions(parent=self))
+        return BuildNodes(name, args, pulumi.ResourceOptions(parent=self))
 
     def _create_identity(self, tier: Tier) -> PushIdentity:
         cluster, account = self._args.lookups.cluster, self._args.lookups.account
@@ -323,7 +334,23 @@ class Platform(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _publish_pipeline(self, project: Project) -> dict[str, str]:
+    def _set_variables(self, project: Project) -> PipelineVariables:
+        args = PipelineVariablesArgs(
+            stack=self._args.stack,
+            project=project.path,
+            variables={BUILDER_VARIABLE: self._builder_image},
+            protected_variables=({} if self._settings.trust is Trust.SHARED else {TIER_VARIABLE: str(Tier.PROTECTED)}),
+        )
+        return PipelineVariables(f"{self._name}-{project.path}", args, pulumi.ResourceOptions(parent=self))
+
+    def _repositories(self, project: Project, registry: ImageRegistry) -> Iterator[pulumi.Resource]:
+        """The repositories that a project's jobs push to."""
+        for image in project.images:
+            yield registry.repositories[self._settings.repository_of(project, image)]
+            if review := self._settings.review_repository_of(project, image):
+                yield registry.reviews[review]
+
+    def _publish_pipeline(self, project: Project, depends_on: Sequence[pulumi.Resource]) -> dict[str, str]:
         """Publish one project's pipeline, and return its part of the outputs."""
         files = self._args.pipelines[project.path]
         args = PublishedPipelineArgs(
@@ -331,8 +358,7 @@ class Platform(pulumi.ComponentResource):
             project=project.path,
             branch=project.default_branch,
             files=files,
-            variables={BUILDER_VARIABLE: self._builder_image},
-            protected_variables=({} if self._settings.trust is Trust.SHARED else {TIER_VARIABLE: str(Tier.PROTECTED)}),
+            depends_on=depends_on,
         )
         PublishedPipeline(f"{self._name}-{project.path}", args, pulumi.ResourceOptions(parent=self))
         return {

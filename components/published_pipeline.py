@@ -1,4 +1,4 @@
-"""The pipeline of a GitLab project: generated files in its repository, and the variables that they use."""
+"""The pipeline of a GitLab project: the variables of its jobs, and the generated files in its repository."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,35 +13,31 @@ AUTHOR_EMAIL = "noreply@buildyard.dev"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PublishedPipelineArgs:
+class PipelineVariablesArgs:
     stack: str
     project: str
     """The GitLab project's path."""
-    branch: str
-    files: Sequence[PipelineFile]
-    """The file that GitLab reads, followed by the files that it includes."""
     variables: Mapping[str, pulumi.Input[str]]
     """The variables' names and values. They are not secret."""
     protected_variables: Mapping[str, pulumi.Input[str]]
     """Variables that GitLab gives only to pipelines of protected branches and tags."""
 
 
-class PublishedPipeline(pulumi.ComponentResource):
-    """The pipeline of one project.
+class PipelineVariables(pulumi.ComponentResource):
+    """The variables that the jobs of one project use. A job that waits gets them when it starts: runners need them."""
 
-    A file that already exists, and is not Buildyard's, stays unchanged: the deployment fails, and its owner decides.
-    """
-
-    def __init__(self, name: str, args: PublishedPipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("buildyard:components:PublishedPipeline", name, {}, opts)
+    def __init__(self, name: str, args: PipelineVariablesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("buildyard:components:PipelineVariables", name, {}, opts)
         self._name = name
         self._args = args
-        variables = [
-            # Pipelines of merge requests do not get protected variables.
-            *(self._set_variable(key, value, protected=False) for key, value in args.variables.items()),
-            *(self._set_variable(key, value, protected=True) for key, value in args.protected_variables.items()),
-        ]
-        self._commit_files(variables)
+        # Stacks of older versions have the variables in the pipeline's own component.
+        former = pulumi.create_urn(name, "buildyard:components:PublishedPipeline", opts.parent if opts else None)
+        self._former = pulumi.Alias(parent=former)
+        # Pipelines of merge requests do not get protected variables.
+        for key, value in args.variables.items():
+            self._set_variable(key, value, protected=False)
+        for key, value in args.protected_variables.items():
+            self._set_variable(key, value, protected=True)
         self.register_outputs({})
 
     def _set_variable(self, key: str, value: pulumi.Input[str], *, protected: bool) -> gitlab.ProjectVariable:
@@ -54,8 +50,34 @@ class PublishedPipeline(pulumi.ComponentResource):
             protected=protected,
             masked=False,
             raw=True,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, aliases=[self._former]),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedPipelineArgs:
+    stack: str
+    project: str
+    """The GitLab project's path."""
+    branch: str
+    files: Sequence[PipelineFile]
+    """The file that GitLab reads, followed by the files that it includes."""
+    depends_on: Sequence[pulumi.Resource]
+    """Everything that the jobs need: a pipeline starts them as soon as it is published."""
+
+
+class PublishedPipeline(pulumi.ComponentResource):
+    """The pipeline's files in the repository of one project.
+
+    A file that already exists, and is not Buildyard's, stays unchanged: the deployment fails, and its owner decides.
+    """
+
+    def __init__(self, name: str, args: PublishedPipelineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("buildyard:components:PublishedPipeline", name, {}, opts)
+        self._name = name
+        self._args = args
+        self._commit_files(args.depends_on)
+        self.register_outputs({})
 
     def _commit_files(self, depends_on: Sequence[pulumi.Resource]) -> None:
         """Commit one file after the other, since GitLab refuses concurrent commits to a branch.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from components.policy_documents import PULL_ACTIONS, Document
 from stacks import registry_checks
 from stacks.partitions import partition_of
-from stacks.problems import Problem
+from stacks.problems import Notice, Problem
 from stacks.registries import Pull, cached_upstreams, split_reference
 from stacks.settings import Identity, Settings
 from stacks.trust import Tier
@@ -77,18 +77,22 @@ def _who_pulls(pull: Pull, registry: RegistryAccount) -> Iterator[Document]:
         }
 
 
-def notices(settings: Settings, registry: RegistryAccount) -> Iterator[str]:
+def notices(settings: Settings, registry: RegistryAccount) -> Iterator[Notice]:
     """What AWS's documentation says is missing in some partitions. It may be there by now, so it is no problem.
 
     Sources: https://docs.amazonaws.cn/en_us/eks/latest/userguide/pod-identities.html,
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache.html
     """
     if registry.partition == "aws-cn" and settings.identity is Identity.POD_IDENTITY:
-        yield "buildyard:identity: AWS documents that its regions in China have no EKS Pod Identity. If so, use irsa."
+        yield Notice(
+            message="buildyard:identity: AWS documents that its regions in China have no EKS Pod Identity",
+            hint="If so, use irsa.",
+        )
     if registry.partition in ("aws-cn", "aws-us-gov") and any(cached_upstreams(settings.registry.pull_through)):
-        yield (
-            "buildyard:registry.pull-through: AWS has documented that ECR in China and GovCloud has no pull-through "
-            "cache. If so, remove the key."
+        yield Notice(
+            message="buildyard:registry.pull-through: AWS has documented that ECR in China and GovCloud has no "
+            "pull-through cache",
+            hint="If so, remove the key.",
         )
 
 

@@ -18,6 +18,7 @@ from stacks.problems import SettingsError
 
 FAILED_PREVIEW = 1
 MISUSE = 2
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options, environment))
-    except (PreviewError, OutputsError, PostError, OSError) as error:
+    except (PreviewError, OutputsError, PostError, SettingsError, OSError) as error:
         print(f"python -m delivery {options.command}: {error}", file=sys.stderr)
         return MISUSE
 
@@ -60,6 +61,20 @@ def _outputs(options: argparse.Namespace, _environment: Mapping[str, str]) -> in
     else:
         print(text, end="")
     return 0
+
+
+def _doctor(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    # Here, since no other command needs Pulumi and its providers.
+    from delivery.doctor.command import run
+    from delivery.doctor.stack import StackError
+
+    try:
+        return run(options, environment)
+    except StackError as error:
+        print(f"python -m delivery doctor: {error}", file=sys.stderr)
+        return MISUSE
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def _origin(environment: Mapping[str, str]) -> Origin | None:
@@ -113,6 +128,19 @@ def _parser() -> argparse.ArgumentParser:
         "--only", action="append", default=[], metavar="PATTERN", help="only these variables; may be repeated"
     )
     outputs.add_argument("--file", type=Path, help="write to this file, which only its owner may read")
+
+    doctor = commands.add_parser("doctor", help="check a stack, before its deployment and after")
+    doctor.set_defaults(run=_doctor)
+    doctor.add_argument("-s", "--stack", required=True)
+    doctor.add_argument(
+        "--build",
+        nargs="?",
+        const="",
+        metavar="IMAGE",
+        help="also build this image on every runner, from a temporary branch; default: the cheapest image",
+    )
+    doctor.add_argument("--timeout", type=float, default=30, metavar="MINUTES", help="of the test builds (%(default)g)")
+    doctor.add_argument("--json", action="store_true", help="print the report as JSON")
     return parser
 
 

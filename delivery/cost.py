@@ -95,7 +95,7 @@ def total(groups: Sequence[NodeGroup | None], region: str, prices: Prices) -> Ho
 
 
 def of_settings(settings: Settings) -> Mapping[str, NodeGroup]:
-    """The node groups that a stack has, by tier and architecture. The volumes' speed is the platform's."""
+    """The node groups that a stack has, by tier and architecture."""
     return {
         f"{tier}, {architecture}": NodeGroup(
             instance_types=nodes.instance_types,

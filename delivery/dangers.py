@@ -11,9 +11,9 @@ from typing import Any
 from delivery.file_diff import file_diff, text_diff
 from delivery.markdown import code, count, some
 from delivery.preview import Change, Operation
+from delivery.repositories import losses
 from delivery.rights import Grant, UnreadableError, gained, iam_denials, iam_grants, kubernetes_grants
 from delivery.values import find, is_secret, is_unknown, shown
-from stacks.trust import TIER_TAG, Tier
 
 _MOST_NAMES = 8
 
@@ -37,9 +37,9 @@ class Danger:
     diff: str = ""
 
 
-def dangers(changes: Iterable[Change]) -> list[Danger]:
+def dangers(changes: Sequence[Change]) -> list[Danger]:
     """The dangers of all changes, the worst first."""
-    found = []
+    found = [Danger(concern=Concern.LOSS, text=text) for text in losses(changes)]
     for change in changes:
         rule = _RULES.get(change.type)
         found += [*(rule(change) if rule else ()), *_secrets(change)]
@@ -57,25 +57,6 @@ def _will_be(change: Change) -> str:
 def _reasons(change: Change) -> str:
     reasons = [code(reason.path) for reason in change.properties if reason.replaces]
     return f" because {some(reasons, _MOST_NAMES)} cannot change in place" if reasons else ""
-
-
-def _repository(change: Change) -> Iterator[Danger]:
-    if not _goes(change):
-        return
-    name = code(str(change.old.get("name") or change.name))
-    tags = change.old.get("tags")
-    if isinstance(tags, Mapping) and tags.get(TIER_TAG) == str(Tier.UNPROTECTED):
-        text = (
-            f"The repository {name} {_will_be(change)}{_reasons(change)}, with the images and caches of merge requests."
-        )
-        yield Danger(concern=Concern.LOSS, text=text)
-        return
-    # The value in the state counts: the update deletes the repository as it is now, not as it would become.
-    if change.old_values.get("forceDelete") is True:
-        outcome = "**All images in it are lost**, its build cache too."
-    else:
-        outcome = "Its `forceDelete` is off: the update fails if it holds images."
-    yield Danger(concern=Concern.LOSS, text=f"The repository {name} {_will_be(change)}{_reasons(change)}. {outcome}")
 
 
 def _namespace(change: Change) -> Iterator[Danger]:
@@ -349,7 +330,6 @@ def _granted(grants: Iterable[Grant]) -> str:
 
 
 _RULES: Mapping[str, Callable[[Change], Iterator[Danger]]] = {
-    "aws:ecr/repository:Repository": _repository,
     "kubernetes:core/v1:Namespace": _namespace,
     "aws:eks/nodeGroup:NodeGroup": _node_group,
     "gitlab:index/userRunner:UserRunner": _runner,

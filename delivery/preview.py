@@ -6,7 +6,7 @@ The file's format: https://github.com/pulumi/pulumi/blob/master/pkg/display/json
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -26,7 +26,7 @@ class Operation(str, Enum):
     """A new resource takes the place of the old one, which is deleted."""
     DELETE = "delete"
     IMPORT = "import"
-    """The stack takes over a resource that exists, without changing it."""
+    """The stack takes over a resource that exists. The properties are what it changes on it."""
 
     def __str__(self) -> str:
         return self.value
@@ -83,6 +83,8 @@ class Change:
     properties: tuple[PropertyChange, ...]
     dependencies: frozenset[str]
     is_component: bool
+    retained: bool
+    """Whether the state says that the resource stays when it leaves the stack."""
 
     @property
     def type(self) -> str:
@@ -147,7 +149,10 @@ def parse(text: str) -> Preview:
             raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
         steps = list(digest.get("steps") or ())
         # A refresh within a preview is a step of its own. The resource's later step counts, which says what is done.
-        changes = {step["urn"]: change for step in steps if (change := _change(step)) is not None}
+        changes: dict[str, Change] = {}
+        for change in filter(None, map(_change, steps)):
+            imported = change.urn in changes and changes[change.urn].operation is Operation.IMPORT
+            changes[change.urn] = replace(change, operation=Operation.IMPORT) if imported else change
         unchanged = [_unchanged(step) for step in steps if step["op"] == "same"]
         said = [(entry["severity"], _gist(entry)) for entry in digest.get("diagnostics") or ()]
     except (ValueError, AttributeError, KeyError, IndexError, TypeError, RecursionError) as error:
@@ -185,6 +190,7 @@ def _change(step: Mapping[str, Any]) -> Change | None:
         properties=tuple(_properties(step, old, new)) if old and new else (),
         dependencies=frozenset(_texts(state, "dependencies")),
         is_component=not state.get("custom", True),
+        retained=old.get("retainOnDelete") is True,
     )
 
 

@@ -40,7 +40,7 @@ def _files(stack: str, wanted: str | None) -> Iterator[PipelineFile]:
     account = settings.registry.account or "AWS_ACCOUNT_ID"
     region = config.region(stack) or "AWS_REGION"
     for project in settings.projects:
-        if wanted in (None, project.path):
+        if project.built and wanted in (None, project.path):
             host = registry_host(account, region)
             yield from render(
                 generate(PipelineInputs(settings=settings, project=project, registry_host=host, source=source))

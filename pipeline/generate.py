@@ -19,7 +19,7 @@ def generate(inputs: PipelineInputs) -> Pipeline:
         raise SettingsError(problems, source=inputs.source)
     images = [
         job
-        for image in inputs.project.images
+        for image in inputs.project.built
         for job in (
             files_template(inputs, image),
             image_template(inputs, image),

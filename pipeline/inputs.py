@@ -51,8 +51,8 @@ class PipelineInputs:
 
     @cached_property
     def in_order(self) -> Sequence[Image]:
-        """All images of the project, each after those that it is built on."""
-        return self._ordered(self.project.images)
+        """All images that the project builds, each after those that it is built on."""
+        return self._ordered(self.project.built)
 
     def in_order_under(self, image: Image) -> Sequence[Image]:
         """The images that it is built on, directly or not, each after those that it is built on, and at last itself."""

@@ -59,12 +59,12 @@ def _needs(job: Job) -> Iterator[Problem]:
 
 
 def _jobs(pipeline: Pipeline, inputs: PipelineInputs) -> Iterator[Problem]:
-    alternatives = {names.manifest_manual(image) for image in inputs.project.images}
+    alternatives = {names.manifest_manual(image) for image in inputs.project.built}
     largest = sum(not job.hidden and job.name not in alternatives for job in pipeline.jobs)
     if inputs.project.max_jobs is not None and largest > inputs.project.max_jobs:
         yield Problem(
             path=f"{inputs.origin}.max-jobs",
-            message=f"a pipeline of {len(inputs.project.images)} images has up to {largest} jobs, "
+            message=f"a pipeline of {len(inputs.project.built)} images has up to {largest} jobs, "
             f"and GitLab takes {inputs.project.max_jobs}",
             hint="Raise the limit in GitLab and here, or move images to another project.",
         )
@@ -83,7 +83,7 @@ def _file_name(inputs: PipelineInputs) -> Iterator[Problem]:
 
 def check_images(inputs: PipelineInputs) -> Iterator[Problem]:
     """Find the images with too many dependencies. Generating their jobs would take long."""
-    for image in inputs.project.images:
+    for image in inputs.project.built:
         patterns = paths.changed(inputs, image)
         if len(patterns) > MAX_PATTERNS:
             yield Problem(

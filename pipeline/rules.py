@@ -116,7 +116,7 @@ def when_any_is_built_on_the_default_branch(inputs: PipelineInputs) -> tuple[Rul
 
 
 def _when_any_changed(inputs: PipelineInputs) -> tuple[Rule, ...]:
-    patterns = (each for image in inputs.project.images for each in paths.own(image))
+    patterns = (each for image in inputs.project.built for each in paths.own(image))
     lists = paths.lists(tuple(dict.fromkeys(patterns))).values()
     return _when_changed(inputs.project.default_branch, lists)
 

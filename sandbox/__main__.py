@@ -139,6 +139,20 @@ def build(options: argparse.Namespace) -> int:
     return command.build(_console, options, server.start(data_directory()), data_directory())
 
 
+def runner(options: argparse.Namespace) -> int:
+    """Run the jobs of pipelines that somebody started through GitLab's API, in place of the runners' managers."""
+    from sandbox.builds import command  # as above
+
+    return command.runner(_console, options, server.start(data_directory()), data_directory())
+
+
+def doctor(arguments: Sequence[str], role: str | None = None) -> int:
+    """Check the sandbox's stack, as `python -m delivery doctor`."""
+    with _stack("", arguments, role) as cli:
+        pass  # it only reads, so other commands may be at work meanwhile
+    return cli.doctor(arguments)
+
+
 @contextmanager
 def _stack(command: str, arguments: Sequence[str], role: str | None, folder: str = "") -> Iterator[PulumiCli]:
     """The CLI on the sandbox's stack, with the sandbox running under it. What may not run is refused before that.
@@ -210,6 +224,9 @@ def _parser() -> argparse.ArgumentParser:
         help="what somebody chooses who starts the pipeline, such as BUILDYARD_IMAGES=base",
     )
     building.add_argument("--project", help="the GitLab project's path; default: the stack's first")
+    running = add(runner)
+    running.add_argument("--once", action="store_true", help="end when no job waits")
+    add(doctor, "python -m delivery doctor")
     building.add_argument("--manual", action="append", default=[], metavar="JOB", help="also start this manual job")
     return parser
 

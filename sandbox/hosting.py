@@ -57,7 +57,9 @@ class Hosting:
         self._serve_http(
             "kubernetes", sockets["kubernetes"], kubernetes.create_app(self._directory, urls["kubernetes"])
         )
-        self._serve_http("gitlab", sockets["gitlab"], gitlab.create_app(self._directory, urls["gitlab"]))
+        self._serve_http(
+            "gitlab", sockets["gitlab"], gitlab.create_app(self._directory, urls["gitlab"], urls["kubernetes"])
+        )
         self._serve_http("aws", sockets["aws"], create_aws(self._directory), MotoRequestHandler)
         if not (self._directory / _AWS_IS_SEEDED).exists():
             seed(urls["aws"])

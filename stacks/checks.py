@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
-from stacks import node_checks, registry_checks, runner_extras
+from stacks import node_checks, registry_checks, retirement_checks, runner_extras
 from stacks.fields import MAX_REPOSITORY_NAME, REPOSITORY_NAME
 from stacks.names import dotenv_suffix
 from stacks.problems import Problem, echo, nearest
@@ -50,13 +50,14 @@ def check(settings: Settings) -> Iterator[Problem]:
     yield from _runner_scope(settings)
     yield from _runner_resources(settings)
     yield from _duplicates("project", ((project.path, f"{path}.path") for path, project in _projects(settings)))
-    yield from _duplicates("repository", _repositories(settings))
+    yield from _duplicates("repository", repositories(settings))
     yield from _repository_names(settings)
     yield from _namespaces(settings)
     yield from node_checks.check(settings)
     yield from _warm(settings)
     yield from registry_checks.check(settings, CREDENTIALS)
     yield from runner_extras.check(settings.runners, CREDENTIALS)
+    yield from retirement_checks.check(settings)
     for path, project in _projects(settings):
         names = ((image.name, f"{image_path}.name") for image_path, image in _images(path, project))
         yield from _duplicates("image", names)
@@ -78,7 +79,8 @@ def _images(path: str, project: Project) -> Iterator[tuple[str, Image]]:
     return _located(f"{path}.images", project.images)
 
 
-def _repositories(settings: Settings) -> Iterator[tuple[str, str]]:
+def repositories(settings: Settings) -> Iterator[tuple[str, str]]:
+    """The full name of every repository of the stack, each with the key that decides it."""
     if settings.builder_repository:
         yield settings.builder_repository, f"{_RUNNERS}.builder-image"
     for path, project in _projects(settings):
@@ -123,7 +125,7 @@ def _namespaces(settings: Settings) -> Iterator[Problem]:
 
 def _repository_names(settings: Settings) -> Iterator[Problem]:
     """Find names that ECR refuses, though each of their parts is valid."""
-    for repository, path in _repositories(settings):
+    for repository, path in repositories(settings):
         if len(repository) > MAX_REPOSITORY_NAME:
             message = f"the repository's name, {echo(repository)}, has {len(repository)} characters"
             yield Problem(

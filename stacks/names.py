@@ -12,6 +12,11 @@ CA_VARIABLE = "BUILDYARD_CA_BUNDLE"
 
 PROXY_VARIABLE = "BUILDYARD_PROXY"
 """The variable by which a runner tells its jobs that the proxy is the stack's, so that `RUN` steps may know it."""
+STACK_TAG = "buildyard:stack"
+"""The AWS tag that says which stack a resource belongs to."""
+
+IMAGE_TAG = "buildyard:image"
+"""The AWS tag that says which image a repository is of."""
 
 
 def dotenv_suffix(image: str) -> str:

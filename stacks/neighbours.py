@@ -9,7 +9,7 @@ from typing import Any
 
 from stacks import config
 from stacks.names import SANDBOX, stack_name
-from stacks.problems import Problem, SettingsError
+from stacks.problems import Notice, Problem, SettingsError
 from stacks.registries import cached_upstreams
 from stacks.settings import Settings
 from stacks.trust import Tier
@@ -73,13 +73,13 @@ class Collisions:
     """`notices` are collisions if two stacks are in one AWS account, which their files do not say."""
 
     problems: Sequence[Problem]
-    notices: Sequence[str]
+    notices: Sequence[Notice]
 
 
 def collisions(name: str, settings: Settings) -> Collisions:
     """The names that the stack cannot have, since another stack has them."""
     problems: list[Problem] = []
-    notices: list[str] = []
+    notices: list[Notice] = []
     own = _stack(name, settings)
     if own is None:
         return Collisions(problems=[], notices=[])
@@ -89,11 +89,12 @@ def collisions(name: str, settings: Settings) -> Collisions:
         if own.account and other.account:
             problems += found if own.account == other.account else ()
         else:
-            notices += (f"{each.path}: {each.message}, {_UNKNOWN}" for each in found)
+            notices += (Notice(message=f"{each.path}: {each.message}, {_IF}", hint=_HOW_TO_TELL) for each in found)
     return Collisions(problems=problems, notices=notices)
 
 
-_UNKNOWN = "if both stacks are in one AWS account. With buildyard:registry.account in both files, the preview can tell."
+_IF = "if both stacks are in one AWS account"
+_HOW_TO_TELL = "With buildyard:registry.account in both files, the preview can tell."
 
 
 def _others(name: str) -> Iterator[Stack]:

@@ -25,6 +25,17 @@ class Problem:
         return f"{self.path}: {self.message}\n      {self.hint}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """A warning that stops nothing: `message` says what may go wrong, `hint` what to do."""
+
+    message: str
+    hint: str
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}"
+
+
 class SettingsError(Exception):
     """All problems in a stack's settings. Nothing was created."""
 

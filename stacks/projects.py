@@ -158,6 +158,8 @@ class Image(Model):
     lint: bool = False
     """Whether hadolint checks the Dockerfile. Its findings fail no job: they are in the job's log, and in the merge
     request as a code quality report."""
+    retired: bool = False
+    """Whether the image is no longer built. Its repository and its releases stay."""
     resources: Resources = Resources()
     """The resources of this image's build jobs, where they differ from the runners' defaults."""
     timeout_minutes: Minutes = 60
@@ -193,6 +195,11 @@ class Project(Model):
     images: Annotated[tuple[Image, ...], Field(min_length=1)]
 
     @property
+    def built(self) -> tuple[Image, ...]:
+        """The images that are not retired."""
+        return tuple(image for image in self.images if not image.retired)
+
+    @property
     def has_own_jobs(self) -> bool:
         """Whether the published file is included by the project's pipeline, instead of being all of it."""
         return self.pipeline_path != WHOLE_PIPELINE
@@ -200,7 +207,7 @@ class Project(Model):
     @property
     def has_git_tags(self) -> bool:
         """Whether some images are released by Git tags of their own."""
-        return any(image.git_tags for image in self.images)
+        return any(image.git_tags for image in self.built)
 
     def repository(self, image: Image) -> str:
         """The name of the image's ECR repository, without the registry's prefix."""

@@ -7,7 +7,7 @@ https://docs.gitlab.com/user/project/repository/branches/protected/#use-wildcard
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from stacks.problems import Problem
+from stacks.problems import Notice, Problem
 from stacks.projects import Project
 from stacks.trust import Trust
 
@@ -43,24 +43,26 @@ def _release_tags(project: Project) -> Iterator[tuple[str, str]]:
     for position, pattern in enumerate(project.release_tags or ()):
         yield f"release-tags[{position}]", pattern
     for number, image in enumerate(project.images):
-        for position, pattern in enumerate(image.git_tags or ()):
+        for position, pattern in enumerate(() if image.retired else image.git_tags or ()):
             yield f"images[{number}].git-tags[{position}]", pattern
 
 
-def notices(trust: Trust, project: Project, *, branches: Sequence[str], tags: Sequence[str]) -> Iterator[str]:
+def notices(trust: Trust, project: Project, *, branches: Sequence[str], tags: Sequence[str]) -> Iterator[Notice]:
     """Warnings to reviewers about a project's protected branches and tags."""
     if not tags and project.release_tags is None and not project.has_git_tags:
         outcome = {
             Trust.ISOLATED: "images of Git tags go to the repositories of merge requests, and expire",
             Trust.PROTECTED_ONLY: "Git tags build no images",
         }[trust]
-        yield (
-            f"{project.path} protects no Git tags, so {outcome}. Protect the tags of releases {_WHERE}, and name them "
-            "in release-tags; with `release-tags: []`, this warning ends."
+        yield Notice(
+            message=f"{project.path} protects no Git tags, so {outcome}",
+            hint=f"Protect the tags of releases {_WHERE}, and name them in release-tags; with `release-tags: []`, this "
+            "warning ends.",
         )
     for kind, names in (("branches", branches), ("tags", tags)):
         if everything := [name for name in names if set(name) == {"*"}]:
-            yield (
-                f"{project.path} protects all {kind}, by the name {everything[0]}: everybody who may push one can "
-                "publish releases. Protect only what releases."
+            yield Notice(
+                message=f"{project.path} protects all {kind}, by the name {everything[0]}: everybody who may push one "
+                "can publish releases",
+                hint="Protect only what releases.",
             )

@@ -227,7 +227,8 @@ class Registry(Model):
     prefix: RepositoryName | None = None
     """The prefix of every repository's name, which allows two stacks in one account."""
     kms_key: KmsKey | None = None
-    """The ARN of the KMS key that encrypts the images. Default: ECR's own key (AES-256)."""
+    """The ARN of the KMS key that encrypts the images. Default: ECR's own key (AES-256). Repositories that exist keep
+    theirs, which ECR cannot change."""
     keep_untagged_days: Annotated[Integer, Field(ge=1, le=3650)] = 7
     """Days until an untagged image expires, such as a build cache that a newer one replaced."""
     keep_versions: Annotated[Integer, Field(ge=50, le=10000)] = 500
@@ -245,5 +246,9 @@ class Registry(Model):
     """Registries whose images builds pull through ECR's cache."""
     pull: Pull = Pull()
     """Who else may pull the released images: accounts, roles, organizations, Lambda functions."""
-    force_delete: bool = False
-    """Whether removing an image from the settings deletes its repository and every image in it."""
+    adopt: bool = False
+    """Whether the stack takes in ECR repositories that already exist under the names of its images, with what they
+    contain. Those with the tag of another stack never."""
+    delete_images: tuple[RepositoryName, ...] = ()
+    """The repositories that are deleted with every image in them when their image leaves the settings, or by `pulumi
+    destroy`. All others are kept then. Each by its full name in ECR; deliver this first."""

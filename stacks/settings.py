@@ -51,8 +51,8 @@ def _tag_key(key: str) -> str:
     return _tag_text(key)
 
 
-MAX_TAGS = 45
-"""AWS allows 50 tags for a resource. The others are Buildyard's own."""
+MAX_TAGS = 40
+"""AWS allows 50 tags for a resource. The others are Buildyard's own and, of scaling groups, those of EKS."""
 TagKey = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_tag_key)]
 TagValue = Annotated[str, Field(max_length=256), AfterValidator(_tag_text)]
 
@@ -99,14 +99,24 @@ class Settings(Model):
 
     def review_repository_of(self, project: Project, image: Image) -> str | None:
         """The repository that merge requests push the image to. None without a tier of their own."""
-        if Tier.UNPROTECTED not in self.trust.tiers:
+        if Tier.UNPROTECTED not in self.trust.tiers or image.retired:
             return None
         return review_repository(self.repository_of(project, image))
+
+    @property
+    def release_repositories(self) -> Mapping[str, str]:
+        """The repositories of releases and of the builder image, each with its image as in its AWS tag."""
+        images = {
+            self.repository_of(project, image): f"{project.path}/{image.name}"
+            for project in self.projects
+            for image in project.images
+        }
+        return {**images, **({self.builder_repository: "builder"} if self.builder_repository else {})}
 
     def pushed_repositories(self, tier: Tier) -> Iterator[str]:
         """The repositories that a tier's builds pull from and push to."""
         for project in self.projects:
-            for image in project.images:
+            for image in project.built:
                 repository = self.repository_of(project, image)
                 yield repository if tier is Tier.PROTECTED else review_repository(repository)
 

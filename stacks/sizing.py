@@ -177,7 +177,8 @@ def _jobs(settings: Settings, architecture: Architecture) -> Iterator[tuple[str,
     yield "buildyard:runners.defaults", "a job with the default resources", settings.runners.defaults
     for project_position, project in enumerate(settings.projects):
         for position, image in enumerate(project.images):
-            if architecture in settings.architectures_of(image) and image.resources != Resources():
+            built = not image.retired and architecture in settings.architectures_of(image)
+            if built and image.resources != Resources():
                 path = f"buildyard:projects[{project_position}].images[{position}].resources"
                 yield path, f"build-{image.name}:{architecture}", settings.resources_of(image)
 

@@ -16,7 +16,7 @@ def tag_job(inputs: PipelineInputs) -> Job:
         rules=(*rules.by_trust(inputs), *rules.when_any_is_built(inputs)),
         before_script=(
             templates.image_tags(inputs),
-            scripts.function("check_requested", "requested.py", *(image.name for image in inputs.project.images)),
+            scripts.function("check_requested", "requested.py", *(image.name for image in inputs.project.built)),
         ),
         script=("check_requested", "image_tags tags >build.env", "cat build.env"),
         artifacts=Artifacts(dotenv="build.env"),

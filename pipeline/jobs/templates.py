@@ -173,7 +173,7 @@ def image_tags(inputs: PipelineInputs) -> str:
 
 def release_version(inputs: PipelineInputs) -> Sequence[str]:
     """The shell function for images with `semver: true`, if there are any."""
-    needed = any(image.semver for image in inputs.project.images)
+    needed = any(image.semver for image in inputs.project.built)
     return (scripts.function("release_version", "semver.py", review_suffix(inputs)),) if needed else ()
 
 

@@ -1,6 +1,7 @@
-"""`python -m sandbox build`: reads its arguments, runs the pipeline, and prints errors as messages."""
+"""`python -m sandbox build` and `runner`: read their arguments, run jobs, and print errors as messages."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from rich.console import Console
 from sandbox.builds.errors import BuildError
 from sandbox.builds.events import Event, Trigger
 from sandbox.builds.run import build as run_build
+from sandbox.builds.waiting_jobs import run_waiting_jobs
 from sandbox.endpoints import Endpoints
 from stacks.names import SANDBOX
 from stacks.problems import SettingsError
@@ -31,6 +33,18 @@ def build(console: Console, arguments: argparse.Namespace, endpoints: Endpoints,
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0 if passed else 1
+
+
+def runner(console: Console, arguments: argparse.Namespace, endpoints: Endpoints, directory: Path) -> int:
+    """Run the jobs that wait in GitLab; returns the exit status."""
+    # Like Ctrl-C, so that the registry and the other servers end, too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        run_waiting_jobs(endpoints, directory, console, stack=SANDBOX, once=arguments.once)
+    except (BuildError, SettingsError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _event(trigger: str, ref: str | None, variables: Sequence[str] = ()) -> Callable[[str], Event]:

@@ -16,6 +16,7 @@ class Trigger(str, Enum):
     TAG = "tag"
     SCHEDULE = "schedule"
     WEB = "web"
+    API = "api"
 
     def __str__(self) -> str:
         return self.value

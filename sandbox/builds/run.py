@@ -56,9 +56,27 @@ def build(
     first project. Returns
     whether all jobs passed. Raises `BuildError`, and `SettingsError` for wrong settings.
     """
-    worker = require(directory)
     settings = config.read_file(stack)
     wanted = _project(settings, project)
+    with stack_environment(endpoints, directory, settings, stack=stack) as (environment, place):
+        gitlab = GitLabProject(url=endpoints.gitlab, path=wanted.path, token=endpoints.gitlab_token)
+        checkout = gitlab.check_out(event(wanted.default_branch), place / "checkout", environment.runner.worker)
+        if not (checkout.directory / wanted.pipeline_path).exists():
+            raise BuildError(f"{wanted.path} has no {wanted.pipeline_path}: deploy the stack first, with `make up`.")
+        result = run(environment, checkout, wanted.pipeline_path, manual, console)
+    _show(console, result)
+    return result.passed
+
+
+@contextmanager
+def stack_environment(
+    endpoints: Endpoints, directory: Path, settings: Settings, *, stack: str
+) -> Iterator[tuple[BuildEnvironment, Path]]:
+    """The environment of a deployed stack's jobs, for one command at a time, and the folder for its checkouts.
+
+    Raises `BuildError`.
+    """
+    worker = require(directory)
     accounts = _service_accounts(endpoints, settings, stack)
     with (
         _alone(worker.own(directory / "builds")) as place,
@@ -73,13 +91,7 @@ def build(
             pods=_pod_settings(endpoints, settings, stack),
         ) as environment,
     ):
-        gitlab = GitLabProject(url=endpoints.gitlab, path=wanted.path, token=endpoints.gitlab_token)
-        checkout = gitlab.check_out(event(wanted.default_branch), place / "checkout", worker)
-        if not (checkout.directory / wanted.pipeline_path).exists():
-            raise BuildError(f"{wanted.path} has no {wanted.pipeline_path}: deploy the stack first, with `make up`.")
-        result = run(environment, checkout, wanted.pipeline_path, manual, console)
-    _show(console, result)
-    return result.passed
+        yield environment, place
 
 
 def run(

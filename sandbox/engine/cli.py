@@ -93,6 +93,12 @@ class PulumiCli:
             self._write_project(address)
             return self._run(arguments)
 
+    def doctor(self, arguments: Sequence[str]) -> int:
+        """Run `python -m delivery doctor` on the stack, in this terminal; return its exit code."""
+        command = [sys.executable, "-m", "delivery", "doctor", "--stack", self.stack, *arguments]
+        path = os.pathsep.join([str(self.command.parent), os.environ.get("PATH", os.defpath)])
+        return subprocess.run(command, cwd=self.root, env={**self._environment, "PATH": path}, check=False).returncode
+
     def prepare(self) -> None:
         """Make the stack if there is none, and give it the settings of the work tree."""
         # It has nothing worth keeping, and a killed command may have left half a file there.

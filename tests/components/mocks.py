@@ -55,6 +55,8 @@ class Resource:
     """The properties whose change replaces the resource."""
     retained: bool
     """Whether Pulumi does not delete it."""
+    taken_in: str
+    """The id of the existing resource that it takes in; empty if it is created."""
     drained_by: tuple[str, ...]
     """The names of the hooks that run before it is deleted."""
     provider: str
@@ -88,6 +90,16 @@ class Declared(mocks.MockMonitor):
 
     refusals: Mapping[str, str] = field(default_factory=dict)
     """Functions that fail, such as `getCluster`, each with the provider's message."""
+    answers: Mapping[str, Mapping[str, Any] | Callable[[Mapping[str, Any]], Mapping[str, Any]]] = field(
+        default_factory=dict
+    )
+    """Properties that replace those of functions' usual answers, or functions that give the whole answer."""
+    branches: Mapping[str, str] = field(default_factory=dict)
+    """The default branches of projects, where they are not `main`."""
+    repositories: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The ECR repositories that exist, by name: their `tags`, and their `kmsKey`."""
+    node_groups: Mapping[str, int] = field(default_factory=dict)
+    """The cluster's node groups that exist, with the number of their nodes."""
     all: list[Resource] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     hooks: dict[str, pulumi.ResourceHook] = field(default_factory=dict)
@@ -98,7 +110,7 @@ class Declared(mocks.MockMonitor):
         self.hooks[hook.name] = hook
 
     def __post_init__(self) -> None:
-        super().__init__(_Answers(self.refusals))
+        super().__init__(_Answers(self))
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (the protocol's name)
         if request.type != "pulumi:pulumi:Stack":
@@ -112,6 +124,7 @@ class Declared(mocks.MockMonitor):
                     ignored=tuple(request.ignoreChanges),
                     replaced_by=tuple(request.replaceOnChanges),
                     retained=request.retainOnDelete,
+                    taken_in=request.importId,
                     drained_by=tuple(request.hooks.before_delete),
                     provider=request.provider or request.providers.get("kubernetes", ""),
                 )
@@ -138,7 +151,14 @@ def declare(stack: Settings | None = None, **keys: Any) -> Declared:
     if stack is None and not keys:
         return _smallest()
     read = stack or settings(**keys)
-    return run(lambda: deploy(lambda: read))
+    declared = Declared(branches=default_branches(read))
+    attempt(lambda: deploy(lambda: read), declared)
+    return declared
+
+
+def default_branches(stack: Settings) -> dict[str, str]:
+    """The default branches of a stack's projects in GitLab, as the settings have them."""
+    return {project.path: project.default_branch for project in stack.projects}
 
 
 @cache
@@ -181,16 +201,24 @@ class _Refusal(grpc.RpcError):
 
 @dataclass
 class _Answers(mocks.Mocks):
-    refusals: Mapping[str, str]
+    world: Declared
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:  # type: ignore[override]
         function = args.token.rsplit(":", 1)[-1]
         try:
-            if function in self.refusals:
-                raise LookupError(self.refusals[function])
-            return _ANSWERS[function](args.args)
+            if function in self.world.refusals:
+                raise LookupError(self.world.refusals[function])
+            return self._answer(function, args.args)
         except LookupError as error:
             raise _Refusal(f"invocation of {args.token} returned an error: {error}") from error
+
+    def _answer(self, function: str, args: Mapping[str, Any]) -> dict[str, Any]:
+        own = self.world.answers.get(function, {})
+        if callable(own):
+            return {**own(args)}
+        usual = _EXISTING[function](self.world, args) if function in _EXISTING else _ANSWERS[function](args)
+        branch = self.world.branches.get(args.get("pathWithNamespace", "")) if function == "getProject" else None
+        return {**usual, **({"defaultBranch": branch} if branch else {}), **own}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         kind = args.typ.rsplit(":", 1)[-1]
@@ -210,15 +238,18 @@ def _cluster(args: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": args["name"],
         "arn": f"arn:{PARTITION}:eks:{REGION}:{ACCOUNT}:cluster/{args['name']}",
-        "version": {"old": "1.32"}.get(args["name"], "1.34"),
+        "version": {"old": "1.32", "older": "1.31"}.get(args["name"], "1.34"),
         "endpoint": "https://cluster.example.com",
         "certificateAuthorities": [{"data": "Y2VydGlmaWNhdGU="}],
+        "accessConfigs": [
+            {"authenticationMode": "CONFIG_MAP" if args["name"] == "old" else "API_AND_CONFIG_MAP"},
+        ],
+        "computeConfigs": [],
         "vpcConfig": {
             "subnetIds": ["subnet-a", "subnet-b", "subnet-c"],
             "vpcId": "vpc-a",
             "clusterSecurityGroupId": "sg-cluster",
         },
-        "accessConfigs": [{"authenticationMode": "CONFIG_MAP" if args["name"] == "old" else "API"}],
         "kubernetesNetworkConfigs": [{"serviceIpv4Cidr": "172.20.0.0/16", "serviceIpv6Cidr": ""}],
         "identities": [{"oidcs": [{"issuer": ISSUER}]}],
     }
@@ -236,6 +267,64 @@ def _instance_type(args: Mapping[str, Any]) -> dict[str, Any]:
         "maximumIpv4AddressesPerInterface": 30,
     }
 
+
+def _project(args: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": "42",
+        "archived": False,
+        "buildsAccessLevel": "enabled",
+        "ciConfigPath": "",
+        "defaultBranch": "main",
+        "emptyRepo": False,
+        "groupRunnersEnabled": True,
+        "markedForDeletionOn": "",
+        "permissions": [{"projectAccess": {}, "groupAccess": {"access_level": 50, "notification_level": 3}}],
+    }
+
+
+def _missing_variable(args: Mapping[str, Any]) -> dict[str, Any]:
+    raise LookupError(f"GET https://gitlab.com/api/v4/projects/{args['project']}/variables/X: 404 Variable Not Found")
+
+
+def _file(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Every Dockerfile is there, and no pipeline."""
+    if not args["filePath"].endswith("Dockerfile"):
+        raise LookupError(
+            f"GET https://gitlab.com/api/v4/projects/{args['project']}/repository/files: 404 File Not Found"
+        )
+    return {"filePath": args["filePath"], "content": "RlJPTSBzY3JhdGNoCg=="}
+
+
+def _repository(world: Declared, args: Mapping[str, Any]) -> dict[str, Any]:
+    found = world.repositories[args["name"]]
+    key = found.get("kmsKey", "")
+    encryption = {"encryptionType": "KMS" if key else "AES256", "kmsKey": key}
+    return {"name": args["name"], "tags": found.get("tags", {}), "encryptionConfigurations": [encryption]}
+
+
+def _resources(world: Declared, args: Mapping[str, Any]) -> dict[str, Any]:
+    wanted = {each["key"]: each["values"] for each in args["tagFilters"]}
+    arns = [
+        f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"
+        for name, found in world.repositories.items()
+        if found.get("listed", True) and all(found.get("tags", {}).get(key) in values for key, values in wanted.items())
+    ]
+    return {"resourceTagMappingLists": [{"resourceArn": arn, "tags": {}, "complianceDetails": []} for arn in arns]}
+
+
+_EXISTING: dict[str, Callable[[Declared, Mapping[str, Any]], dict[str, Any]]] = {
+    "getRepositories": lambda world, args: {"names": ["elsewhere/shop", *world.repositories]},
+    "getRepository": _repository,
+    "getResources": _resources,
+    "getNodeGroups": lambda world, args: {"names": ["system", *world.node_groups]},
+    "getNodeGroup": lambda world, args: {
+        "nodeGroupName": args["nodeGroupName"],
+        "taints": [],
+        "scalingConfigs": [
+            {"desiredSize": world.node_groups.get(args["nodeGroupName"], 2), "maxSize": 10, "minSize": 0}
+        ],
+    },
+}
 
 _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "getCallerIdentity": lambda args: {"accountId": ACCOUNT},
@@ -260,8 +349,16 @@ _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     },
     "getProjectProtectedBranches": lambda args: {"protectedBranches": [{"name": "main"}, {"name": "master"}]},
     "getProjectProtectedTags": lambda args: {"protectedTags": [{"tag": "v*"}]},
-    "getGroup": lambda args: {"groupId": 7},
-    "getProject": lambda args: {"id": "42"},
+    "getGroup": lambda args: {"groupId": 7, "markedForDeletionOn": ""},
+    "getProject": _project,
+    "getProjectVariable": _missing_variable,
+    "getBranch": lambda args: {"name": args["name"], "canPush": True},
+    "getRepositoryFile": _file,
+    "getRepositoryTree": lambda args: {"trees": [{"path": f"{args['path']}/Dockerfile", "type": "blob"}]},
+    "getMetadata": lambda args: {"version": "19.2.1-ee"},
+    "getAddon": lambda args: {"addonVersion": "v1.3.8-eksbuild.2"},
+    "getServiceQuota": lambda args: {"value": 10_000},
+    "getRoles": lambda args: {"names": ["admin"]},
 }
 
 _COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {

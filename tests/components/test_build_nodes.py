@@ -120,6 +120,25 @@ def test_the_autoscaler_knows_an_empty_group() -> None:
     assert {each["autoscalingGroupName"] for each in tags} == {f"eks-{NAME}-arm64"}
 
 
+def test_a_new_tag_reaches_new_nodes_without_new_groups() -> None:
+    declared = declare(tags={"cost-center": "ci"})
+    for group in declared.of("eks:NodeGroup").values():
+        [tag] = [
+            each for each in declared.of("autoscaling:Tag").values() if each.name == f"{group.name}-tag-cost-center"
+        ]
+        assert tag.inputs["tag"] == {"key": "cost-center", "value": "ci", "propagateAtLaunch": True}
+        assert tag.inputs["autoscalingGroupName"] == f"eks-{group.name}"
+        assert not tag.retained, "new nodes would keep a tag that left the settings"
+
+
+def test_only_tags_change_a_launch_template_in_place() -> None:
+    """A new version would replace the node groups; what else changes makes a template that has today's tags."""
+    for template in declare(runners={"user-namespaces": True}, tags={"a": "b"}).of("ec2:LaunchTemplate").values():
+        assert template.ignored == ("tagSpecifications",)
+        others = template.inputs.keys() - {"tags", "tagSpecifications", "updateDefaultVersion"}
+        assert set(template.replaced_by) == others, "its nodes would have the tags of long ago"
+
+
 def test_instances_and_volumes_carry_the_stacks_tags() -> None:
     for template in declare(tags={"cost-center": "ci"}).of("ec2:LaunchTemplate").values():
         specified = {each["resourceType"]: each["tags"] for each in template.inputs["tagSpecifications"]}

@@ -148,14 +148,14 @@ NOW = datetime.now(timezone.utc)
 
 def said(**keys: Any) -> list[str]:
     settings = Network.model_validate({key.replace("_", "-"): value for key, value in keys.items()})
-    return list(notices(settings, NOW, registry_host=REGISTRY, vpc_endpoints=()))
+    return list(map(str, notices(settings, NOW, registry_host=REGISTRY, vpc_endpoints=())))
 
 
 def test_the_preview_says_that_images_go_through_the_proxy_although_the_vpc_has_endpoints() -> None:
     def about(*direct: str) -> list[str]:
         proxy = {"https": "http://10.0.9.9:3128", "no-proxy": direct}
         settings = Network.model_validate({"proxy": proxy})
-        return list(notices(settings, NOW, registry_host=REGISTRY, vpc_endpoints=("10.0.1.5",)))
+        return list(map(str, notices(settings, NOW, registry_host=REGISTRY, vpc_endpoints=("10.0.1.5",))))
 
     [notice] = about()
     assert "Add .dkr.ecr.ap-east-1.amazonaws.com and the names of the others to no-proxy" in notice
@@ -174,8 +174,8 @@ def test_the_preview_names_authorities_that_expire() -> None:
 def test_the_preview_names_a_proxy_that_the_network_policy_may_stop() -> None:
     [notice] = said(proxy={"http": URL, "https": URL})
     assert (
-        "if proxy.example.com has an address in the VPC, add that to buildyard:network.allow with the port 3128"
-        in notice
+        "if proxy.example.com has an address in the VPC, the network policy closes it: it knows no names. "
+        "Add the address to buildyard:network.allow with the port 3128." in notice
     )
     assert not said(proxy={"https": URL}, allow=[{"cidr": "10.0.9.9/32", "ports": [3128]}])
     assert not said(proxy={"https": "http://10.0.9.9:3128"})

@@ -43,6 +43,55 @@ def test_repositories_are_scanned_encrypted_and_kept() -> None:
     assert repository["forceDelete"] is False, "removing an image from the settings would delete its releases"
 
 
+def test_images_outlive_the_stack_unless_the_settings_name_their_repository() -> None:
+    images = [project({"name": "base"}, {"name": "web"})]
+    declared = declare(projects=images, trust="isolated", registry={"delete-images": ["platform/images/web"]})
+    for kind in ("ecr:Repository", "ecr:LifecyclePolicy"):
+        retained = {name.removeprefix(f"{NAME}-"): each.retained for name, each in declared.of(kind).items()}
+        assert retained == {
+            "platform/images/base": True,
+            "platform/images/base/review": False,
+            "platform/images/web": False,
+            "platform/images/web/review": False,
+            "buildyard/builder": True,
+        }
+    forced = {
+        name for name, each in declared.of("ecr:Repository").items() if each.inputs["forceDelete"] is each.retained
+    }
+    assert not forced, "a repository that is deleted must be deletable, and no other"
+
+
+def test_another_encryption_replaces_no_repository() -> None:
+    for repository in declare(trust="isolated").of("ecr:Repository").values():
+        assert "encryptionConfigurations" in repository.ignored, "every image of the stack would be lost"
+
+
+def test_others_lose_their_rights_on_images_that_leave_the_stack() -> None:
+    declared = declare(registry={"pull": {"accounts": ["111122223333"]}})
+    assert not any(each.retained for each in declared.of("ecr:RepositoryPolicy").values())
+
+
+def test_a_retired_image_keeps_its_releases_and_nothing_else() -> None:
+    images = [project({"name": "base", "retired": True}, {"name": "web"})]
+    declared = declare(projects=images, trust="isolated", registry={"pull": {"accounts": ["111122223333"]}})
+    names = {each.inputs["name"] for each in declared.of("ecr:Repository").values()}
+    assert "platform/images/base" in names
+    assert "platform/images/base/review" not in names
+    assert f"{NAME}-platform/images/base" in declared.of("ecr:RepositoryPolicy"), "others can no longer pull it"
+    policies = [each.inputs["policy"] for each in declared.of("iam:Policy").values()]
+    assert policies
+    assert not any("platform/images/base" in policy for policy in policies), "a job could still push to it"
+    [file] = declared.of("gitlab:RepositoryFile").values()
+    assert "build-base" not in file.inputs["content"]
+
+
+def test_a_project_without_builds_has_no_pipeline() -> None:
+    other = {**project({"name": "old", "retired": True}), "path": "platform/old"}
+    declared = declare(projects=[project({"name": "web"}), other], runners={"group": "platform"})
+    assert {each.inputs["project"] for each in declared.of("gitlab:RepositoryFile").values()} == {"platform/images"}
+    assert f"{NAME}-platform/old/old" in declared.of("ecr:Repository")
+
+
 def test_a_kms_key_encrypts_the_images() -> None:
     declared = declare(registry={"kms-key": "arn:aws:kms:ap-east-1:123456789012:key/1"})
     for repository in declared.of("ecr:Repository").values():

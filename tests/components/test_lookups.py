@@ -5,16 +5,16 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.lookups import gitlab_url
 from components.platform import deploy
-from tests.components.mocks import Declared, attempt, declare
+from components.preflight.gitlab import gitlab_url
+from tests.components.mocks import Declared, attempt, declare, default_branches
 from tests.stacks.stack_settings import project, settings
 
 
 def refused(refusals: dict[str, str] | None = None, **keys: Any) -> str:
     """The message of a deployment that creates nothing."""
-    declared = Declared(refusals=refusals or {})
     stack = settings(**keys)
+    declared = Declared(refusals=refusals or {}, branches=default_branches(stack))
     with pytest.raises(pulumi.RunError) as caught:
         attempt(lambda: deploy(lambda: stack), declared)
     assert declared.all == [], "something was created for a stack that cannot work"
@@ -136,7 +136,7 @@ def test_what_gitlab_does_not_protect_is_refused_by_name() -> None:
 
 def test_protection_does_not_matter_to_a_shared_tier() -> None:
     stack = settings(trust="shared", projects=[project({"name": "web"}, **{"default-branch": "develop"})])
-    declared = Declared(refusals={"getProjectProtectedBranches": "403 Forbidden"})
+    declared = Declared(refusals={"getProjectProtectedBranches": "403 Forbidden"}, branches=default_branches(stack))
     attempt(lambda: deploy(lambda: stack), declared)
     assert declared.outputs
 

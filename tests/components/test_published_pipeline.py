@@ -2,10 +2,15 @@
 
 import pulumi
 
-from components.published_pipeline import PublishedPipeline, PublishedPipelineArgs
+from components.published_pipeline import (
+    PipelineVariables,
+    PipelineVariablesArgs,
+    PublishedPipeline,
+    PublishedPipelineArgs,
+)
 from pipeline.render import PipelineFile
 from stacks.names import BUILDER_VARIABLE
-from tests.components.mocks import REGISTRY, declare, run
+from tests.components.mocks import NAME, REGISTRY, declare, run
 from tests.stacks.stack_settings import project
 
 
@@ -15,8 +20,7 @@ def published(*paths: str) -> PublishedPipelineArgs:
         project="platform/images",
         branch="master",
         files=[PipelineFile(path=path, text=f"# {path}\n") for path in paths],
-        variables={BUILDER_VARIABLE: "registry.example.com/builder:1"},
-        protected_variables={},
+        depends_on=[],
     )
 
 
@@ -55,16 +59,55 @@ def test_jobs_know_the_builder_image_on_every_ref() -> None:
     assert variable["raw"] is True
 
 
-def test_variables_exist_before_the_pipeline_that_uses_them() -> None:
+def test_variables_exist_before_the_jobs_that_use_them_and_until_the_last_one_ends() -> None:
     declared = declare()
-    assert declared.only("index:ProjectVariable").id in declared.only("index:RepositoryFile").depends_on
+    variable = declared.only("index:ProjectVariable").id
+    for manager in declared.of("helm.sh:Release").values():
+        assert variable in manager.depends_on, "a job that waits would start without its image, and fail"
+        assert manager.id in declared.only("index:RepositoryFile").depends_on
 
 
-def test_it_can_be_used_alone() -> None:
+def test_a_pipeline_is_published_when_everything_that_its_jobs_need_is_there() -> None:
+    declared = declare(
+        trust="isolated", projects=[project({"name": "web"}), project({"name": "api"}, path="platform/b")]
+    )
+    for path, image, other in (("platform/images", "web", "api"), ("platform/b", "api", "web")):
+        file = declared.of("index:RepositoryFile")[f"{NAME}-{path}-.gitlab-ci.yml"]
+        needed = {
+            declared.of("ecr:Repository")[f"{NAME}-{path}/{image}"].id,
+            declared.of("ecr:Repository")[f"{NAME}-{path}/{image}/review"].id,
+            *(each.id for kind in ("index:UserRunner", "helm.sh:Release") for each in declared.of(kind).values()),
+        }
+        assert needed <= file.depends_on, "jobs would start, wait for runners, or fail to push"
+        assert not any(f"/{other}" in each for each in file.depends_on), "a project would wait for another one's images"
+    managers = declared.of("helm.sh:Release").values()
+    rights = {each.id for each in declared.of("iam:RolePolicyAttachment").values() if "-push-" in each.name}
+    assert rights, "the stack has no rights to push"
+    assert rights <= {each for manager in managers for each in manager.depends_on}
+
+
+def test_nothing_that_jobs_need_waits_for_the_pipeline() -> None:
+    declared = declare(trust="isolated")
+    file = declared.only("index:RepositoryFile")
+    waiting = [each.name for each in declared.all if file.id in each.depends_on]
+    assert not waiting, "these would be deleted before the pipeline, which starts jobs that need them"
+
+
+def test_each_can_be_used_alone() -> None:
+    variables = PipelineVariablesArgs(
+        stack="test", project="platform/images", variables={BUILDER_VARIABLE: "b:1"}, protected_variables={"TIER": "x"}
+    )
+
     def program() -> None:
         parent = pulumi.ComponentResource("other:index:Thing", "other")
-        PublishedPipeline("alone", published(".gitlab-ci.yml"), pulumi.ResourceOptions(parent=parent))
+        PublishedPipeline("files", published(".gitlab-ci.yml"), pulumi.ResourceOptions(parent=parent))
+        PipelineVariables("variables", variables, pulumi.ResourceOptions(parent=parent))
 
     declared = run(program)
     names = {each.name for each in declared.all}
-    assert names == {"other", "alone", "alone-.gitlab-ci.yml", f"alone-{BUILDER_VARIABLE}"}
+    assert names == {
+        *("other", "files", "files-.gitlab-ci.yml"),
+        *("variables", f"variables-{BUILDER_VARIABLE}", "variables-TIER"),
+    }
+    protected = {each.inputs["key"]: each.inputs["protected"] for each in declared.of("index:ProjectVariable").values()}
+    assert protected == {BUILDER_VARIABLE: False, "TIER": True}

@@ -50,6 +50,7 @@ def test_a_reviewer_reads_what_an_edit_would_do(deployed: ScratchProject, capsys
     config = copy.deepcopy(before)
     images = config["buildyard:projects"][0]["images"]
     images[:] = [image for image in images if image["name"] != "web"]
+    config["buildyard:registry"]["delete-images"].remove("platform/images/web")
     config["buildyard:nodes"]["arm64"]["instance-types"] = ["m8g.4xlarge"]
     deployed.write_config(config)
 
@@ -64,6 +65,7 @@ def test_a_reviewer_reads_what_an_edit_would_do(deployed: ScratchProject, capsys
     assert "<code>m7g.4xlarge</code> → <code>m8g.4xlarge</code>" in html
 
     images.append({"name": "web", "context": "images/web", "depends-on": ["base"]})
+    config["buildyard:registry"]["delete-images"].append("platform/images/web")
     config["buildyard:nodes"]["arm64"]["instance-types"] = ["m7g.4xlarge"]
     deployed.write_config(config)
     [note] = push_edit()

@@ -71,7 +71,7 @@ class DeployedStack:
 
     def present_groups(self) -> list[str]:
         names: list[str] = self.cloud.aws("eks").list_nodegroups(clusterName="ci")["nodegroups"]
-        return [name for name in names if "-unprotected-" not in name]
+        return [name for name in names if name.startswith("buildyard-") and "-unprotected-" not in name]
 
     def _log(self) -> list[str]:
         return (self.project.data / "log" / "requests.log").read_text().splitlines()
@@ -172,6 +172,28 @@ def test_runners_of_another_scope_take_over_before_the_old_ones_are_paused(scrat
         assert calls.index("gitlab POST /api/v4/user/runners") < calls.index(SECRET) < rolled
         assert rolled < calls.index(pausing(runner)) < stack.position(deleting(runner)), calls
     assert not [call for call in calls if call.startswith("aws")], "the nodes stay"
+
+
+def test_a_destroyed_stack_starts_no_more_jobs_and_keeps_what_waiting_ones_need(scratch: ScratchProject) -> None:
+    stack = DeployedStack(scratch)
+    runner = stack.runners["arm64"]
+    job = stack.take_job(runner)
+    destroy = stack.start("destroy")
+    stack.wait_for(pausing(runner), destroy)
+    project = "/api/v4/projects/platform/images"
+    unpublished = f"gitlab DELETE {project}/repository/files/.gitlab-ci.yml"
+    assert stack.position(unpublished) < stack.calls().index(pausing(runner)), (
+        "pushes would start jobs that nobody runs"
+    )
+    kept = {each["key"] for each in stack.cloud.gitlab("/projects/platform%2Fimages/variables").json()}
+    assert kept == {"BUILDYARD_BUILDER_IMAGE", "BUILDYARD_TIER"}, "a job that starts now would have no image"
+
+    stack.end_job(job)
+    output, _ = destroy.communicate(timeout=120)
+    assert destroy.returncode == 0, output
+    for key in kept:
+        deleted = stack.position(f"gitlab DELETE {project}/variables/{key}")
+        assert stack.position(DEPLOYMENTS.format("DELETE", "arm64")) < deleted
 
 
 def test_an_interrupted_wait_changes_nothing_and_the_next_update_ends_the_pause(scratch: ScratchProject) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from sandbox.scratch import ScratchProject
+from sandbox.services.aws.seed import SYSTEM_NODES
 from tests.deployment.conftest import Cloud
 
 Config = dict[str, Any]
@@ -70,16 +71,18 @@ def test_a_stack_lives_from_up_to_down_and_a_second_update_never_has_anything_to
     cloud = Cloud(scratch)
     repositories = {each["repositoryName"] for each in cloud.aws("ecr").describe_repositories()["repositories"]}
     assert "platform/images/docs" in repositories
-    groups = cloud.aws("eks").list_nodegroups(clusterName="ci")["nodegroups"]
+    groups = set(cloud.aws("eks").list_nodegroups(clusterName="ci")["nodegroups"]) - {SYSTEM_NODES}
     assert len(groups) == 2, f"amd64 is gone: {groups}"
     assert all("-arm64-" in group for group in groups)
     assert len(cloud.gitlab("/runners/all").json()) == 2, "one per tier"
 
     down = scratch.sandbox("destroy")
     assert down.returncode == 0, down.stdout + down.stderr
-    assert cloud.aws("ecr").describe_repositories()["repositories"] == []
-    assert cloud.aws("eks").list_nodegroups(clusterName="ci")["nodegroups"] == []
-    assert cloud.aws("ec2").describe_launch_templates()["LaunchTemplates"] == []
+    kept = [each["repositoryName"] for each in cloud.aws("ecr").describe_repositories()["repositories"]]
+    assert kept == ["platform/images/docs"], "the settings do not allow the deletion of its images"
+    assert cloud.aws("eks").list_nodegroups(clusterName="ci")["nodegroups"] == [SYSTEM_NODES]
+    templates = [each["LaunchTemplateName"] for each in cloud.aws("ec2").describe_launch_templates()["LaunchTemplates"]]
+    assert not [name for name in templates if name.startswith("buildyard-")]
     roles = [role["RoleName"] for role in cloud.aws("iam").list_roles()["Roles"]]
     assert not [role for role in roles if role.startswith("buildyard-")]
     assert cloud.aws("eks").list_pod_identity_associations(clusterName="ci")["associations"] == []

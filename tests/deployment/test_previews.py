@@ -5,7 +5,10 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
+import requests
+
 from sandbox.scratch import ScratchProject
+from tests.deployment.conftest import Cloud
 
 Config = dict[str, Any]
 PIPELINE = ("gitlab:index/repositoryFile:RepositoryFile", "buildyard-sandbox-platform/images-.gitlab-ci.yml")
@@ -49,7 +52,7 @@ def test_a_bigger_disk_comes_with_new_nodes_and_leaves_the_old_ones_to_their_bui
 
     changes = previewed(deployed, enlarge)
     for name in ("buildyard-sandbox-arm64", "buildyard-sandbox-unprotected-arm64"):
-        assert changes.pop(("aws:ec2/launchTemplate:LaunchTemplate", name)) == "update"
+        assert changes.pop(("aws:ec2/launchTemplate:LaunchTemplate", name)) == "replace"
         assert changes.pop(("aws:eks/nodeGroup:NodeGroup", name)) == "replace", (
             "EKS updates nodes in place within 15 minutes, or gives up"
         )
@@ -106,6 +109,42 @@ def test_wrong_settings_fail_the_preview_with_every_mistake(deployed: ScratchPro
     assert "Did you mean Asia/Hong_Kong?" in said
     assert "Traceback" not in said
     assert said.count("Did you mean concurrent?") == 1, "people read the same problem twice"
+
+
+def test_what_aws_and_gitlab_would_refuse_fails_the_preview_all_at_once(deployed: ScratchProject) -> None:
+    cloud = Cloud(deployed)
+    project = f"{deployed.endpoints()['gitlab']}/api/v4/projects/platform%2Fimages"
+    token = {"PRIVATE-TOKEN": (deployed.data / "gitlab" / "token").read_text().strip()}
+    agent = {"clusterName": "ci", "addonName": "eks-pod-identity-agent"}
+    requests.post(f"{project}/archive", headers=token, timeout=10).raise_for_status()
+    cloud.aws("eks").delete_addon(**agent)
+    try:
+        done = deployed.sandbox("preview")
+    finally:
+        requests.post(f"{project}/unarchive", headers=token, timeout=10).raise_for_status()
+        cloud.aws("eks").create_addon(**agent)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "platform/images is archived" in said
+    assert "has no add-on eks-pod-identity-agent" in said
+    assert "nothing was changed" in said
+    assert "Traceback" not in said
+
+
+def test_what_may_fail_later_is_a_warning(deployed: ScratchProject) -> None:
+    def misplace(config: Config) -> None:
+        config["buildyard:projects"][0]["images"][1]["context"] = "images/wbe"
+        for nodes in config["buildyard:nodes"].values():
+            nodes["max-size"] = 300
+
+    with deployed.edited(misplace):
+        done = deployed.sandbox("preview")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "has no images/wbe/Dockerfile" in done.stdout
+    assert "Did you mean images/web?" in done.stdout
+    assert "have 19,200 vCPUs" in done.stdout
+    quiet = deployed.sandbox("preview")
+    assert "warning" not in quiet.stdout, "people stop reading previews that always warn"
 
 
 def test_a_hand_edit_of_the_published_pipeline_shows_as_drift(deployed: ScratchProject) -> None:

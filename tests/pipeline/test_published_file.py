@@ -12,7 +12,7 @@ from stacks.names import BUILDER_VARIABLE
 from stacks.versions import RUNNER_VERSION
 from tests.pipeline.conftest import GitLabCiLocal
 from tests.pipeline.published import HOST, SEVERAL_IMAGES, assert_valid, files, inputs, jobs, loaded, write
-from tests.stacks.stack_settings import SMALLEST
+from tests.stacks.stack_settings import SMALLEST, project
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -58,6 +58,12 @@ def test_jobs_run_on_their_architectures_runners() -> None:
     assert built["build-toolbox:manifest"]["tags"] == ["linux", "$BUILDYARD_TIER"], (
         "a manifest would wait for nodes of one architecture"
     )
+
+
+def test_a_retired_image_has_no_jobs_and_no_part_in_the_others() -> None:
+    images = [project({"name": "old", "retired": True, "git-tags": ["old/*"], "semver": True}, {"name": "web"})]
+    without = files(projects=[project({"name": "web"})])
+    assert files(projects=images) == without, "jobs of the other images still know the retired one"
 
 
 def test_an_image_of_one_architecture_has_its_build_and_a_manifest() -> None:

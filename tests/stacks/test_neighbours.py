@@ -72,7 +72,7 @@ def test_accounts_are_apart_but_an_unknown_one_is_only_a_notice(write: Write) ->
     assert problems() == {}
     write("us", registry={})
     assert found().problems == []
-    [notice] = found().notices
+    [notice] = map(str, found().notices)
     assert "the repository buildyard/builder, too, if both stacks are in one AWS account" in notice
     assert "buildyard:registry.account" in notice, "nobody knows how to make it go away"
 

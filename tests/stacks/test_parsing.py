@@ -83,12 +83,12 @@ def test_a_wrong_value_is_refused_at_its_key(image: dict[str, object], key: str)
         ({"runners": {"concurrent": [2]}}, "runners.concurrent", "[2] is not a whole number", "Use a whole number"),
         ({"runners": {"concurrent": 2.5}}, "runners.concurrent", "2.5 is not a whole number", "Use a whole number"),
         (
-            {"registry": {"force-delete": "maybe"}},
-            "registry.force-delete",
+            {"registry": {"adopt": "maybe"}},
+            "registry.adopt",
             "'maybe' is not a boolean",
             "Use true or false",
         ),
-        ({"registry": {"force-delete": []}}, "registry.force-delete", "[] is not a boolean", "Use true or false"),
+        ({"registry": {"adopt": []}}, "registry.adopt", "[] is not a boolean", "Use true or false"),
         ({"registry": {"prefix": "a"}}, "registry.prefix", "'a' is too short", "at least 2 characters"),
         ({"cluster": {"name": "a" * 101}}, "cluster.name", "… is too long", "at most 100 characters"),
         (

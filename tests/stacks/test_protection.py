@@ -60,8 +60,8 @@ def test_an_images_own_git_tags_must_be_protected_too() -> None:
 @pytest.mark.parametrize(("trust", "outcome"), [(Trust.ISOLATED, "expire"), (Trust.PROTECTED_ONLY, "build no images")])
 def test_a_project_without_protected_tags_is_told_what_becomes_of_its_releases(trust: Trust, outcome: str) -> None:
     [notice] = notices(trust, declared(), branches=["main"], tags=[])
-    assert "platform/images protects no Git tags" in notice
-    assert outcome in notice
+    assert "platform/images protects no Git tags" in notice.message
+    assert outcome in notice.message
 
 
 @pytest.mark.parametrize(("keys", "tags"), [({"release-tags": []}, []), ({}, ["v*"])])
@@ -71,5 +71,5 @@ def test_what_was_decided_is_not_told_again(keys: dict[str, object], tags: list[
 
 def test_a_project_that_protects_everything_is_told_that_it_has_one_tier() -> None:
     [branch, tag] = notices(Trust.ISOLATED, declared(), branches=["main", "*"], tags=["*"])
-    assert "all branches, by the name *" in branch
-    assert "all tags, by the name *" in tag
+    assert "all branches, by the name *" in branch.message
+    assert "all tags, by the name *" in tag.message

@@ -6,16 +6,19 @@ from botocore.exceptions import ClientError
 
 from sandbox.providers.aws.access_entry import AccessEntry, AccessPolicyAssociation
 from sandbox.providers.aws.autoscaling import ScalingGroupTag
+from sandbox.providers.aws.cluster_functions import CLUSTER_FUNCTIONS
 from sandbox.providers.aws.connection import ADMINISTRATOR, CONFIGURATION, AwsConnection, Credentials
 from sandbox.providers.aws.ecr import LifecyclePolicy, Repository
 from sandbox.providers.aws.ecr_access import PullThroughCacheRule, RepositoryCreationTemplate, RepositoryPolicy
 from sandbox.providers.aws.functions import FUNCTIONS
 from sandbox.providers.aws.iam import Policy, Role, RolePolicyAttachment
+from sandbox.providers.aws.inventory import INVENTORY
 from sandbox.providers.aws.kms import Alias, Key
 from sandbox.providers.aws.launch_template import LaunchTemplate
-from sandbox.providers.aws.node_group import NodeGroup
+from sandbox.providers.aws.node_group import GET_NODE_GROUP, NodeGroup
 from sandbox.providers.aws.oidc_provider import OpenIdConnectProvider
 from sandbox.providers.aws.pod_identity import PodIdentityAssociation
+from sandbox.providers.aws.quota_functions import QUOTA_FUNCTIONS
 from sandbox.providers.aws.s3 import (
     Bucket,
     BucketLifecycle,
@@ -60,7 +63,7 @@ def provider(endpoint: str, credentials: Credentials = ADMINISTRATOR) -> Provide
             BucketPolicy(),
             BucketLifecycle(),
         ],
-        functions=FUNCTIONS,
+        functions=(*FUNCTIONS, *CLUSTER_FUNCTIONS, *QUOTA_FUNCTIONS, *INVENTORY, GET_NODE_GROUP),
         configuration=CONFIGURATION,
         is_missing=_is_missing,
     )

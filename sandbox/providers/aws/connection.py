@@ -52,7 +52,7 @@ class AwsConnection:
 
     def __init__(self, endpoint: str, region: str, credentials: Credentials = ADMINISTRATOR) -> None:
         self.region = region
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         # No credentials from the user's environment: the sandbox must not be able to reach a real account.
         self._session = boto3.Session(*credentials, region_name=region)
         self._clients: dict[tuple[str, str], Any] = {}
@@ -83,6 +83,10 @@ class AwsConnection:
     def autoscaling(self, properties: Properties) -> "AutoScalingClient":
         return cast("AutoScalingClient", self._client("autoscaling", properties))
 
+    def tagging(self, properties: Properties) -> Any:
+        """The Resource Groups Tagging API."""
+        return self._client("resourcegroupstaggingapi", properties)
+
     def iam(self) -> "IAMClient":
         return cast("IAMClient", self._client("iam", {}))
 
@@ -95,6 +99,9 @@ class AwsConnection:
     def s3(self, properties: Properties) -> Any:
         return self._client("s3", properties)
 
+    def service_quotas(self, properties: Properties) -> Any:
+        return self._client("service-quotas", properties)
+
     def _client(self, service: str, properties: Properties) -> Any:
         key = (service, self.region_of(properties))
         with self._lock:
@@ -102,7 +109,7 @@ class AwsConnection:
                 self._clients[key] = self._session.client(  # type: ignore[call-overload] # the service is a variable
                     service,
                     region_name=key[1],
-                    endpoint_url=self._endpoint,
+                    endpoint_url=self.endpoint,
                     config=Config(max_pool_connections=32, retries={"total_max_attempts": 2}),
                 )
             return self._clients[key]

@@ -1,5 +1,5 @@
 # ruff: noqa: S106 (a function's token is its name)
-"""The data sources: lookups that a program makes before it creates resources."""
+"""The data sources about identity, regions, networks and instance types."""
 
 import base64
 import json
@@ -40,47 +40,6 @@ def get_partition(connection: AwsConnection, arguments: Properties) -> Propertie
         "id": partition["partition"],
         "partition": partition["partition"],
         "reverseDnsPrefix": ".".join(reversed(suffix.split("."))),
-    }
-
-
-def get_cluster(connection: AwsConnection, arguments: Properties) -> Properties:
-    cluster = connection.eks(arguments).describe_cluster(name=arguments["name"])["cluster"]
-    network, vpc = cluster["kubernetesNetworkConfig"], cluster["resourcesVpcConfig"]
-    return {
-        "accessConfigs": [{"authenticationMode": cluster["accessConfig"]["authenticationMode"]}],
-        "arn": cluster["arn"],
-        "certificateAuthorities": [{"data": cluster["certificateAuthority"]["data"]}],
-        "createdAt": cluster["createdAt"].strftime(_TIME),
-        "enabledClusterLogTypes": [
-            kind for each in cluster["logging"]["clusterLogging"] if each["enabled"] for kind in each["types"]
-        ],
-        "endpoint": cluster["endpoint"],
-        "id": cluster["name"],
-        "identities": [{"oidcs": [{"issuer": cluster["identity"]["oidc"]["issuer"]}]}],
-        "kubernetesNetworkConfigs": [
-            {
-                "elasticLoadBalancings": [],
-                "ipFamily": network.get("ipFamily", "ipv4"),
-                "serviceIpv4Cidr": network.get("serviceIpv4Cidr", ""),
-                "serviceIpv6Cidr": network.get("serviceIpv6Cidr", ""),
-            }
-        ],
-        "name": cluster["name"],
-        "platformVersion": cluster["platformVersion"],
-        "region": connection.region_of(arguments),
-        "roleArn": cluster["roleArn"],
-        "status": cluster["status"],
-        "tags": cluster.get("tags", {}),
-        "version": cluster["version"],
-        "vpcConfig": {
-            "clusterSecurityGroupId": vpc.get("clusterSecurityGroupId", ""),
-            "endpointPrivateAccess": vpc.get("endpointPrivateAccess", False),
-            "endpointPublicAccess": vpc.get("endpointPublicAccess", True),
-            "publicAccessCidrs": vpc.get("publicAccessCidrs", []),
-            "securityGroupIds": vpc.get("securityGroupIds", []),
-            "subnetIds": vpc["subnetIds"],
-            "vpcId": vpc.get("vpcId", ""),
-        },
     }
 
 
@@ -219,7 +178,8 @@ def get_authorization_token(connection: AwsConnection, arguments: Properties) ->
         "expiresAt": token["expiresAt"].strftime(_TIME),
         "id": region,
         "password": password,
-        "proxyEndpoint": token["proxyEndpoint"],
+        # Not the registry's real host: `sandbox.services.aws.ecr.registry` answers at the address of the API.
+        "proxyEndpoint": connection.endpoint,
         "region": region,
         "registryId": arguments.get("registryId"),
         "userName": user_name,
@@ -264,11 +224,6 @@ FUNCTIONS = (
         call=get_region,
     ),
     Function(token="aws:index/getPartition:getPartition", arguments={"id": Property()}, call=get_partition),
-    Function(
-        token="aws:eks/getCluster:getCluster",
-        arguments={"name": Property(required=True), "tags": Property(), **_REGION},
-        call=get_cluster,
-    ),
     Function(
         token="aws:ec2/getVpc:getVpc",
         arguments={"id": Property(required=True), **_REGION},

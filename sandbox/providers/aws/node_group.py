@@ -1,11 +1,11 @@
-# ruff: noqa: ARG002 (methods keep the framework's signatures)
+# ruff: noqa: ARG002, S106 (methods keep the framework's signatures; a function's token is its name)
 """EKS managed node groups."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sandbox.providers.aws.connection import REGION, TAGS, AwsConnection, AwsKind, tag_changes, tag_outputs
-from sandbox.providers.framework import Autoname, Property
+from sandbox.providers.framework import Autoname, Function, Property
 from sandbox.values import Properties
 
 if TYPE_CHECKING:  # the stubs are a tool of the type checker, not installed where the sandbox just runs
@@ -213,3 +213,36 @@ def _outputs(region: str, group: "NodegroupTypeDef") -> Properties:
         "region": region,
         **tag_outputs(group.get("tags", {})),
     }
+
+
+def get_node_group(connection: AwsConnection, arguments: Properties) -> Properties:
+    """https://www.pulumi.com/registry/packages/aws/api-docs/eks/getnodegroup/"""
+    cluster, name = arguments["clusterName"], arguments["nodeGroupName"]
+    client = connection.eks(arguments)
+    try:
+        found = client.describe_nodegroup(clusterName=cluster, nodegroupName=name)["nodegroup"]
+    except client.exceptions.ResourceNotFoundException:
+        # The real provider's words
+        raise LookupError(f"reading EKS Node Group ({cluster}:{name}): couldn't find resource") from None
+    outputs = _outputs(connection.region_of(arguments), found)
+    single = {key: outputs.pop(key) for key in ("launchTemplate", "scalingConfig", "updateConfig")}
+    return {
+        **outputs,
+        **{f"{key}s": [value] if value else [] for key, value in single.items()},
+        "labels": outputs["labels"] or {},
+        "taints": [{"value": "", **taint} for taint in outputs["taints"] or []],
+        "remoteAccesses": [],
+        "id": f"{cluster}:{name}",
+    }
+
+
+GET_NODE_GROUP = Function(
+    token="aws:eks/getNodeGroup:getNodeGroup",
+    arguments={
+        "clusterName": Property(required=True),
+        "nodeGroupName": Property(required=True),
+        "region": Property(),
+        "tags": Property(),
+    },
+    call=get_node_group,
+)

@@ -4,8 +4,9 @@ from gitlab.exceptions import GitlabError
 
 from sandbox.providers.framework import Property, Provider
 from sandbox.providers.gitlab.connection import Connection, connect
-from sandbox.providers.gitlab.lookups import GET_GROUP, GET_PROJECT, GET_PROTECTED_BRANCHES, GET_PROTECTED_TAGS
+from sandbox.providers.gitlab.lookups import LOOKUPS
 from sandbox.providers.gitlab.repository_file import RepositoryFile
+from sandbox.providers.gitlab.repository_lookups import REPOSITORY_FUNCTIONS
 from sandbox.providers.gitlab.runner import ProjectRunnerEnablement, UserRunner
 from sandbox.providers.gitlab.variables import GroupVariable, ProjectVariable
 
@@ -32,7 +33,7 @@ def provider() -> Provider[Connection]:
         version=VERSION,
         connect=connect,
         kinds=(UserRunner(), ProjectRunnerEnablement(), RepositoryFile(), ProjectVariable(), GroupVariable()),
-        functions=(GET_GROUP, GET_PROJECT, GET_PROTECTED_BRANCHES, GET_PROTECTED_TAGS),
+        functions=(*LOOKUPS, *REPOSITORY_FUNCTIONS),
         configuration={name: Property() for name in _CONFIGURATION},
         is_missing=lambda error: isinstance(error, GitlabError) and error.response_code == 404,
     )

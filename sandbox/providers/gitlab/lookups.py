@@ -1,4 +1,5 @@
-"""Lookups of an existing group, an existing project, and its protected branches and tags."""
+# ruff: noqa: S106 (a function's token is its name)
+"""Lookups of GitLab itself, of a group, and of a project: its protected branches and tags, and one variable."""
 
 from typing import Any
 
@@ -25,6 +26,7 @@ def _get_group(connection: Connection, arguments: Properties) -> Properties:
         "parentId": group["parent_id"] or 0,
         "description": group["description"],
         "visibilityLevel": group["visibility"],
+        "markedForDeletionOn": group["marked_for_deletion_on"] or "",
         "createdAt": group["created_at"],
         "webUrl": group["web_url"],
     }
@@ -43,6 +45,16 @@ def _get_project(connection: Connection, arguments: Properties) -> Properties:
         "defaultBranch": project["default_branch"],
         "emptyRepo": project["empty_repo"],
         "archived": project["archived"],
+        "buildsAccessLevel": project["builds_access_level"],
+        "ciConfigPath": project["ci_config_path"] or "",
+        "groupRunnersEnabled": project["group_runners_enabled"],
+        "markedForDeletionOn": project["marked_for_deletion_on"] or "",
+        "permissions": [
+            {
+                "projectAccess": project["permissions"]["project_access"] or {},
+                "groupAccess": project["permissions"]["group_access"] or {},
+            }
+        ],
         "topics": project["topics"],
         "visibilityLevel": project["visibility"],
         "visibility": project["visibility"],
@@ -75,26 +87,67 @@ def _get_protected_tags(connection: Connection, arguments: Properties) -> Proper
     }
 
 
-GET_GROUP: Function[Connection] = Function(
-    token="gitlab:index/getGroup:getGroup",  # noqa: S106 (a function's name)
-    arguments={"groupId": Property(), "fullPath": Property()},
-    call=_get_group,
-)
-GET_PROJECT: Function[Connection] = Function(
-    token="gitlab:index/getProject:getProject",  # noqa: S106 (a function's name)
-    arguments={"id": Property(), "pathWithNamespace": Property()},
-    call=_get_project,
-)
+def _get_variable(connection: Connection, arguments: Properties) -> Properties:
+    project, key = arguments["project"], arguments["key"]
+    scope = arguments.get("environmentScope") or "*"
+    chosen = {"environment_scope": scope}
+    found = connection.client.projects.get(project, lazy=True).variables.get(key, filter=chosen).attributes
+    return {
+        "description": found["description"] or "",
+        "environmentScope": found["environment_scope"],
+        "id": f"{project}:{key}:{scope}",
+        "key": found["key"],
+        "masked": found["masked"],
+        "project": project,
+        "protected": found["protected"],
+        "raw": found["raw"],
+        "value": found["value"],
+        "variableType": found["variable_type"],
+    }
 
-GET_PROTECTED_BRANCHES: Function[Connection] = Function(
-    token="gitlab:index/getProjectProtectedBranches:getProjectProtectedBranches",  # noqa: S106 (a function's name)
-    arguments={"projectId": Property(required=True)},
-    call=_get_protected_branches,
-)
-GET_PROTECTED_TAGS: Function[Connection] = Function(
-    token="gitlab:index/getProjectProtectedTags:getProjectProtectedTags",  # noqa: S106 (a function's name)
-    arguments={"project": Property(required=True)},
-    call=_get_protected_tags,
+
+def _get_metadata(connection: Connection, arguments: Properties) -> Properties:  # noqa: ARG001 (takes none)
+    found: Any = connection.client.http_get("/metadata")
+    return {
+        "enterprise": found["enterprise"],
+        "id": "1",
+        "kas": {},
+        "revision": found["revision"],
+        "version": found["version"],
+    }
+
+
+LOOKUPS: tuple[Function[Connection], ...] = (
+    Function(
+        token="gitlab:index/getMetadata:getMetadata",
+        arguments={},
+        call=_get_metadata,
+    ),
+    Function(
+        token="gitlab:index/getGroup:getGroup",
+        arguments={"groupId": Property(), "fullPath": Property()},
+        call=_get_group,
+    ),
+    Function(
+        token="gitlab:index/getProject:getProject",
+        arguments={"id": Property(), "pathWithNamespace": Property()},
+        call=_get_project,
+    ),
+    Function(
+        token="gitlab:index/getProjectProtectedBranches:getProjectProtectedBranches",
+        arguments={"projectId": Property(required=True)},
+        call=_get_protected_branches,
+    ),
+    Function(
+        token="gitlab:index/getProjectProtectedTags:getProjectProtectedTags",
+        arguments={"project": Property(required=True)},
+        call=_get_protected_tags,
+    ),
+    Function(
+        token="gitlab:index/getProjectVariable:getProjectVariable",
+        arguments={"environmentScope": Property(), "key": Property(required=True), "project": Property(required=True)},
+        call=_get_variable,
+    ),
 )
 
 

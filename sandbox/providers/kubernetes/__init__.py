@@ -37,7 +37,8 @@ def provider(kubernetes_url: str) -> Provider[Cluster]:
         version=VERSION,
         connect=partial(connect, kubernetes_url),
         kinds=(*(kind() for kind in OBJECT_KINDS), Release()),
-        # None of these replaces resources: every kubeconfig leads to the same cluster.
-        configuration={name: Property() for name in _CONFIGURATION},
+        # With an identifier, nothing else replaces resources.
+        # https://www.pulumi.com/registry/packages/kubernetes/api-docs/provider/#clusteridentifier_python
+        configuration={name: Property(replaces=name == "clusterIdentifier") for name in _CONFIGURATION},
         is_missing=lambda error: isinstance(error, KubernetesError) and error.code == 404,
     )

@@ -18,7 +18,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.test import create_environ, run_wsgi_app
 from werkzeug.wrappers import Request, Response
 
-from sandbox.services.aws import authorization, autoscaling, bucket_policies, ecr, eks, iam, limits, sts
+from sandbox.services.aws import authorization, autoscaling, bucket_policies, ecr, eks, iam, limits, quotas, sts
+from sandbox.services.aws.ecr import registry
 from sandbox.services.aws.eks import auth
 from sandbox.services.aws.journal import Entry, Journal
 from sandbox.services.aws.repeatable import repeatable
@@ -46,6 +47,7 @@ def create_app(directory: Path) -> "AwsApplication":
     eks.extend_moto()
     iam.extend_moto()
     auth.extend_moto()
+    quotas.extend_moto()
     sts.extend_moto()
     auth.EksAuthResponse.token_key = StsResponse.token_key = signing_key(directory)
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # AWS's managed policies
@@ -70,6 +72,10 @@ class AwsApplication:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
+        if request.path.startswith(registry.PREFIX):
+            with self._turn:
+                answer = registry.answer(request)
+            return answer(environ, start_response)
         entry = Entry(
             method=request.method,
             path=environ["REQUEST_URI"],

@@ -1,12 +1,14 @@
-"""The content of a new AWS account: a network and an EKS cluster, created with AWS's own operations."""
+"""The content of a new AWS account: a network, an EKS cluster and its nodes, created with AWS's own operations."""
 
 import json
+from typing import Any
 
 import boto3
 
 from sandbox.endpoints import CREDENTIALS, REGION
 
 CLUSTER = "ci"
+SYSTEM_NODES = "system"
 KUBERNETES_VERSION = "1.34"
 _NETWORK = "10.0.0.0/16"
 _PRIVATE_SUBNETS = {"ap-east-1a": "10.0.0.0/19", "ap-east-1b": "10.0.32.0/19", "ap-east-1c": "10.0.64.0/19"}
@@ -60,4 +62,23 @@ def _make_cluster(session: boto3.Session, endpoint: str, subnets: list[str]) -> 
         accessConfig={"authenticationMode": "API_AND_CONFIG_MAP"},
     )["cluster"]
     eks.create_addon(clusterName=CLUSTER, addonName="eks-pod-identity-agent")
+    _make_nodes(iam, eks, subnets)
     iam.create_open_id_connect_provider(Url=cluster["identity"]["oidc"]["issuer"], ClientIDList=["sts.amazonaws.com"])
+
+
+def _make_nodes(iam: Any, eks: Any, subnets: list[str]) -> None:
+    """The node group of everything but builds: managers run there, too."""
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+    }
+    role = iam.create_role(RoleName=f"{CLUSTER}-{SYSTEM_NODES}", AssumeRolePolicyDocument=json.dumps(trust))
+    eks.create_nodegroup(
+        clusterName=CLUSTER,
+        nodegroupName=SYSTEM_NODES,
+        nodeRole=role["Role"]["Arn"],
+        subnets=subnets,
+        scalingConfig={"minSize": 2, "maxSize": 4, "desiredSize": 2},
+        instanceTypes=["m7g.large"],
+        amiType="AL2023_ARM_64_STANDARD",
+    )

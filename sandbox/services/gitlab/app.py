@@ -13,11 +13,13 @@ from werkzeug.routing import BaseConverter
 
 from sandbox.services.document import storage_refusal
 from sandbox.services.gitlab import (
+    commits,
     files,
     git_http,
     jobs,
     limits,
     merge_requests,
+    pipelines,
     projects,
     protection,
     runners,
@@ -25,16 +27,18 @@ from sandbox.services.gitlab import (
     variables,
 )
 from sandbox.services.gitlab.errors import ApiError, unauthorized
+from sandbox.services.gitlab.managers import Cluster
 from sandbox.services.gitlab.store import Store
 
 API = "/api/v4"
 _log = logging.getLogger(__name__)
 
 
-def create_app(directory: Path, base_url: str) -> Flask:
+def create_app(directory: Path, base_url: str, cluster_url: str = "") -> Flask:
     """GitLab with its data in `directory / "gitlab"`, to be served at `base_url` (such as `http://127.0.0.1:4002`).
 
-    A first start creates the access token (see `access_token`), a group and a project.
+    `cluster_url` is the address of the Kubernetes that runners' managers are in. A first start creates the access token
+    (see `access_token`), a group and a project.
     """
     store = Store(directory / "gitlab", base_url)
     seed.seed(store)
@@ -45,10 +49,12 @@ def create_app(directory: Path, base_url: str) -> Flask:
     app.wsgi_app = _KeepEncodedSlashes(app.wsgi_app)  # type: ignore[method-assign]
     for blueprint in (
         projects.blueprint(store),
-        runners.blueprint(store),
+        runners.blueprint(store, Cluster(url=cluster_url)),
         variables.blueprint(store),
         protection.blueprint(store),
         files.blueprint(store),
+        commits.blueprint(store),
+        pipelines.blueprint(store),
         merge_requests.blueprint(store),
     ):
         app.register_blueprint(blueprint, url_prefix=API)

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 from flask import Blueprint, Response, jsonify, request
 
-from sandbox.services.gitlab.errors import bad_parameters, bad_request, not_found
+from sandbox.services.gitlab.errors import ApiError, bad_parameters, bad_request, not_found
 from sandbox.services.gitlab.paging import page_and_size, paged, uncounted_page
 from sandbox.services.gitlab.parameters import Parameters
 from sandbox.services.gitlab.projects import USER
+from sandbox.services.gitlab.protection import protects
 from sandbox.services.gitlab.repository import Blob, Change, Commit, GitError, Person, RefMovedError, Repository
 from sandbox.services.gitlab.store import Record, Store
 
@@ -40,10 +41,10 @@ def blueprint(store: Store) -> Blueprint:
     @routes.post("/projects/<encoded:project_ref>/repository/files/<encoded:path>")
     def create(project_ref: str, path: str) -> tuple[Response, int]:
         wanted = _Request.read(path, with_content=True)
-        repository = store.repository(store.project(project_ref))
+        repository = writable(store, project_ref)
         start = wanted.start(repository)
         if start:
-            _check_free(repository, start, path)
+            check_free(repository, start, path)
         change = Change(content=wanted.content, executable=bool(wanted.executable))
         _commit(repository, wanted, start, change)
         return jsonify(file_path=path, branch=wanted.branch), 201
@@ -51,7 +52,7 @@ def blueprint(store: Store) -> Blueprint:
     @routes.put("/projects/<encoded:project_ref>/repository/files/<encoded:path>")
     def update(project_ref: str, path: str) -> Response:
         wanted = _Request.read(path, with_content=True)
-        repository = store.repository(store.project(project_ref))
+        repository = writable(store, project_ref)
         start, existing = _existing(repository, wanted)
         executable = existing.executable if wanted.executable is None else wanted.executable
         _commit(repository, wanted, start, Change(content=wanted.content, executable=executable))
@@ -60,10 +61,38 @@ def blueprint(store: Store) -> Blueprint:
     @routes.delete("/projects/<encoded:project_ref>/repository/files/<encoded:path>")
     def delete(project_ref: str, path: str) -> tuple[str, int]:
         wanted = _Request.read(path, with_content=False)
-        repository = store.repository(store.project(project_ref))
+        repository = writable(store, project_ref)
         start, _ = _existing(repository, wanted)
         _commit(repository, wanted, start, Change(content=None))
         return "", 204
+
+    @routes.get("/projects/<encoded:project_ref>/repository/tree")
+    def list_tree(project_ref: str) -> Response:
+        project = store.project(project_ref)
+        repository = store.repository(project)
+        parameters = Parameters(request)
+        folder = parameters.text("path").strip("/")
+        recursive = parameters.boolean("recursive", default=False)
+        parameters.check()
+        commit_id = repository.commit_id(parameters.text("ref") or project["default_branch"])
+        if commit_id is None:
+            raise not_found("Tree")
+        found = repository.kind(commit_id, folder)
+        if found is None:
+            raise not_found("invalid revision or path")
+        entries = repository.tree(commit_id, folder, recursive=recursive) if found == "tree" else []
+        return paged(
+            [
+                {
+                    "id": each.id,
+                    "name": each.path.rpartition("/")[2],
+                    "type": each.kind,
+                    "path": each.path,
+                    "mode": each.mode,
+                }
+                for each in entries
+            ]
+        )
 
     @routes.get("/projects/<encoded:project_ref>/repository/commits")
     def list_commits(project_ref: str) -> Response:
@@ -77,7 +106,7 @@ def blueprint(store: Store) -> Blueprint:
         page, size = page_and_size()
         path = request.args.get("path")
         commits = repository.commits(commit_id, path=path, skip=(page - 1) * size, limit=size + 1)
-        entities = [_commit_entity(store, project, commit) for commit in commits[:size]]
+        entities = [commit_entity(store, project, commit) for commit in commits[:size]]
         return uncounted_page(entities, more=len(commits) > size)
 
     @routes.get("/projects/<encoded:project_ref>/repository/commits/<encoded:ref>")
@@ -87,7 +116,7 @@ def blueprint(store: Store) -> Blueprint:
         commit_id = repository.commit_id(ref)
         if commit_id is None:
             raise not_found("Commit")
-        return jsonify(_commit_entity(store, project, repository.commits(commit_id)[0]))
+        return jsonify(commit_entity(store, project, repository.commits(commit_id)[0]))
 
     @routes.get("/projects/<encoded:project_ref>/repository/branches")
     def list_branches(project_ref: str) -> Response:
@@ -104,6 +133,14 @@ def blueprint(store: Store) -> Blueprint:
         return jsonify(_branch_entity(store, project, branch, commit_id))
 
     return routes
+
+
+def writable(store: Store, project_ref: str) -> Repository:
+    """The repository of a project, unless that is archived: its repository is read-only then."""
+    project = store.project(project_ref)
+    if project.get("archived"):
+        raise ApiError(403, {"message": "403 Forbidden"})
+    return store.repository(project)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +165,7 @@ class _Request:
         encoding = parameters.choice("encoding", ("base64", "text"), "text")
         executable = parameters.boolean("execute_filemode", default=False)
         parameters.check()
-        if not _is_file_path(path):
+        if not is_file_path(path):
             raise bad_parameters(["file_path should be a valid file path"])
         return cls(
             path=path,
@@ -138,7 +175,7 @@ class _Request:
             author=Person(
                 name=parameters.text("author_name") or USER.name, email=parameters.text("author_email") or USER.email
             ),
-            content=_decode(content, encoding),
+            content=decode(content, encoding),
             executable=executable if "execute_filemode" in parameters else None,
             last_commit_id=parameters.text("last_commit_id"),
         )
@@ -157,7 +194,7 @@ class _Request:
         return branches[self.start_branch]
 
 
-def _check_free(repository: Repository, start: str, path: str) -> None:
+def check_free(repository: Repository, start: str, path: str) -> None:
     """Refuse a path that exists, or that is below a file."""
     parts = path.split("/")
     for depth in range(1, len(parts) + 1):
@@ -203,11 +240,11 @@ def _commit(repository: Repository, wanted: _Request, start: str | None, change:
         raise bad_request(f"invalid path: '{wanted.path}'") from error
 
 
-def _is_file_path(path: str) -> bool:
+def is_file_path(path: str) -> bool:
     return not path.startswith("/") and not any(part in ("", ".", "..", ".git") for part in path.split("/"))
 
 
-def _decode(content: str, encoding: str) -> bytes:
+def decode(content: str, encoding: str) -> bytes:
     if encoding == "text":
         return content.encode()
     try:
@@ -224,7 +261,7 @@ def _file_entity(repository: Repository, path: str, default_ref: str | None = No
     commit_id = repository.commit_id(ref)
     if commit_id is None:
         raise not_found("Commit")
-    blob = repository.blob(commit_id, path) if _is_file_path(path) else None
+    blob = repository.blob(commit_id, path) if is_file_path(path) else None
     if blob is None:
         raise not_found("File")
     return {
@@ -241,7 +278,7 @@ def _file_entity(repository: Repository, path: str, default_ref: str | None = No
     }, blob
 
 
-def _commit_entity(store: Store, project: Record, commit: Commit) -> Record:
+def commit_entity(store: Store, project: Record, commit: Commit) -> Record:
     return {
         "id": commit.id,
         "short_id": commit.id[:8],
@@ -263,10 +300,12 @@ def _branch_entity(store: Store, project: Record, name: str, commit_id: str) -> 
     commit = store.repository(project).commits(commit_id)[0]
     return {
         "name": name,
-        "commit": _commit_entity(store, project, commit),
+        "commit": commit_entity(store, project, commit),
         "merged": False,
-        "protected": False,
+        "protected": protects(store, project, name),
+        "developers_can_push": False,
+        "developers_can_merge": False,
         "default": name == project["default_branch"],
-        "can_push": True,
+        "can_push": not project.get("archived", False),
         "web_url": f"{store.base_url}/{project['path_with_namespace']}/-/tree/{name}",
     }

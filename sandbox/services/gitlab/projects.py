@@ -13,8 +13,8 @@ from sandbox.services.gitlab.parameters import Parameters
 from sandbox.services.gitlab.repository import Person
 from sandbox.services.gitlab.store import Record, Store
 
-# Runner and chart are pinned to this release; pulumi-gitlab reads the version to know what the API offers.
-VERSION = "18.9.0"
+# As new as the runner that the stack pins; pulumi-gitlab reads the version to know what the API offers.
+VERSION = "19.2.3"
 USER = Person(name="Administrator", email="admin@example.com")
 _PATH = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*(?<!\.git)(?<!\.atom)(?<![.-])", re.ASCII)
 
@@ -64,6 +64,28 @@ def blueprint(store: Store) -> Blueprint:
     def get_project(project_ref: str) -> Response:
         return jsonify(project_entity(store, store.project(project_ref)))
 
+    @routes.put("/projects/<encoded:project_ref>")
+    def edit_project(project_ref: str) -> Response:
+        parameters = Parameters(request)
+        given = {
+            "builds_access_level": parameters.choice("builds_access_level", ("disabled", "private", "enabled")),
+            "ci_config_path": parameters.text("ci_config_path"),
+            "default_branch": parameters.text("default_branch"),
+            "group_runners_enabled": parameters.boolean("group_runners_enabled", default=True),
+        }
+        parameters.check()
+        return _changed(project_ref, {name: value for name, value in given.items() if name in parameters})
+
+    @routes.post("/projects/<encoded:project_ref>/<any(archive, unarchive):action>")
+    def archive_project(project_ref: str, action: str) -> tuple[Response, int]:
+        return _changed(project_ref, {"archived": action == "archive"}), 201
+
+    def _changed(project_ref: str, values: Record) -> Response:
+        project = store.project(project_ref)
+        with store.state.change() as state:
+            state["projects"][str(project["id"])].update(values)
+        return jsonify(project_entity(store, {**project, **values}))
+
     @routes.post("/projects")
     def create_project() -> tuple[Response, int]:
         parameters = Parameters(request)
@@ -88,6 +110,7 @@ def group_entity(store: Store, group: Record) -> Record:
         **group,
         "web_url": f"{store.base_url}/groups/{group['full_path']}",
         "default_branch": None,
+        "marked_for_deletion_on": None,
         "lfs_enabled": True,
         "request_access_enabled": True,
     }
@@ -98,6 +121,10 @@ def project_entity(store: Store, project: Record) -> Record:
     path = project["path_with_namespace"]
     details = {key: value for key, value in project.items() if key != "namespace_id"}
     return {
+        "archived": False,
+        "builds_access_level": "enabled",
+        "ci_config_path": "",
+        "group_runners_enabled": True,
         **details,
         "namespace": {
             "id": group["id"],
@@ -111,7 +138,9 @@ def project_entity(store: Store, project: Record) -> Record:
         "web_url": f"{store.base_url}/{path}",
         "http_url_to_repo": f"{store.base_url}/{path}.git",
         "empty_repo": not store.repository(project).branches(),
-        "archived": False,
+        "marked_for_deletion_on": None,
+        # The one user made the groups, which makes an Owner.
+        "permissions": {"project_access": None, "group_access": {"access_level": 50, "notification_level": 3}},
         "protect_merge_request_pipelines": True,
         "topics": [],
         "last_activity_at": project["created_at"],

@@ -4,6 +4,8 @@ GitLab protects a new project's default branch, and no tags.
 Source: https://docs.gitlab.com/api/protected_branches/ and https://docs.gitlab.com/api/protected_tags/
 """
 
+from fnmatch import fnmatchcase
+
 from flask import Blueprint, Response, jsonify, request
 
 from sandbox.services.gitlab.errors import ApiError, not_found
@@ -59,6 +61,13 @@ def blueprint(store: Store) -> Blueprint:
         return "", 204
 
     return routes
+
+
+def protects(store: Store, project: Record, branch: str) -> bool:
+    """Whether a protected branch's name, or wildcard, matches this branch."""
+    with store.state.read() as state:
+        names = _names(state, project, "branches")
+    return any(fnmatchcase(branch, name.replace("[", "[[]").replace("?", "[?]")) for name in names)
 
 
 def _table(state: Record, kind: str) -> Record:

@@ -42,6 +42,16 @@ class Blob:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A file or folder in a folder of a commit. `kind` is Git's word: `blob` or `tree`."""
+
+    id: str
+    kind: str
+    mode: str
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Commit:
     id: str
     parents: tuple[str, ...]
@@ -104,6 +114,12 @@ class Repository:
         found = self._try("cat-file", "-t", f"{commit}:{path}")
         return found.decode().strip() if found else None
 
+    def tree(self, commit: str, path: str, *, recursive: bool) -> list[Entry]:
+        """The files and folders in a folder, in Git's order; of all levels, if `recursive`."""
+        options = ["-r", "-t"] if recursive else []
+        listing = self._git("ls-tree", "-z", *options, f"{commit}:{path}").decode(errors="replace")
+        return [_parse_entry(line, path) for line in listing.split("\0") if line]
+
     def commits(self, ref: str, *, path: str | None = None, skip: int = 0, limit: int = 1) -> list[Commit]:
         """Commits that lead to `ref`, the newest first; with a path, only those that changed it."""
         options = ["log", f"--format={_COMMIT_FORMAT}", f"--skip={skip}", f"--max-count={limit}", ref, "--"]
@@ -143,6 +159,10 @@ class Repository:
         except GitError as error:
             raise RefMovedError(branch) from error
         return commit_id
+
+    def delete_branch(self, name: str) -> None:
+        """Delete a branch. Raises `GitError` if there is none."""
+        self._git("update-ref", "-d", f"refs/heads/{name}", self.branches().get(name, "-"))
 
     def is_branch_name(self, name: str) -> bool:
         return self._try("check-ref-format", "--branch", name) is not None
@@ -212,6 +232,12 @@ def _removals(changes: Mapping[str, Change]) -> Iterator[bytes]:
     for path, change in changes.items():
         if change.content is None:
             yield b"0 %040d\t%s\0" % (0, path.encode())
+
+
+def _parse_entry(line: str, folder: str) -> Entry:
+    details, _, name = line.partition("\t")
+    mode, kind, entry_id = details.split()
+    return Entry(id=entry_id, kind=kind, mode=mode, path=f"{folder}/{name}" if folder else name)
 
 
 def _parse_commit(record: str) -> Commit:

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from sandbox.services.gitlab import limits
 from sandbox.services.gitlab.errors import ApiError, bad_parameters, bad_request, invalid
+from sandbox.services.gitlab.managers import Cluster
 from sandbox.services.gitlab.paging import paged
 from sandbox.services.gitlab.parameters import Parameters
 from sandbox.services.gitlab.store import Record, Store, next_id, now
@@ -28,7 +29,7 @@ _EDITABLE = (
 )
 
 
-def blueprint(store: Store) -> Blueprint:
+def blueprint(store: Store, cluster: Cluster) -> Blueprint:
     routes = Blueprint("runners", __name__)
 
     @routes.post("/user/runners")
@@ -127,7 +128,17 @@ def blueprint(store: Store) -> Blueprint:
     @routes.get("/runners/<int:runner_id>")
     def show(runner_id: int) -> Response:
         with store.state.read() as state:
-            return jsonify(_details(store, state, _runner(state, runner_id)))
+            runner = _runner(state, runner_id)
+            details = _details(store, state, runner)
+        if found := cluster.managers(runner, store.base_url):
+            details.update(online=True, status="online", contacted_at=found[0]["contacted_at"])
+        return jsonify(details)
+
+    @routes.get("/runners/<int:runner_id>/managers")
+    def list_managers(runner_id: int) -> Response:
+        with store.state.read() as state:
+            runner = _runner(state, runner_id)
+        return paged(cluster.managers(runner, store.base_url))
 
     @routes.put("/runners/<int:runner_id>")
     def update(runner_id: int) -> Response:

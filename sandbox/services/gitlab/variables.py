@@ -88,6 +88,12 @@ def blueprint(store: Store) -> Blueprint:
     return routes
 
 
+def values_for(state: Record, project: Record, *, protected: bool) -> dict[str, str]:
+    """The values that a project's pipelines get; protected ones only if the ref is protected."""
+    found = _variables(state, f"projects/{project['id']}")
+    return {each["key"]: each["value"] for each in found if protected or not each["protected"]}
+
+
 def _variables(state: Record, owner: str) -> list[Record]:
     return [variable for variable in state.get("variables", []) if variable["owner"] == owner]
 

@@ -17,7 +17,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
 from components import policy_documents
-from components.lookups import Account
+from components.preflight.account import Account
 from components.registry_access import cache_arns, pull_arns
 from pipeline.generate import generate
 from pipeline.inputs import PipelineInputs

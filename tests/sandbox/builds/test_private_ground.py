@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from components import policy_documents
-from components.lookups import Account
+from components.preflight.account import Account
 from components.registry_access import pull_policy
 from sandbox.builds.other_registries import GITLAB_REGISTRY, Login
 from sandbox.builds.worker import Worker

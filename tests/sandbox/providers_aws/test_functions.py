@@ -10,6 +10,8 @@ from sandbox.endpoints import Endpoints
 from sandbox.values import Properties, Secret
 from tests.sandbox.conftest import AwsClient
 from tests.sandbox.provider_client import ProviderClient
+from tests.sandbox.providers_aws.conftest import Unique
+from tests.sandbox.services_aws.test_eks import make_node_group
 
 
 def ask(client: ProviderClient, token: str, **arguments: Any) -> Properties:
@@ -40,6 +42,71 @@ def test_the_cluster_and_its_identity_provider(client: ProviderClient) -> None:
     provider = ask(client, "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider", url=issuer)
     assert provider["clientIdLists"] == ["sts.amazonaws.com"]
     assert ask(client, "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider", arn=provider["arn"]) == provider
+
+
+def test_how_the_cluster_is_run(client: ProviderClient, aws: AwsClient, unique: Unique) -> None:
+    cluster = ask(client, "aws:eks/getCluster:getCluster", name="ci")
+    assert cluster["accessConfigs"][0]["authenticationMode"] == "API_AND_CONFIG_MAP"
+    assert cluster["computeConfigs"] == [{"enabled": False, "nodePools": [], "nodeRoleArn": ""}]
+    name = unique("auto")
+    aws("eks").create_cluster(
+        name=name,
+        roleArn=cluster["roleArn"],
+        resourcesVpcConfig={"subnetIds": cluster["vpcConfig"]["subnetIds"]},
+        computeConfig={"enabled": True, "nodePools": ["general-purpose"]},
+    )
+    auto = ask(client, "aws:eks/getCluster:getCluster", name=name)
+    assert auto["computeConfigs"][0]["enabled"] is True
+    assert auto["accessConfigs"][0]["authenticationMode"] == "CONFIG_MAP", "EKS's default for clusters made by its API"
+
+
+def test_an_addon(client: ProviderClient) -> None:
+    token = "aws:eks/getAddon:getAddon"
+    agent = ask(client, token, clusterName="ci", addonName="eks-pod-identity-agent")
+    assert agent["addonVersion"].startswith("v1.34")
+    with pytest.raises(grpc.RpcError, match="No addon: vpc-cni found in cluster: ci"):
+        client.invoke(token, {"clusterName": "ci", "addonName": "vpc-cni"})
+
+
+def test_node_groups_and_their_taints(client: ProviderClient, aws: AwsClient, unique: Unique) -> None:
+    system = ask(client, "aws:eks/getNodeGroup:getNodeGroup", clusterName="ci", nodeGroupName="system")
+    assert (system["taints"], system["scalingConfigs"][0]["maxSize"], system["status"]) == ([], 4, "ACTIVE")
+    name = unique("tainted")
+    aws("eks").create_nodegroup(
+        clusterName="ci",
+        nodegroupName=name,
+        nodeRole=system["nodeRoleArn"],
+        subnets=system["subnetIds"],
+        scalingConfig={"minSize": 0, "maxSize": 1, "desiredSize": 0},
+        taints=[{"key": "gpu", "effect": "NO_SCHEDULE"}],
+    )
+    assert {"system", name} <= set(ask(client, "aws:eks/getNodeGroups:getNodeGroups", clusterName="ci")["names"])
+    tainted = ask(client, "aws:eks/getNodeGroup:getNodeGroup", clusterName="ci", nodeGroupName=name)
+    assert tainted["taints"] == [{"effect": "NO_SCHEDULE", "key": "gpu", "value": ""}]
+
+
+QUOTA = "aws:servicequotas/getServiceQuota:getServiceQuota"
+
+
+def test_a_quota_that_was_raised_and_its_default(client: ProviderClient) -> None:
+    spot = ask(client, QUOTA, serviceCode="ec2", quotaCode="L-34B43A08")
+    assert spot["quotaName"] == "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests"
+    assert (spot["value"], spot["defaultValue"]) == (1920, 5)
+
+
+def test_quotas_of_iam_are_known_in_one_region(client: ProviderClient) -> None:
+    with pytest.raises(grpc.RpcError, match="not available in the current Region"):
+        client.invoke(QUOTA, {"serviceCode": "iam", "quotaCode": "L-FE177D64"})
+    roles = ask(client, QUOTA, serviceCode="iam", quotaCode="L-FE177D64", region="us-east-1")
+    assert (roles["value"], roles["globalQuota"]) == (1000, True)
+
+
+def test_everything_in_the_account(client: ProviderClient, aws: AwsClient, unique: Unique) -> None:
+    names = [unique("counted") for _ in range(120)]
+    for name in names:
+        aws("ecr").create_repository(repositoryName=name)
+    assert set(names) <= set(ask(client, "aws:ecr/getRepositories:getRepositories")["names"]), "one page is 100"
+    assert {"ci-cluster", "ci-system"} <= set(ask(client, "aws:iam/getRoles:getRoles")["names"])
 
 
 def test_the_clusters_networks(client: ProviderClient) -> None:
@@ -119,3 +186,52 @@ def test_a_policy_is_read_by_its_arn(client: ProviderClient, aws: AwsClient) -> 
     assert json.loads(found["policy"]) == json.loads(document)
     with pytest.raises(grpc.RpcError, match="NoSuchEntity"):
         client.invoke("aws:iam/getPolicy:getPolicy", {"arn": arn.replace("read-me", "missing")})
+
+
+def test_a_node_group_has_the_status_that_eks_tells(client: ProviderClient, aws: AwsClient) -> None:
+    make_node_group(aws, nodegroupName="asked")
+    found = ask(client, "aws:eks/getNodeGroup:getNodeGroup", clusterName="ci", nodeGroupName="asked")
+    assert (found["id"], found["status"]) == ("ci:asked", "ACTIVE")
+    assert found["scalingConfigs"][0].keys() >= {"minSize", "maxSize", "desiredSize"}
+    aws("eks").delete_nodegroup(clusterName="ci", nodegroupName="asked")
+    with pytest.raises(grpc.RpcError, match="couldn't find resource"):
+        client.invoke("aws:eks/getNodeGroup:getNodeGroup", {"clusterName": "ci", "nodeGroupName": "asked"})
+
+
+def test_repositories_and_their_tags(client: ProviderClient, aws: AwsClient) -> None:
+    ecr = aws("ecr")
+    for number in range(120):  # more than a page of any API
+        tags = [{"Key": "stack", "Value": "listed"}, {"Key": "more", "Value": str(number % 2)}]
+        ecr.create_repository(repositoryName=f"listed/{number}", tags=tags)
+    names = ask(client, "aws:ecr/getRepositories:getRepositories")["names"]
+    assert {f"listed/{number}" for number in range(120)} <= set(names)
+    filters = [{"key": "stack", "values": ["listed"]}, {"key": "more", "values": ["1"]}]
+    found = ask(
+        client,
+        "aws:resourcegroupstaggingapi/getResources:getResources",
+        tagFilters=filters,
+        resourceTypeFilters=["ecr:repository"],
+    )["resourceTagMappingLists"]
+    assert len(found) == 60
+    assert found[0]["tags"] == {"stack": "listed", "more": "1"}
+    assert found[0]["resourceArn"].startswith("arn:aws:ecr:ap-east-1:123456789012:repository/listed/")
+    one = ask(client, "aws:ecr/getRepository:getRepository", name="listed/0")
+    assert one["encryptionConfigurations"] == [{"encryptionType": "AES256", "kmsKey": ""}]
+    assert one["tags"] == {"stack": "listed", "more": "0"}
+
+
+def test_node_groups_and_their_sizes(client: ProviderClient, aws: AwsClient) -> None:
+    eks = aws("eks")
+    cluster = eks.describe_cluster(name="ci")["cluster"]
+    eks.create_nodegroup(
+        clusterName="ci",
+        nodegroupName="sized",
+        nodeRole=cluster["roleArn"],
+        subnets=cluster["resourcesVpcConfig"]["subnetIds"],
+        scalingConfig={"minSize": 0, "maxSize": 9, "desiredSize": 7},
+    )
+    assert "sized" in ask(client, "aws:eks/getNodeGroups:getNodeGroups", clusterName="ci")["names"]
+    group = ask(client, "aws:eks/getNodeGroup:getNodeGroup", clusterName="ci", nodeGroupName="sized")
+    assert group["scalingConfigs"] == [{"minSize": 0, "maxSize": 9, "desiredSize": 7}]
+    with pytest.raises(eks.exceptions.InvalidParameterException, match="desired"):
+        eks.update_nodegroup_config(clusterName="ci", nodegroupName="sized", scalingConfig={"maxSize": 5})

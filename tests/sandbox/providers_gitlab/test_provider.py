@@ -1,8 +1,10 @@
 """The gitlab provider as an engine uses it: over gRPC, against the emulated GitLab."""
 
+from base64 import b64decode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import gitlab
 import grpc
@@ -12,6 +14,7 @@ from sandbox.providers.framework import serve
 from sandbox.providers.gitlab import provider
 from sandbox.services.gitlab import access_token
 from sandbox.values import UNKNOWN, Properties, Secret, reveal
+from stacks.versions import RUNNER_VERSION
 from tests.sandbox.provider_client import ProviderClient, details
 
 FILE = "gitlab:index/repositoryFile:RepositoryFile"
@@ -320,3 +323,70 @@ def test_a_runner_is_enabled_for_another_project(engine: ProviderClient, cloud: 
     engine.delete(kind, "enabled", enabled, inputs)
     assert cloud.projects.get("platform/other").runners.list() == []
     assert not engine.read(kind, "enabled", enabled, inputs, inputs)[0], "somebody disabled it by hand"
+
+
+def ask(engine: ProviderClient, function: str, **arguments: Any) -> Properties:
+    result, failures = engine.invoke(f"gitlab:index/{function}:{function}", arguments)
+    assert not failures
+    return result
+
+
+def test_a_project_tells_its_state_and_the_tokens_role(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
+    found = ask(engine, "getProject", pathWithNamespace="platform/images")
+    assert found["permissions"] == [{"projectAccess": {}, "groupAccess": {"access_level": 50, "notification_level": 3}}]
+    assert (found["archived"], found["ciConfigPath"], found["groupRunnersEnabled"]) == (False, "", True)
+    project = cloud.projects.get(1)
+    project.ci_config_path, project.group_runners_enabled, project.builds_access_level = "ci.yml", False, "disabled"
+    project.save()
+    project.archive()
+    changed = ask(engine, "getProject", pathWithNamespace="platform/images")
+    assert (changed["archived"], changed["ciConfigPath"], changed["groupRunnersEnabled"]) == (True, "ci.yml", False)
+    assert changed["buildsAccessLevel"] == "disabled"
+    project.unarchive()
+    assert ask(engine, "getProject", pathWithNamespace="platform/images")["archived"] is False
+
+
+def test_a_branch_and_whether_commits_to_it_are_accepted(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
+    branch = ask(engine, "getBranch", project="platform/images", name="master")
+    assert (branch["canPush"], branch["protected"], branch["default"]) == (True, True, True)
+    cloud.projects.get(1).archive()
+    assert ask(engine, "getBranch", project="platform/images", name="master")["canPush"] is False
+    with pytest.raises(grpc.RpcError, match="403 Forbidden"):
+        engine.create(FILE, "pipeline", PIPELINE)
+    with pytest.raises(grpc.RpcError, match="404 Branch Not Found"):
+        ask(engine, "getBranch", project="platform/images", name="main")
+
+
+def test_a_file_and_one_that_is_missing(engine: ProviderClient) -> None:
+    where = {"project": "platform/images", "ref": "master"}
+    file = ask(engine, "getRepositoryFile", filePath="images/base/Dockerfile", **where)
+    assert b"FROM" in b64decode(file["content"])
+    with pytest.raises(grpc.RpcError, match="404 File Not Found"):
+        ask(engine, "getRepositoryFile", filePath="images/base/Dockerfil", **where)
+
+
+def test_the_content_of_folders(engine: ProviderClient, cloud: gitlab.Gitlab) -> None:
+    where = {"project": "platform/images", "ref": "master"}
+    assert "images" in [each["path"] for each in ask(engine, "getRepositoryTree", **where)["trees"]]
+    base = ask(engine, "getRepositoryTree", path="images/base", **where)["trees"]
+    assert ("images/base/Dockerfile", "Dockerfile", "blob") in [(e["path"], e["name"], e["type"]) for e in base]
+    everything = [each["path"] for each in ask(engine, "getRepositoryTree", recursive=True, **where)["trees"]]
+    assert {"images", "images/base", "images/base/Dockerfile"} <= set(everything)
+    with pytest.raises(grpc.RpcError, match="404 invalid revision or path Not Found"):
+        ask(engine, "getRepositoryTree", path="nowhere", **where)
+    files = [{"action": "create", "file_path": f"many/{number}", "content": ""} for number in range(45)]
+    for file in files:
+        cloud.projects.get(1).files.create({**file, "branch": "master", "commit_message": "Add"})
+    assert len(ask(engine, "getRepositoryTree", path="many", **where)["trees"]) == 45, "a page has 20"
+
+
+def test_a_variable_and_one_that_is_missing(engine: ProviderClient) -> None:
+    engine.create(VARIABLE, "it", {"project": "platform/images", "key": "IT", "value": "1", "description": "mine"})
+    found = ask(engine, "getProjectVariable", project="platform/images", key="IT")
+    assert (found["value"], found["description"], found["environmentScope"]) == ("1", "mine", "*")
+    with pytest.raises(grpc.RpcError, match="404 Variable Not Found"):
+        ask(engine, "getProjectVariable", project="platform/images", key="OTHER")
+
+
+def test_gitlab_is_as_new_as_the_runner_that_the_stack_pins(engine: ProviderClient) -> None:
+    assert ask(engine, "getMetadata")["version"] == RUNNER_VERSION

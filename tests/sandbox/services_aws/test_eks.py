@@ -188,7 +188,7 @@ def test_a_node_group_is_resized_within_its_bounds(aws: AwsClient) -> None:
     target = {"clusterName": "ci", "nodegroupName": group["nodegroupName"]}
     eks.update_nodegroup_config(**target, scalingConfig={"desiredSize": 2})
     assert eks.describe_nodegroup(**target)["nodegroup"]["scalingConfig"]["desiredSize"] == 2
-    with pytest.raises(eks.exceptions.InvalidParameterException, match="Desired capacity 4"):
+    with pytest.raises(eks.exceptions.InvalidParameterException, match="desiredSize 4 can't be greater than maxSize 3"):
         eks.update_nodegroup_config(**target, scalingConfig={"desiredSize": 4})
     with pytest.raises(eks.exceptions.InvalidParameterException, match="Minimum capacity"):
         make_node_group(aws, scalingConfig={"minSize": 2, "maxSize": 1, "desiredSize": 1})

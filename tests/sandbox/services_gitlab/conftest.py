@@ -13,11 +13,11 @@ from sandbox.services.gitlab import access_token, create_app
 
 
 @contextmanager
-def serving(directory: Path) -> Iterator[str]:
-    """GitLab with its data under `directory`, on a free port; gives its URL."""
+def serving(directory: Path, cluster: str = "") -> Iterator[str]:
+    """GitLab with its data under `directory`, on a free port; gives its URL. `cluster` is the address of a cluster."""
     server = make_server("127.0.0.1", 0, Response(), threaded=True)
     url = f"http://127.0.0.1:{server.port}"
-    server.app = create_app(directory, url)
+    server.app = create_app(directory, url, cluster)
     thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:

@@ -8,11 +8,12 @@ without a tag, and invents digests; here all three are as in ECR.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import moto.ecr.models
 from moto.core.exceptions import ServiceException
+from moto.core.resource_tagging import TaggableResourcesMixin, TaggedResource
 from moto.core.utils import get_service_model
 from moto.ecr.exceptions import ImageAlreadyExistsException, InvalidParameterException
 from moto.ecr.models import ECRBackend, Image, Repository, ecr_backends
@@ -55,10 +56,18 @@ class EcrImage(Image):
         return [child["digest"] for child in json.loads(self.image_manifest).get("manifests", [])]
 
 
-class EcrBackend(ECRBackend):
+class EcrBackend(ECRBackend, TaggableResourcesMixin):  # type: ignore[misc] # both have tag_resource; ECR's is called
+    SERVICE_NAMESPACE = "ecr"
+
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.pull_through = PullThroughCaches(registry_id=account_id)
+
+    def iter_tagged_resources(self) -> Iterator[TaggedResource]:
+        """The repositories, for the Resource Groups Tagging API. They have never had more tags than they have."""
+        for repository in self.repositories.values():
+            tags = self.tagger.get_tag_dict_for_resource(repository.arn)
+            yield TaggedResource(arn=repository.arn, tags=tags, resource_type="ecr:repository")
 
     def set_repository_policy(self, registry_id: str, repository_name: str, policy_text: str) -> dict[str, Any]:
         """https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_SetRepositoryPolicy.html

@@ -23,6 +23,8 @@ class EksBackend(AccessEntries, Addons, NodeGroups, PodIdentityAssociations, EKS
     def create_cluster(self, name: str, *args: Any, **kwargs: Any) -> Cluster:
         cluster = super().create_cluster(name, *args, **kwargs)
         cluster.resources_vpc_config = {**cluster.resources_vpc_config, **self._vpc_of(cluster)}
+        # Of a cluster that is created with the API, unless the request says otherwise.
+        vars(cluster).update(access_config={"authenticationMode": "CONFIG_MAP"}, compute_config={"enabled": False})
         cluster.certificate_authority = {"data": certificate_authority()}
         # EKS names the cluster's API and its identity provider after the same random value, and never renames them.
         # The sandbox's kubernetes provider replaces such a host by the address of the sandbox's Kubernetes.

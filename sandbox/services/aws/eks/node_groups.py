@@ -257,7 +257,11 @@ def _check_sizes(sizes: dict[str, int]) -> None:
         )
     if not smallest <= desired <= largest:
         raise InvalidParameterException(
-            message=f"Desired capacity {desired} must be between minimum size {smallest} and maximum size {largest}"
+            # EKS's words for a minimum; those for a maximum are not published, only that it refuses.
+            # https://github.com/aws/containers-roadmap/issues/1637
+            message=f"Minimum capacity {smallest} can't be greater than desired size {desired}"
+            if desired < smallest
+            else f"desiredSize {desired} can't be greater than maxSize {largest}"
         )
 
 

@@ -17,11 +17,13 @@ class EksResponse(EKSResponse):
         return cast("EksBackend", eks_backends[self.current_account][self.region])
 
     def create_cluster(self) -> ActionResult:
-        made = super().create_cluster()
-        cluster = self.eks_backend.describe_cluster(self._get_param("name"))
-        mode = (self._body().get("accessConfig") or {}).get("authenticationMode", "CONFIG_MAP")
-        cluster.access_config = {"authenticationMode": mode}  # type: ignore[attr-defined]
-        return made
+        created = super().create_cluster()
+        cluster, body = self.eks_backend.describe_cluster(self._get_param("name")), self._body()
+        mode = (body.get("accessConfig") or {}).get("authenticationMode", "CONFIG_MAP")
+        vars(cluster)["access_config"] = {"authenticationMode": mode}
+        if body.get("computeConfig"):
+            vars(cluster)["compute_config"] = body["computeConfig"]
+        return created
 
     def update_cluster_version(self) -> ActionResult:
         update = self.eks_backend.update_cluster_version(self._get_param("name"), self._get_param("version"))

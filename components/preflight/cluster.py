@@ -1,0 +1,194 @@
+"""Checks of the EKS cluster: its version and mode, its networks, and the way in which build pods get their role."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import pulumi_aws as aws
+
+from components.preflight import account_rules
+from components.preflight.checks import Check, RefusalError, attempt
+from components.preflight.parallel import together
+from stacks.settings import Identity, Settings
+
+OLDEST_KUBERNETES = "1.32"
+"""The oldest version that EKS still supports; it upgrades older clusters by itself, and makes no AMIs for them.
+
+Source: https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html
+"""
+
+USER_NAMESPACES_SINCE = "1.33"
+"""Enabled by default since then, and the kubelet's `idsPerPod` exists."""
+
+AGENT = "eks-pod-identity-agent"
+"""The add-on that gives pods the credentials of their role."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """The EKS cluster.
+
+    `version` is that of Kubernetes, such as `1.34`; `certificate_authority` is base64. `oidc_provider_arn` is None
+    unless the settings use IRSA.
+    """
+
+    name: str
+    arn: str
+    version: str
+    endpoint: str
+    certificate_authority: str
+    subnet_ids: tuple[str, ...]
+    security_group_id: str
+    """The cluster's security group, which EKS gives to nodes that have no others."""
+    oidc_provider_arn: str | None
+    networks: tuple[str, ...]
+    """The networks in which pods, nodes, services and the Kubernetes API have their addresses."""
+    service_networks: tuple[str, ...]
+    """The networks of the cluster's services."""
+    vpc_endpoints: tuple[str, ...]
+    """The addresses in these networks at which AWS's services are, ECR for example."""
+
+
+def find_cluster(settings: Settings) -> tuple[Cluster | None, list[Check]]:
+    """The cluster, and the outcome of its checks."""
+    wanted = settings.cluster
+    itself = Check(title=f"EKS cluster {wanted.name}")
+    found = itself.settle(
+        attempt(lambda: aws.eks.get_cluster(name=wanted.name)),
+        path="buildyard:cluster.name",
+        hint="Use the name of an EKS cluster in this account and region that the credentials may describe.",
+    )
+    if found is None:
+        return None, [itself]
+    itself.found = f"Kubernetes {found.version}"
+    _check_version(itself, settings, found.version)
+    _check_mode(itself, found)
+    itself.problems += account_rules.path(settings, found.access_configs[0].authentication_mode)
+    itself.problems += account_rules.security_groups(settings, vpc=found.vpc_config.vpc_id, ask=itself.ask)
+    identity = Check(title="Roles of build pods", found=str(settings.identity))
+    network = Check(title="Networks that builds may not reach")
+    cluster = Cluster(
+        name=found.name,
+        arn=found.arn,
+        version=found.version,
+        endpoint=found.endpoint,
+        certificate_authority=found.certificate_authorities[0].data,
+        subnet_ids=wanted.subnet_ids or tuple(found.vpc_config.subnet_ids),
+        security_group_id=found.vpc_config.cluster_security_group_id,
+        oidc_provider_arn=_check_identity(identity, settings, found),
+        networks=_networks(network, settings, found),
+        service_networks=_service_networks(found),
+        vpc_endpoints=_vpc_endpoints(network, settings, found),
+    )
+    network.found = ", ".join(cluster.networks)
+    return cluster, [itself, identity, network]
+
+
+def _check_version(check: Check, settings: Settings, version: str) -> None:
+    if numbers(version) < numbers(OLDEST_KUBERNETES):
+        check.problem(
+            "buildyard:cluster.name",
+            f"the cluster has Kubernetes {version}, for which EKS has no nodes any more",
+            f"Upgrade the cluster to {OLDEST_KUBERNETES} or newer.",
+        )
+    if settings.runners.user_namespaces and numbers(version) < numbers(USER_NAMESPACES_SINCE):
+        check.problem(
+            "buildyard:runners.user-namespaces",
+            f"Kubernetes {version} has no user namespaces for pods",
+            f"Upgrade the cluster to {USER_NAMESPACES_SINCE} or newer, or remove the key.",
+        )
+
+
+def _check_mode(check: Check, cluster: aws.eks.GetClusterResult) -> None:
+    name = cluster.name
+    if any(config.enabled for config in cluster.compute_configs):
+        check.problem(
+            "buildyard:cluster.name",
+            f"{name} uses EKS Auto Mode, whose nodes forbid user namespaces, and which does not scale our node groups",
+            "Use a cluster without Auto Mode, or disable it for this one.",
+        )
+    modes = [config.authentication_mode for config in cluster.access_configs]
+    if modes == ["CONFIG_MAP"]:
+        check.look(
+            f"{name} has no access entries (authentication mode CONFIG_MAP): whoever deploys must be in its aws-auth",
+            "Run kubectl -n kube-system get configmap aws-auth -o yaml. Or change the mode to API_AND_CONFIG_MAP.",
+        )
+    check.look(
+        f"{name} needs an autoscaler for managed node groups, which only Kubernetes knows",
+        "Run kubectl get deployments -A | grep autoscaler, and read its log: it must find the node groups.",
+    )
+
+
+def _check_identity(check: Check, settings: Settings, cluster: aws.eks.GetClusterResult) -> str | None:
+    """Check that the cluster can give pods a role. Return the ARN of IAM's OIDC provider if the settings need it."""
+    if settings.identity is Identity.IRSA:
+        issuer = cluster.identities[0].oidcs[0].issuer
+        provider = check.settle(
+            attempt(lambda: aws.iam.get_open_id_connect_provider(url=issuer)),
+            path="buildyard:identity",
+            hint=f"Create an IAM OIDC provider for the cluster's issuer {issuer}, or use pod-identity.",
+        )
+        return provider.arn if provider else None
+    agent = attempt(lambda: aws.eks.get_addon(cluster_name=cluster.name, addon_name=AGENT))
+    if not isinstance(agent, RefusalError):
+        check.found = f"{check.found}, {AGENT} {agent.addon_version}"
+        check.look(
+            f"{AGENT} must be active, which Pulumi's function for add-ons does not tell",
+            f"Run aws eks describe-addon --cluster-name {cluster.name} --addon-name {AGENT} --query addon.status.",
+        )
+    elif agent.is_missing:
+        check.problem(
+            "buildyard:identity",
+            f"the cluster {cluster.name} has no add-on {AGENT}, so build pods would get no role",
+            f"Run aws eks create-addon --cluster-name {cluster.name} --addon-name {AGENT}, or use irsa.",
+        )
+    else:
+        check.unknown(f"whether {cluster.name} has the add-on {AGENT}", agent, "Allow eks:DescribeAddon.")
+    return None
+
+
+def _networks(check: Check, settings: Settings, cluster: aws.eks.GetClusterResult) -> tuple[str, ...]:
+    if settings.network.deny is not None:
+        return settings.network.deny
+    vpc = check.settle(
+        attempt(lambda: aws.ec2.get_vpc(id=cluster.vpc_config.vpc_id)),
+        path="buildyard:network.deny",
+        hint="Use credentials that may describe the VPC, or name the networks of pods, nodes and services here.",
+    )
+    if vpc is None:
+        return ()
+    blocks = [each.cidr_block for each in vpc.cidr_block_associations]
+    ipv6_blocks = [each.ipv6_cidr_block for each in vpc.ipv6_cidr_block_associations]
+    return tuple(filter(None, (*blocks, *ipv6_blocks, *_service_networks(cluster))))
+
+
+def _service_networks(cluster: aws.eks.GetClusterResult) -> tuple[str, ...]:
+    # An IPv4 cluster has no IPv6 network, and an IPv6 cluster no IPv4 network.
+    configs = cluster.kubernetes_network_configs
+    return tuple(
+        filter(None, (each for config in configs for each in (config.service_ipv4_cidr, config.service_ipv6_cidr)))
+    )
+
+
+def _vpc_endpoints(check: Check, settings: Settings, cluster: aws.eks.GetClusterResult) -> tuple[str, ...]:
+    if settings.network.deny is not None:
+        return ()
+    addresses = check.settle(
+        attempt(lambda: _vpc_endpoint_addresses(cluster.vpc_config.vpc_id)),
+        path="buildyard:network.deny",
+        hint="Use credentials that may describe network interfaces, or name the networks of pods and nodes here.",
+    )
+    return addresses or ()
+
+
+def _vpc_endpoint_addresses(vpc: str) -> tuple[str, ...]:
+    filters = {"vpc-id": vpc, "interface-type": "vpc_endpoint"}
+    found = aws.ec2.get_network_interfaces(
+        filters=[{"name": name, "values": [value]} for name, value in filters.items()]
+    )
+    interfaces = together(partial(aws.ec2.get_network_interface, id=each) for each in sorted(found.ids))
+    return tuple(address for each in interfaces for address in (each.private_ip, *each.ipv6_addresses) if address)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """A version's parts, for comparisons."""
+    return tuple(int(number) for number in version.split("."))

@@ -1,0 +1,307 @@
+"""A change of each key of the settings, what the CLI shows of it, and what the documentation says about it.
+
+`CHANGES` has one change of the shipped stack for each key. A preview of it says which kinds of resources change, and
+`effects` puts that into the words of the table in `docs/operations.md`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from stacks.settings import Settings
+
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+HEADING = "## What a change of each key does"
+
+Config = dict[str, Any]
+Change = Callable[[Config], object]
+
+KEY = "arn:aws:kms:ap-east-1:123456789012:key/1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d"
+SECRET = "arn:aws:secretsmanager:ap-east-1:123456789012:secret:ecr-pullthroughcache/hub-AbCdEf"
+PINNED = f"docker-image://alpine:3.22@sha256:{'0' * 64}"
+OTHER_PROJECT = "platform/other"
+OTHER_BRANCH = "main"
+OTHER_CLUSTER = "other"
+
+
+def keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
+    """Every key that has no keys in it: `nodes.*.disk`, `projects[].images[].context`."""
+    for name, field in model.model_fields.items():
+        key = prefix + (field.alias or name)
+        kind = str(field.annotation)
+        key += ".*" if kind.startswith("dict") else "[]" if kind.startswith("tuple") else ""
+        nested = [each for each in _models(field.annotation) if each.model_fields]
+        # A build argument is a text, or a mapping with one key.
+        if nested and not key.endswith("build-args.*"):
+            for each in nested:
+                yield from keys(each, f"{key}.")
+        else:
+            yield key.removesuffix("[]").removesuffix(".*")
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for each in get_args(annotation) for model in _models(each)]
+
+
+def _set(path: str, value: Any) -> Change:
+    """Set a key of the stack, such as `runners.concurrent`."""
+    top, *inner = path.split(".")
+
+    def change(config: Config) -> None:
+        target, steps = config, [f"buildyard:{top}", *inner]
+        for step in steps[:-1]:
+            target = target.setdefault(step, {})
+        target[steps[-1]] = value
+
+    return change
+
+
+def _both_nodes(key: str, value: Any) -> Change:
+    return lambda config: [nodes.update({key: value}) for nodes in config["buildyard:nodes"].values()]
+
+
+def _other_types(config: Config) -> None:
+    for nodes in config["buildyard:nodes"].values():
+        nodes["instance-types"].append(nodes["instance-types"][0].replace("m7", "m6"))
+
+
+def _project(key: str, value: Any) -> Change:
+    return lambda config: config["buildyard:projects"][0].update({key: value})
+
+
+def _image(key: str, value: Any, position: int = 2) -> Change:
+    return lambda config: config["buildyard:projects"][0]["images"][position].update({key: value})
+
+
+def _bound(resource: str, bound: str, value: str) -> Change:
+    """A bound of the resources of the last image, which has some."""
+    return lambda config: config["buildyard:projects"][0]["images"][2]["resources"][resource].update({bound: value})
+
+
+def _bounds(container: str, cpu: str, memory: str, storage: str) -> dict[str, Change]:
+    amounts = {"cpu": cpu, "memory": memory, "ephemeral-storage": storage}
+    return {
+        f"runners.{container}.{resource}.{bound}": _set(f"runners.{container}.{resource}.{bound}", amount)
+        for resource, amount in amounts.items()
+        for bound in ("request", "limit")
+    }
+
+
+def _warm(**keys: Any) -> Change:
+    return _set("runners.warm", {"when": "always", **keys})
+
+
+def _hours(**keys: Any) -> Change:
+    return _set("runners.warm", {"when": "hours", "hours": keys})
+
+
+def _runners_of_one_project(config: Config) -> None:
+    del config["buildyard:runners"]["group"]
+    config["buildyard:runners"]["project"] = "platform/images"
+
+
+def _another_name(config: Config) -> None:
+    _image("name", "tools")(config)
+    config["buildyard:registry"]["delete-images"].remove("platform/images/toolbox")
+
+
+def _another_repository(config: Config) -> None:
+    _image("repository", "shop/toolbox")(config)
+    config["buildyard:registry"]["delete-images"].remove("platform/images/toolbox")
+
+
+def _another_path(config: Config) -> None:
+    _project("path", OTHER_PROJECT)(config)
+    config["buildyard:registry"]["delete-images"] = []
+
+
+def _another_prefix(config: Config) -> None:
+    config["buildyard:registry"] = {"prefix": "dev"}
+
+
+def _another_builder(config: Config) -> None:
+    _set("runners.builder-image", "registry.example.com/builder:1")(config)
+    config["buildyard:registry"]["delete-images"].remove("buildyard/builder")
+
+
+CHANGES: Mapping[str, Change] = {
+    "cluster.name": _set("cluster.name", OTHER_CLUSTER),
+    "cluster.subnet-ids": _set("cluster.subnet-ids", ["subnet-0a1b2c3d4e5f60001"]),
+    "cluster.cni-role": _set("cluster.cni-role", True),
+    "cluster.daemon-sets.cpu": _set("cluster.daemon-sets.cpu", "100m"),
+    "cluster.daemon-sets.memory": _set("cluster.daemon-sets.memory", "100Mi"),
+    "cluster.daemon-sets.ephemeral-storage": _set("cluster.daemon-sets.ephemeral-storage", "1Gi"),
+    "nodes.*.instance-types": _other_types,
+    "nodes.*.max-size": _both_nodes("max-size", 8),
+    "nodes.*.disk": _both_nodes("disk", "300Gi"),
+    "nodes.*.capacity": _both_nodes("capacity", "on-demand"),
+    "runners.group": _runners_of_one_project,
+    "runners.project": _runners_of_one_project,
+    "runners.concurrent": _set("runners.concurrent", 21),
+    **_bounds("defaults", "3", "5Gi", "50Gi"),
+    "runners.defaults.ephemeral-storage.request": _set("runners.defaults.ephemeral-storage.request", "25Gi"),
+    "runners.ceilings.cpu": _set("runners.ceilings.cpu", "10"),
+    "runners.ceilings.memory": _set("runners.ceilings.memory", "20Gi"),
+    "runners.ceilings.ephemeral-storage": _set("runners.ceilings.ephemeral-storage", "60Gi"),
+    **_bounds("helper", "200m", "300Mi", "1Gi"),
+    **_bounds("services", "200m", "300Mi", "1Gi"),
+    "runners.namespace": _set("runners.namespace", "images"),
+    "runners.builder-image": _another_builder,
+    "runners.maximum-timeout-minutes": _set("runners.maximum-timeout-minutes", 200),
+    "runners.node-wait-minutes": _set("runners.node-wait-minutes", 12),
+    "runners.user-namespaces": _set("runners.user-namespaces", True),
+    "runners.warm.when": _warm(),
+    "runners.warm.jobs": _warm(jobs=2),
+    "runners.warm.tiers": _warm(tiers=["protected"]),
+    "runners.warm.hours.days": _hours(days="mon-sat"),
+    "runners.warm.hours.since": _hours(since=7),
+    "runners.warm.hours.until": _hours(until=20),
+    "runners.warm.hours.time-zone": _hours(**{"time-zone": "Europe/Berlin"}),
+    "runners.warm.pause-image": _warm(**{"pause-image": "registry.k8s.io/pause:3.10"}),
+    "network.deny": _set("network.deny", ["10.0.0.0/8"]),
+    "network.allow[].cidr": _set("network.allow", [{"cidr": "10.1.2.3/32"}]),
+    "network.allow[].ports": _set("network.allow", [{"cidr": "10.1.2.3/32", "ports": [8443]}]),
+    "monitoring.service-monitor.labels": _set("monitoring.service-monitor.labels", {"release": "prometheus"}),
+    "monitoring.alerts.labels": _set("monitoring.alerts.labels", {"release": "prometheus"}),
+    "monitoring.dashboard.labels": _set("monitoring.dashboard.labels", {"grafana_dashboard": "1"}),
+    "monitoring.dashboard.namespace": _set("monitoring.dashboard.namespace", "monitoring"),
+    "monitoring.pushgateway": _set("monitoring.pushgateway", "http://pushgateway.monitoring:9091"),
+    "registry.account": _set("registry.account", "123456789012"),
+    "registry.prefix": _another_prefix,
+    "registry.kms-key": _set("registry.kms-key", KEY),
+    "registry.keep-untagged-days": _set("registry.keep-untagged-days", 8),
+    "registry.keep-versions": _set("registry.keep-versions", 600),
+    "registry.keep-cache-days": _set("registry.keep-cache-days", 31),
+    "registry.keep-review-days": _set("registry.keep-review-days", 15),
+    "registry.pull-from": _set("registry.pull-from", ["shared/base"]),
+    "registry.logins.*.job-token": _set("registry.logins", {"registry.example.com": {"job-token": True}}),
+    "registry.logins.*.user": _set("registry.logins", {"registry.example.com": {"user": "x", "password": "HUB"}}),
+    "registry.logins.*.password": _set("registry.logins", {"registry.example.com": {"user": "x", "password": "HUB"}}),
+    "registry.pull-through.docker-hub.credentials": _set("registry.pull-through.docker-hub.credentials", SECRET),
+    "registry.pull-through.ghcr.credentials": _set("registry.pull-through.ghcr.credentials", SECRET),
+    "registry.pull-through.gitlab.credentials": _set("registry.pull-through.gitlab.credentials", SECRET),
+    "registry.pull-through.kubernetes": _set("registry.pull-through.kubernetes", {}),
+    "registry.pull-through.quay": _set("registry.pull-through.quay", {}),
+    "registry.pull.accounts": _set("registry.pull.accounts", ["111122223333"]),
+    "registry.pull.principals": _set("registry.pull.principals", ["arn:aws:iam::111122223333:role/x"]),
+    "registry.pull.organizations": _set("registry.pull.organizations", ["o-a1b2c3d4e5"]),
+    "registry.pull.lambda-accounts": _set("registry.pull.lambda-accounts", ["111122223333"]),
+    "registry.adopt": _set("registry.adopt", True),
+    "registry.delete-images": _set("registry.delete-images", []),
+    "trust": _set("trust", "shared"),
+    "identity": _set("identity", "irsa"),
+    "projects[].path": _another_path,
+    "projects[].default-branch": _project("default-branch", OTHER_BRANCH),
+    "projects[].release-tags": _project("release-tags", ["v*"]),
+    "projects[].time-zone": _project("time-zone", "Europe/Berlin"),
+    "projects[].pipeline-path": _project("pipeline-path", ".gitlab/buildyard.yml"),
+    "projects[].stage": _project("stage", "images"),
+    "projects[].max-jobs": _project("max-jobs", 500),
+    "projects[].images[].name": _another_name,
+    "projects[].images[].context": _image("context", "images/web"),
+    "projects[].images[].dockerfile": _image("dockerfile", "../Dockerfile"),
+    "projects[].images[].repository": _another_repository,
+    "projects[].images[].architectures": _image("architectures", ["arm64"]),
+    "projects[].images[].depends-on": _image("depends-on", ["base"]),
+    "projects[].images[].watch": _image("watch", ["docs"]),
+    "projects[].images[].contexts": _image("contexts", {"tools": PINNED}),
+    "projects[].images[].build-args": _image("build-args", {"A": "b"}),
+    "projects[].images[].target": _image("target", "runtime"),
+    "projects[].images[].secrets": _image("secrets", {"npm": "NPM_TOKEN"}),
+    "projects[].images[].git-tags": _image("git-tags", ["v*"]),
+    "projects[].images[].semver": _image("semver", True),
+    "projects[].images[].test": _image("test", "true"),
+    "projects[].images[].lint": _image("lint", True),
+    "projects[].images[].retired": _image("retired", True),
+    "projects[].images[].resources.cpu.request": _bound("cpu", "request", "5"),
+    "projects[].images[].resources.cpu.limit": _bound("cpu", "limit", "7"),
+    "projects[].images[].resources.memory.request": _bound("memory", "request", "12Gi"),
+    "projects[].images[].resources.memory.limit": _bound("memory", "limit", "14Gi"),
+    "projects[].images[].resources.ephemeral-storage.request": _bound("ephemeral-storage", "request", "40Gi"),
+    "projects[].images[].resources.ephemeral-storage.limit": _bound("ephemeral-storage", "limit", "50Gi"),
+    "projects[].images[].timeout-minutes": _image("timeout-minutes", 90),
+    "tags": _set("tags", {"team": "platform"}),
+}
+
+KINDS = {
+    "Namespace": "namespaces",
+    "UserRunner": "runners",
+    "Release": "managers",
+    **dict.fromkeys(
+        (
+            *("LimitRange", "ResourceQuota", "NetworkPolicy", "PriorityClass", "ServiceAccount"),
+            *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"),
+        ),
+        "pod rules",
+    ),
+    **dict.fromkeys(("Role", "Policy", "RolePolicyAttachment", "PodIdentityAssociation", "RepositoryPolicy"), "rights"),
+    **dict.fromkeys(("PrometheusRule", "ConfigMap"), "monitoring"),
+    "LifecyclePolicy": "retention",
+    **dict.fromkeys(("PullThroughCacheRule", "RepositoryCreationTemplate"), "caches"),
+    **dict.fromkeys(("RepositoryFile", "ProjectVariable"), "pipeline"),
+    # These follow others.
+    **dict.fromkeys(("Secret", "Tag", "LaunchTemplate", "kubernetes"), ""),
+}
+"""The word for a change of each kind of resource, where its operation does not matter."""
+
+IMPLIED = {
+    "namespaces": {"runners", "managers", "pod rules", "rights", "nodes"},
+    "nodes": {"runners", "managers"},
+    "runners": {"managers"},
+    "repositories": {"retention"},
+}
+"""The words that each word includes."""
+
+NOTHING = "nothing"
+
+
+def effects(preview: str) -> set[str]:
+    """The words for what a preview changes, from the output of `pulumi preview --json`."""
+    steps = [step for step in json.loads(preview)["steps"] if step["op"] not in ("same", "refresh")]
+    custom = [step for step in steps if not step["urn"].split("::")[2].split("$")[-1].startswith("buildyard:")]
+    found = {_effect(step) for step in custom} - {""}
+    return found.difference(*(IMPLIED.get(word, set()) for word in found)) or {NOTHING}
+
+
+def _effect(step: Mapping[str, Any]) -> str:
+    kind = step["urn"].split("::")[2].rpartition(":")[2]
+    in_place = step["op"] == "update"
+    paths = [*(step.get("detailedDiff") or ())]
+    if kind == "Tag":
+        return "tags" if "-tag-" in step["urn"].rpartition("::")[2] else ""
+    if in_place and paths and all(re.match(r"tags\b", path) for path in paths):
+        return "tags"
+    if kind == "NodeGroup":
+        return "size" if in_place else "nodes"
+    if kind == "Repository":
+        return "retention" if in_place else "repositories"
+    return "" if kind == "UserRunner" and in_place else KINDS[kind]
+
+
+def documented() -> Mapping[str, set[str]]:
+    """The words of each key in the table, by the keys' patterns, in which `*` is anything."""
+    section = OPERATIONS.read_text().partition(HEADING)[2].partition("\n## ")[0]
+    table = section.partition("| key |")[2].splitlines()[2:]
+    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in table if line.startswith("|")]
+    return {
+        pattern: {word.strip() for word in words.split(",")}
+        for keys, words, *_ in rows
+        for pattern in re.findall("`([^`]+)`", keys)
+    }
+
+
+def row_of(key: str) -> list[str]:
+    """The patterns of the table that match a key."""
+    return [each for each in documented() if re.fullmatch(re.escape(each).replace(r"\*", ".*"), key)]
+
+
+def words() -> Iterable[str]:
+    """The words that the documentation explains."""
+    section = OPERATIONS.read_text().partition(HEADING)[2].partition("| key |")[0]
+    return re.findall(r"^\| ([a-z ]+) \|", section.partition("| --- |")[2], re.MULTILINE)
