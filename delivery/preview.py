@@ -65,6 +65,11 @@ class PropertyChange:
     secret: bool
     replaces: bool
 
+    @property
+    def top(self) -> str:
+        """The top-level property of the path."""
+        return re.split(r"[.\[]", self.path, maxsplit=1)[0]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
@@ -83,6 +88,8 @@ class Change:
     properties: tuple[PropertyChange, ...]
     dependencies: frozenset[str]
     is_component: bool
+    waits: bool
+    """Whether a hook of the program makes the deletion of the old resource wait, until no job needs it any more."""
 
     @property
     def type(self) -> str:
@@ -94,7 +101,7 @@ class Change:
 
     def changes(self, *properties: str) -> bool:
         """Whether any of these top-level properties differs."""
-        return any(re.split(r"[.\[]", change.path, maxsplit=1)[0] in properties for change in self.properties)
+        return any(change.top in properties for change in self.properties)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +174,7 @@ def _change(step: Mapping[str, Any]) -> Change | None:
         properties=tuple(_properties(step, old, new)) if old and new else (),
         dependencies=frozenset(_texts(state, "dependencies")),
         is_component=not state.get("custom", True),
+        waits=bool(_mapping(old, "resourceHooks").get("BeforeDelete")),
     )
 
 
