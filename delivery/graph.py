@@ -25,8 +25,12 @@ _INK = "color:#222,stroke:#777"
 """With colours of their own, the nodes look the same in GitLab's light and dark themes."""
 
 _MOST_NAMES = 3
-_WIDTH, _MOST_LINES = 34, 3
-"""The size of a label. GitLab scales a wider picture down to the note's width, until nobody can read it."""
+_MOST_LINES = 3
+_WIDTHS = (34, 34, 34, 30, 18, 12)
+"""The characters of a label's line, by the number of boxes in a row.
+
+GitLab scales a wider picture down to the note's width, until nobody can read it.
+"""
 
 _Box = list[tuple[Component, Change]]
 
@@ -75,21 +79,22 @@ def _lines(kind: str, names: Sequence[str], most_names: int) -> Iterator[str]:
 
 def _drawn(boxes: Mapping[str, _Box], lines_of: Callable[[_Box], list[str]]) -> str:
     lines = [_HEAD]
-    box_of: dict[str, str] = {}
+    box_of = {change.urn: f"b{number}" for number, box in enumerate(boxes.values()) for _, change in box}
+    arrows = _arrows(boxes, box_of)
+    width = _WIDTHS[_longest_row(arrows)]
     operations: dict[Operation, None] = {}
     for number, (title, box) in enumerate(boxes.items()):
         # Without arrows in a box, this direction stacks its nodes.
-        lines += [f'  subgraph b{number}["{_escaped(_cut(title))}"]', "    direction LR"]
+        lines += [f'  subgraph b{number}["{_escaped(_cut(title, width))}"]', "    direction LR"]
         by_operation: dict[Operation, _Box] = {}
         for component, change in box:
             by_operation.setdefault(change.operation, []).append((component, change))
-            box_of[change.urn] = f"b{number}"
         for index, (operation, found) in enumerate(by_operation.items()):
-            text = "<br>".join(_label(line) for line in [f"{operation}:", *lines_of(found)])
+            text = "<br>".join(_label(line, width) for line in [f"{operation}:", *lines_of(found)])
             lines.append(f'    b{number}n{index}["{text}"]:::{operation}')
         lines.append("  end")
         operations.update(dict.fromkeys(by_operation))
-    lines += [f"  {start} --> {end}" for start, end in _arrows(boxes, box_of)]
+    lines += [f"  {start} --> {end}" for start, end in arrows]
     lines += [f"  classDef {operation} fill:{_COLOURS[operation]},{_INK}" for operation in operations]
     return "\n".join(lines)
 
@@ -119,21 +124,34 @@ def _arrows(boxes: Mapping[str, _Box], box_of: Mapping[str, str]) -> list[tuple[
     return sorted(direct, key=lambda arrow: (len(arrow[0]), arrow))
 
 
+def _longest_row(arrows: Sequence[tuple[str, str]]) -> int:
+    """The number of boxes that arrows put in a row, at most the largest that `_WIDTHS` knows."""
+    rank: dict[str, int] = {}
+    for _ in range(len(_WIDTHS) - 2):
+        for start, end in arrows:
+            rank[end] = min(max(rank.get(end, 1), rank.get(start, 1) + 1), len(_WIDTHS) - 1)
+    return max(rank.values(), default=1)
+
+
 def _short(name: str, prefix: str) -> str:
     """The name without the stack's or the component's name before it."""
     return "" if name == prefix else name.removeprefix(f"{prefix}-") if prefix else name
 
 
-def _label(text: str) -> str:
+def _label(text: str, width: int) -> str:
     """Text for a quoted label, in short lines."""
-    lines = wrap(text, _WIDTH, max_lines=_MOST_LINES, placeholder="…", break_on_hyphens=False)
+    lines = wrap(text, width, max_lines=_MOST_LINES, placeholder="…", break_on_hyphens=False)
     return "<br>".join(_escaped(line) for line in lines)
 
 
-def _cut(title: str) -> str:
-    return title if len(title) <= _WIDTH else f"{title[: _WIDTH - 1]}…"
+def _cut(title: str, width: int) -> str:
+    return title if len(title) <= width else f"{title[: width - 1]}…"
 
 
 def _escaped(text: str) -> str:
-    """The text on one line, with character codes for all that Mermaid could interpret."""
-    return re.sub(r"[^\w :/,…-]", lambda found: f"#{ord(found[0])};", re.sub(r"\s", " ", text))
+    """The text on one line, with character codes for all that Mermaid could interpret.
+
+    It decodes them before it looks for formulas (`$$`) and icons (`fa:fa-`), so these get a space.
+    """
+    plain = re.sub(r"\s", " ", text).replace("$$", "$ $").replace(":fa-", ": fa-")
+    return re.sub(r"[^\w :/,…-]", lambda found: f"#{ord(found[0])};", plain)

@@ -127,14 +127,14 @@ def _sections(stack: str, changes: Sequence[Change]) -> Iterator[_Section]:
             most=_MOST_DANGERS,
         )
     if changes:
+        picture = fence(graph(changes, stack_name(stack)), "mermaid")
+        yield _Section(head="### What is affected\n", items=[picture], what="graph", most=1)
         yield _Section(
             head=f"### What changes\n\n{table_head(['component', 'change', 'resource', 'properties'])}",
             items=[line for component in components for line in _rows(component, causes)],
             what="change",
             most=_MOST_ROWS,
         )
-        picture = fence(graph(changes, stack_name(stack)), "mermaid")
-        yield _Section(head="### What is affected\n", items=[picture], what="graph", most=1)
 
 
 def _danger(danger: Danger) -> str:

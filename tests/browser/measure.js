@@ -60,7 +60,7 @@ const labels = (svg, group, shape, scale) =>
 
 const measured = (svg) => {
   const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
-  const edges = [...svg.querySelectorAll(".edgeLabel")].filter((each) => each.textContent.trim());
+  const edges = [...svg.querySelectorAll("g.edgeLabel")].filter((each) => each.textContent.trim());
   return {
     box: box(svg),
     nodes: labels(svg, "g.node", ".label-container, rect, polygon, path", scale),

@@ -30,7 +30,7 @@ def test_real_previews_give_these_notes(name: str, golden: Golden) -> None:
 
 def test_dangers_come_before_everything_else() -> None:
     text = note("dev", parse(real("changed")))
-    order = [text.index(heading) for heading in ("### Look at this first", "### What changes", "### What is affected")]
+    order = [text.index(heading) for heading in ("### Look at this first", "### What is affected", "### What changes")]
     assert order == sorted(order)
     assert "All images in it are lost" in text
 
