@@ -118,7 +118,7 @@ def _release(change: Change, causes: Causes) -> Iterator[Danger]:
 def _grace(change: Change) -> str:
     values = change.old.get("values")
     grace = values.get("terminationGracePeriodSeconds") if isinstance(values, Mapping) else None
-    patience = f"after {grace:g} seconds" if isinstance(grace, (int, float)) else "after the chart's grace period"
+    patience = f"after {grace / 60:g} minutes" if isinstance(grace, (int, float)) else "after the chart's grace period"
     return (
         f"The new one takes the next jobs, the old one finishes its own; those that still run {patience} are cut off."
     )

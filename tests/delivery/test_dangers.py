@@ -110,7 +110,7 @@ def test_a_managers_restart_tells_how_long_jobs_may_take() -> None:
     changed = step(
         "update", RELEASE, old={"values": values}, new={"values": {}}, details={"values.concurrent": "update"}
     )
-    assert "after 10800 seconds" in only(changed).text
+    assert "after 180 minutes" in only(changed).text
     assert not found(step("update", RELEASE, details={"timeout": "update"}))
 
 
