@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -123,7 +124,7 @@ class BuildNodes(pulumi.ComponentResource):
                 # One hop ends at the node, so that the code of a build cannot get the credentials of the node's role.
                 "http_put_response_hop_limit": 1,
             },
-            user_data=user_data() if self._args.user_namespaces else None,
+            user_data=user_data(user_namespaces=self._args.user_namespaces),
             tag_specifications=[
                 {"resource_type": resource, "tags": tags} for resource in ("instance", "volume", "network-interface")
             ],
@@ -191,15 +192,22 @@ def managed_policies(*, cni_role: bool) -> tuple[str, ...]:
     return MANAGED_POLICIES if cni_role else (*MANAGED_POLICIES, CNI_POLICY)
 
 
-def user_data() -> str:
-    """The kubelet's configuration for pods with user namespaces, which EKS merges with its own, in base64.
+def user_data(*, user_namespaces: bool) -> str:
+    """The kubelet's configuration, which EKS merges with its own, in base64.
 
     Source: https://awslabs.github.io/amazon-eks-ami/nodeadm/
     """
+    kubelet: dict[str, Any] = {
+        # By default, the kernel kills all processes of a container that runs out of memory, also the script that would
+        # say so in the job's log. Kubernetes 1.32 and newer: https://github.com/kubernetes/kubernetes/pull/126096
+        "singleProcessOOMKill": True,
+    }
+    if user_namespaces:
+        kubelet["userNamespaces"] = {"idsPerPod": IDS_PER_POD}
     config = {
         "apiVersion": "node.eks.aws/v1alpha1",
         "kind": "NodeConfig",
-        "spec": {"kubelet": {"config": {"userNamespaces": {"idsPerPod": IDS_PER_POD}}}},
+        "spec": {"kubelet": {"config": kubelet}},
     }
     document = "\n".join(
         (

@@ -15,6 +15,8 @@ from components.image_registry import ImageRegistry, ImageRegistryArgs
 from components.kubeconfig import kubeconfig
 from components.labels import aws_tags
 from components.lookups import Lookups, look_up
+from components.monitoring import MonitoringArgs, StackMonitoring
+from components.monitoring.alerts import Watched
 from components.published_pipeline import PublishedPipeline, PublishedPipelineArgs
 from components.pull_through import PullThroughCache, PullThroughCacheArgs
 from components.push_identity import PushIdentity, PushIdentityArgs
@@ -91,6 +93,7 @@ class _TierOutputs:
     role_arn: pulumi.Output[str]
     node_groups: Mapping[str, pulumi.Output[str]]
     runners: Mapping[str, Mapping[str, Any]]
+    managers: Runners
 
 
 class Platform(pulumi.ComponentResource):
@@ -111,6 +114,7 @@ class Platform(pulumi.ComponentResource):
         registry = self._create_registry()
         self._create_pull_through_caches()
         tiers = {tier: self._create_tier(tier, registry) for tier in args.settings.trust.tiers}
+        self._create_monitoring([each.managers for each in tiers.values()])
         pipelines = {project.path: self._publish_pipeline(project) for project in args.settings.projects}
         self.outputs = {
             "registry-host": args.lookups.account.registry_host,
@@ -144,6 +148,7 @@ class Platform(pulumi.ComponentResource):
                 str(architecture): {"id": runner_id, "tags": list(tags[architecture])}
                 for architecture, runner_id in runners.runner_ids.items()
             },
+            managers=runners,
         )
 
     @property
@@ -267,9 +272,24 @@ class Platform(pulumi.ComponentResource):
                 *(Destination(cidr=address) for address in self._args.lookups.cluster.vpc_endpoints),
                 *self._settings.network.allow,
             ],
+            service_monitor=self._settings.monitoring.service_monitor,
             depends_on=depends_on,
         )
         return Runners(tier.of(self._name), args, self._kubernetes)
+
+    def _create_monitoring(self, runners: Sequence[Runners]) -> None:
+        settings, stack = self._settings, self._args.stack
+        if settings.monitoring.alerts or settings.monitoring.dashboard:
+            tiers = settings.trust.tiers
+            watched = Watched(
+                stack=stack,
+                namespaces=[settings.runners.namespace_of(stack, tier) for tier in tiers],
+                managers=[f"{tier.of(self._name)}-{each}" for tier in tiers for each in settings.architectures],
+                projects=[project.path for project in settings.projects],
+                node_wait_minutes=settings.runners.node_wait_minutes,
+            )
+            args = MonitoringArgs(watched=watched, settings=settings.monitoring, depends_on=runners)
+            StackMonitoring(self._name, args, self._kubernetes)
 
     def _connect_cluster(self) -> kubernetes.Provider:
         cluster = self._args.lookups.cluster

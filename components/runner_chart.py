@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.labels import DO_NOT_EVICT
+from stacks.monitoring import ServiceMonitor
 from stacks.runners import Resources
 from stacks.versions import RUNNER_VERSION
 
@@ -52,6 +53,27 @@ class Manager:
     """`config.toml`, escaped by `escape_template`."""
     concurrent: int
     longest_job_seconds: int
+    service_monitor: ServiceMonitor | None = None
+
+
+READY = """for attempt in $(seq 30); do
+  if gitlab-runner verify --url= 2>&1 | grep -qE 'is (alive|valid)'; then exit 0; fi
+  sleep 2
+done
+echo 'GitLab does not accept this runner: see the log of the container.' >&2
+exit 1"""
+"""Waits until GitLab accepts the runner. Until it ends, the container is not ready, and Helm keeps the old manager.
+
+The chart's own readiness is that a process of this name runs, which an attempt to register is, too.
+Source: https://gitlab.com/gitlab-org/charts/gitlab-runner/-/blob/main/templates/deployment.yaml
+"""
+
+LIVENESS = {"periodSeconds": 60, "failureThreshold": 24 * 60, "terminationGracePeriodSeconds": 60}
+"""Tolerates a day without GitLab.
+
+The chart's probe is `gitlab-runner verify`, which fails when GitLab is down. With the chart's own thresholds, that
+would stop a manager after half a minute: it would take no more jobs, for as long as its last one runs.
+"""
 
 
 def chart_values(manager: Manager) -> dict[str, Any]:
@@ -77,7 +99,10 @@ def chart_values(manager: Manager) -> dict[str, Any]:
         },
         "rbac": {"create": True, "clusterWideAccess": False, "rules": RULES},
         "serviceAccount": {"create": True, "name": manager.name},
-        "metrics": {"enabled": True, "portName": "metrics", "port": 9252},
+        "metrics": {"enabled": True, "portName": "metrics", "port": 9252, **_service_monitor(manager)},
+        "service": {"enabled": manager.service_monitor is not None},
+        "deploymentLifecycle": {"postStart": {"exec": {"command": ["/bin/bash", "-c", READY]}}},
+        "livenessProbe": LIVENESS,
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "privileged": False,
@@ -97,6 +122,12 @@ def chart_values(manager: Manager) -> dict[str, Any]:
         # token always comes with a new runner, whose id changes this annotation.
         "podAnnotations": {**DO_NOT_EVICT, RUNNER_ANNOTATION: manager.runner},
     }
+
+
+def _service_monitor(manager: Manager) -> dict[str, Any]:
+    if manager.service_monitor is None:
+        return {}
+    return {"serviceMonitor": {"enabled": True, "labels": manager.service_monitor.labels}}
 
 
 def _bounds(bound: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from components.runner_chart import CHART, REPOSITORY, Manager, chart_values, es
 from components.runner_config import RunnerConfig, config_toml
 from stacks.architecture import Architecture
 from stacks.cluster import Destination
+from stacks.monitoring import ServiceMonitor
 from stacks.runners import Runners as RunnerSettings
 from stacks.versions import RUNNER_CHART_VERSION
 
@@ -44,6 +45,7 @@ class RunnersArgs:
     deny_networks: Sequence[str]
     """The networks that build pods cannot reach, except for `allow_networks`."""
     allow_networks: Sequence[Destination]
+    service_monitor: ServiceMonitor | None = None
     depends_on: Sequence[pulumi.Resource] = ()
     """The resources that must exist before the runners take jobs: the build nodes and the push identity."""
 
@@ -153,6 +155,7 @@ class Runners(pulumi.ComponentResource):
             config=pulumi.Output.from_input(args.node_groups[architecture]).apply(partial(self._config, architecture)),
             concurrent=args.runners.concurrent,
             longest_job_seconds=args.runners.maximum_timeout_minutes * 60,
+            service_monitor=args.service_monitor,
         )
         return kubernetes.helm.v3.Release(
             name,

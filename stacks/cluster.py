@@ -38,6 +38,17 @@ Subnet = Annotated[
 ]
 
 
+class DaemonSets(Model):
+    """The requests of the DaemonSets' pods that run on every build node, together.
+
+    The default is more than those of EKS's add-ons: the VPC CNI, kube-proxy, the Pod Identity agent and the EBS driver.
+    """
+
+    cpu: Quantity = Quantity("200m")
+    memory: Quantity = Quantity("256Mi")
+    ephemeral_storage: Quantity = Quantity("0")
+
+
 class Cluster(Model):
     """The existing EKS cluster that runs the builds."""
 
@@ -46,6 +57,8 @@ class Cluster(Model):
     ]
     subnet_ids: Annotated[tuple[Subnet, ...], Field(min_length=1)] | None = None
     """The subnets of the build nodes. Default: the cluster's own subnets."""
+    daemon_sets: DaemonSets = DaemonSets()
+    """What pods of DaemonSets request on every build node, such as those for logs and metrics. Jobs get the rest."""
     cni_role: bool = False
     """Whether the VPC CNI has an IAM role of its own, by Pod Identity or IRSA. Then nodes need no rights for it."""
 
@@ -54,7 +67,7 @@ class Nodes(Model):
     """The node group of one architecture, one per trust tier. It starts with no nodes and scales with the builds."""
 
     instance_types: Annotated[tuple[InstanceType, ...], Field(min_length=1, max_length=20)]
-    """The instance types, in order of preference. The largest job must fit at least one of them."""
+    """The instance types, in order of preference. Every job must fit each of them: EC2 decides which one starts."""
     max_size: Annotated[Integer, Field(ge=1, le=450)] = 10
     """The maximum number of nodes."""
     disk: Annotated[Quantity, AfterValidator(_whole_gibibytes)] = Quantity("200Gi")

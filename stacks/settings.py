@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field
 from stacks.architecture import Architecture
 from stacks.cluster import DEFAULT_NODES, Cluster, Network, Nodes
 from stacks.model import Model
+from stacks.monitoring import Monitoring
 from stacks.problems import echo, refusal
 from stacks.projects import Image, Project
 from stacks.registries import Registry
@@ -68,6 +69,8 @@ class Settings(Model):
     """The networks that build pods may connect to, if the cluster enforces network policies."""
     registry: Registry = Registry()
     """The ECR registry: account, names, encryption, retention, who else may pull; and what else builds may pull."""
+    monitoring: Monitoring = Monitoring()
+    """Metrics: ServiceMonitors, alerts, a Grafana dashboard, and a Pushgateway for builds."""
     trust: Trust = Trust.ISOLATED
     """How merge requests are separated from releases: isolated, shared or protected-only."""
     identity: Identity = Identity.POD_IDENTITY

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from stacks.architecture import Architecture
 from stacks.checks import RESOURCES
-from stacks.cluster import Nodes
+from stacks.cluster import DaemonSets, Nodes
 from stacks.problems import Problem
 from stacks.quantities import GIBIBYTE, Quantity
 from stacks.runners import Bounds, Resources
@@ -51,8 +51,17 @@ class Amounts:
     ephemeral_storage: Decimal
 
     def fit(self, node: "Amounts") -> bool:
-        """Whether a pod with these requests fits an empty node with these allocatable resources."""
+        """Whether a pod with these requests fits a node with these free resources."""
         return all(getattr(self, field) <= getattr(node, field) for field in RESOURCES)
+
+    def without(self, others: "Amounts | DaemonSets") -> "Amounts":
+        """The rest of these amounts. None of them is negative."""
+
+        def rest(field: str) -> Decimal:
+            own: Decimal = getattr(self, field)
+            return max(own - _whole(field, getattr(others, field), ROUND_CEILING), Decimal(0))
+
+        return Amounts(**{field: rest(field) for field in RESOURCES})
 
     def __str__(self) -> str:
         cpu = f"{self.cpu.quantize(Decimal('0.01'), rounding='ROUND_DOWN').normalize():f} CPU"
@@ -74,16 +83,18 @@ def allocatable(instance_type: InstanceType, nodes: Nodes) -> Amounts:
         + Decimal("0.0025") * max(0, cores - 4)
     )
     memory = instance_type.memory_mib * MEBIBYTE * (1 - MEMORY_OVERHEAD)
-    return Amounts(
-        cpu=cores - reserved_cores,
-        memory=memory - (255 + 11 * instance_type.max_pods + 100) * MEBIBYTE,
-        ephemeral_storage=nodes.disk.value * Decimal("0.9") - GIBIBYTE,
-    )
+    amounts = {
+        "cpu": cores - reserved_cores,
+        "memory": memory - (255 + 11 * instance_type.max_pods + 100) * MEBIBYTE,
+        "ephemeral_storage": nodes.disk.value * Decimal("0.9") - GIBIBYTE,
+    }
+    return Amounts(**{field: _whole(field, amount, ROUND_FLOOR) for field, amount in amounts.items()})
 
 
 def check_fit(settings: Settings, instance_types: Mapping[str, InstanceType]) -> Iterator[Problem]:
-    """Find instance types of the wrong processor, and jobs that are too large for every node.
+    """Find instance types of the wrong processor, and jobs that are too large for one of the instance types.
 
+    A job must fit every type: EC2 starts the one that it has, and Cluster Autoscaler takes all for equal.
     `instance_types` describes every instance type that the settings name.
     """
     for architecture, nodes in settings.nodes.items():
@@ -96,50 +107,61 @@ def check_fit(settings: Settings, instance_types: Mapping[str, InstanceType]) ->
                     message=f"{name} has {' and '.join(processors)} processors",
                     hint=f"Use instance types with {architecture.instance_architecture} processors.",
                 )
-        by_type = {name: allocatable(instance_types[name], nodes) for name in nodes.instance_types}
-        yield from _default_fit(settings, architecture, by_type)
-        yield from _image_fit(settings, architecture, by_type)
+        by_type = {name: free(settings, instance_types[name], nodes) for name in nodes.instance_types}
+        for path, job, resources in _jobs(settings, architecture):
+            pod = job_requests(settings, resources)
+            too_small = [name for name, node in by_type.items() if not pod.fit(node)]
+            asks = f"{job} asks for {pod}, helper container included, and"
+            if len(too_small) == len(by_type):
+                largest = max(by_type, key=lambda name: (by_type[name].memory, by_type[name].cpu))
+                yield Problem(
+                    path=path,
+                    message=f"{asks} fits no {architecture} node",
+                    hint=f"The largest, {largest}, has {by_type[largest]} for jobs. Ask for less, or change the "
+                    f"instance-types or disk of buildyard:nodes.{architecture}.",
+                )
+            elif too_small:
+                yield Problem(
+                    path=path,
+                    message=f"{asks} does not fit {' and '.join(too_small)}",
+                    hint=f"{too_small[0]} has {by_type[too_small[0]]} for jobs. Ask for less, or remove what is too "
+                    f"small from {key}: EC2 may start any of them.",
+                )
 
 
-def _default_fit(settings: Settings, architecture: Architecture, by_type: Mapping[str, Amounts]) -> Iterator[Problem]:
-    pod = _pod(settings, settings.runners.defaults)
-    if not any(pod.fit(node) for node in by_type.values()):
-        yield _fits_none("buildyard:runners.defaults", "a job with the default resources", pod, architecture, by_type)
+def free(settings: Settings, instance_type: InstanceType, nodes: Nodes) -> Amounts:
+    """The resources for jobs of a node that runs none."""
+    return allocatable(instance_type, nodes).without(settings.cluster.daemon_sets)
 
 
-def _image_fit(settings: Settings, architecture: Architecture, by_type: Mapping[str, Amounts]) -> Iterator[Problem]:
+def _jobs(settings: Settings, architecture: Architecture) -> Iterator[tuple[str, str, Resources]]:
+    """The default job, and each image's if it differs: the key of its resources, its name, and its build container's.
+
+    An image with the defaults fits if the default job does.
+    """
+    yield "buildyard:runners.defaults", "a job with the default resources", settings.runners.defaults
     for project_position, project in enumerate(settings.projects):
         for position, image in enumerate(project.images):
-            if architecture not in settings.architectures_of(image) or image.resources == Resources():
-                continue
-            pod = _pod(settings, settings.resources_of(image))
-            if not any(pod.fit(node) for node in by_type.values()):
+            if architecture in settings.architectures_of(image) and image.resources != Resources():
                 path = f"buildyard:projects[{project_position}].images[{position}].resources"
-                yield _fits_none(path, f"build-{image.name}:{architecture}", pod, architecture, by_type)
+                yield path, f"build-{image.name}:{architecture}", settings.resources_of(image)
 
 
-def _pod(settings: Settings, build: Resources) -> Amounts:
+def job_requests(settings: Settings, build: Resources) -> Amounts:
     """The requests of a job's pod: those of its build and helper containers together."""
 
-    def request(bounds: Bounds) -> Decimal:
-        quantity = bounds.request or bounds.limit  # without a request, Kubernetes uses the limit
-        return quantity.value if quantity else Decimal(0)
+    def request(field: str, container: Resources) -> Decimal:
+        bounds: Bounds = getattr(container, field)
+        # Without a request, Kubernetes uses the limit.
+        return _whole(field, bounds.request or bounds.limit or Decimal(0), ROUND_CEILING)
 
     containers = (build, settings.runners.helper)
     return Amounts(
-        cpu=sum((request(container.cpu) for container in containers), Decimal(0)),
-        memory=sum((request(container.memory) for container in containers), Decimal(0)),
-        ephemeral_storage=sum((request(container.ephemeral_storage) for container in containers), Decimal(0)),
+        **{field: sum((request(field, container) for container in containers), Decimal(0)) for field in RESOURCES}
     )
 
 
-def _fits_none(
-    path: str, job: str, pod: Amounts, architecture: Architecture, by_type: Mapping[str, Amounts]
-) -> Problem:
-    largest = max(by_type, key=lambda name: (by_type[name].memory, by_type[name].cpu))
-    return Problem(
-        path=path,
-        message=f"{job} asks for {pod}, helper container included, and fits no {architecture} node",
-        hint=f"The largest, {largest}, has {by_type[largest]} allocatable. Ask for less, or change the instance-types "
-        f"or disk of buildyard:nodes.{architecture}.",
-    )
+def _whole(field: str, amount: Decimal | Quantity, rounding: str) -> Decimal:
+    """An amount in whole thousandths of cores, or whole bytes, as the scheduler counts."""
+    value = amount.value if isinstance(amount, Quantity) else amount
+    return value.quantize(Decimal("0.001") if field == "cpu" else Decimal(1), rounding=rounding)

@@ -62,7 +62,7 @@ def _script(inputs: PipelineInputs, image: Image) -> Iterator[str]:
     yield " \\\n  ".join(lines)
     if image.lint:
         yield shlex.join(["lint_dockerfile", image.dockerfile_path, templates.FINDINGS])
-    yield shlex.join(["report_size", *built])
+    yield shlex.join(["report_metrics", *built])
     if image.test:
         yield shlex.join(["test_image", *built, _exec_form(image.test)])
 

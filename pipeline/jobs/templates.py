@@ -138,7 +138,9 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             scripts.shell("after_build.sh"),
             *release_version(inputs),
             scripts.function("check_stages", "stages.py"),
-            scripts.function("measure", "measure.py", tags.LATEST, METRICS),
+            scripts.function(
+                "measure", "measure.py", tags.LATEST, METRICS, inputs.settings.monitoring.pushgateway or ""
+            ),
         ),
         artifacts=Artifacts(paths=(".buildyard/*.json",), metrics=METRICS),
     )

@@ -14,10 +14,11 @@ lint_dockerfile() {
   hadolint --no-fail --format gitlab_codeclimate "$1" >"$2"
 }
 
-# report_size NAME REPOSITORY: print the image's size and what it grew by, and write the size as a metrics report.
-report_size() {
+# report_metrics NAME REPOSITORY: print the image's size and the steps from the cache, and write a metrics report.
+report_metrics() {
   pushed=$(pushed_image "$1" "$2")
-  measure "$1" "$2" "$pushed"
+  wait "$asked" || :
+  measure after "$1" "$pushed" "$output/log" "$output/before"
 }
 
 # test_image NAME REPOSITORY COMMAND: run a command, in RUN's exec form, in the image that this job pushed.

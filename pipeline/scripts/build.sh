@@ -81,8 +81,14 @@ build_image() {
     echo "$CI_COMMIT_REF_NAME is not protected: its images and caches go to $repository."
   fi
 
-  # Get ECR's token while BuildKit starts: the helper caches it. If this fails, BuildKit asks again and says why.
-  printf %s "$BUILDYARD_REGISTRY" | docker-credential-ecr-login get >/dev/null 2>&1 &
+  output=$(mktemp -d)
+  # Get ECR's token while BuildKit starts: the helper caches it. If this fails, BuildKit asks again and says why. What
+  # report_metrics needs is asked for meanwhile, too.
+  {
+    printf %s "$BUILDYARD_REGISTRY" | docker-credential-ecr-login get >/dev/null 2>&1 || :
+    measure before "$published" >"$output/before" 2>&1
+  } &
+  asked=$!
 
   # Each ref writes its own cache, so that a cache has one writer. A Git tag is built once and writes none. A ref that
   # is not protected writes to its own repository, and nothing in it is read for a protected ref.
@@ -111,7 +117,6 @@ build_image() {
 
   # The files of needed jobs have been read, and would change the checksum of a context that contains them.
   rm -rf .buildyard
-  output=$(mktemp -d)
 
   # publish.py finds the newer of two images for `latest` by GitLab's number of the pipeline. BuildKit's options override
   # labels of the Dockerfile. Without attestations the result is one plain manifest, whose digest depends only on what

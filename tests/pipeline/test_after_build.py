@@ -1,8 +1,11 @@
 """Tests of what a build job does after the build: it tests, measures and lints."""
 
+import base64
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -85,14 +88,90 @@ def measured(tmp_path: Path, latest: dict[str, Any] | None, tier: str = "protect
     return run(job(), tmp_path, BUILDYARD_TIER=tier)
 
 
+BUILT = """#1 [internal] load build definition from Dockerfile
+#1 DONE 0.0s
+#4 [base 1/3] FROM docker.io/library/alpine:3.22@sha256:abc
+#4 CACHED
+#5 [base 2/3] RUN apk add --no-cache git
+#5 CACHED
+#6 [base 3/3] COPY go.mod .
+#6 DONE 0.1s
+#7 [stage-1 2/2] COPY --from=base /go.mod /
+#7 0.10 #5 CACHED
+#7 DONE 0.2s
+#8 exporting to image
+#8 CACHED
+"""
+
+
 def test_the_job_ends_with_the_images_size_and_what_it_grew_by(tmp_path: Path) -> None:
     done = measured(tmp_path, image(9_999_000))
     assert "web for arm64 has 12.0 MB, compressed: +2.0 MB (+20.0%) against latest." in done.output
-    assert (done.project / "metrics.txt").read_text().splitlines() == [
-        "# TYPE image_size_bytes gauge",
-        'image_size_bytes{image="web",architecture="arm64"} 12000000',
+    assert 'image_size_bytes{image="web",architecture="arm64"} 12000000' in report(done)
+
+
+def report(done: Done) -> list[str]:
+    return (done.project / "metrics.txt").read_text().splitlines()
+
+
+def test_the_job_says_how_many_steps_came_from_the_cache(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(BUILT)
+    done = run(job(), tmp_path, STUB_LOG=str(tmp_path / "log"))
+    assert "web for arm64: 1 of 3 build steps came from the cache." in done.output, (
+        "base images are no steps, and what a step prints is not BuildKit's word"
+    )
+    assert report(done) == [
+        "# TYPE image_build_steps gauge",
+        'image_build_steps{image="web",architecture="arm64"} 3',
+        "# TYPE image_build_cached_steps gauge",
+        'image_build_cached_steps{image="web",architecture="arm64"} 1',
         "# EOF",
     ]
+
+
+class Gateway(BaseHTTPRequestHandler):
+    """A likeness of the Pushgateway: it keeps what was put, by path."""
+
+    pushed: ClassVar[dict[str, str]] = {}
+
+    def do_PUT(self) -> None:
+        self.pushed[self.path] = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+
+def pushing(url: str) -> dict[str, Any]:
+    """The build job of a stack with a Pushgateway."""
+    return jobs(files(projects=[project({"name": "web"})], monitoring={"pushgateway": url}))["build-web:arm64"]
+
+
+def test_the_metrics_are_pushed_for_each_image_and_architecture(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(BUILT)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as gateway:
+        threading.Thread(target=gateway.serve_forever, daemon=True).start()
+        port = gateway.server_port
+        done = run(pushing(f"http://127.0.0.1:{port}/"), tmp_path, STUB_LOG=str(tmp_path / "log"))
+        gateway.shutdown()
+    assert done.status == 0, done.output
+    [(path, body)] = Gateway.pushed.items()
+    names, values = path.split("/")[4::2], [base64.urlsafe_b64decode(each).decode() for each in path.split("/")[5::2]]
+    assert path.startswith("/metrics/job/buildyard/project@base64/")
+    assert dict(zip(names, values, strict=True)) == {
+        "project@base64": "platform/images",
+        "image@base64": "web",
+        "architecture@base64": "arm64",
+    }, "two images would overwrite each other's values"
+    assert "image_build_steps 3\n" in body
+    assert body.endswith("\n"), "the Pushgateway refuses a text without a newline at its end"
+
+
+def test_a_pushgateway_that_is_down_fails_no_build(tmp_path: Path) -> None:
+    done = run(pushing("http://127.0.0.1:1"), tmp_path)
+    assert done.status == 0
+    assert "Could not push metrics to http://127.0.0.1:1: " in done.output
 
 
 def test_an_image_that_shrank_says_so(tmp_path: Path) -> None:
@@ -107,7 +186,7 @@ def test_a_registry_that_does_not_answer_fails_no_build(tmp_path: Path) -> None:
     done = run(job(), tmp_path)
     assert done.status == 0
     assert f"Could not read the size of {WEB}@sha256:built: Error: connection refused" in done.output
-    assert not (done.project / "metrics.txt").exists()
+    assert not any("image_size_bytes" in line for line in report(done))
 
 
 def test_gitlab_gets_the_reports() -> None:

@@ -225,4 +225,4 @@ def test_scripts_are_the_same_for_all_images_but_for_one_call() -> None:
     assert SEVERAL_IMAGES.count("- name:") == 4
     assert JOBS["build-base:arm64"]["before_script"] == JOBS["build-web:arm64"]["before_script"]
     calls = re.findall(r"^\w+", "\n".join(JOBS["build-base:arm64"]["script"]), re.MULTILINE)
-    assert calls == ["use_images", "build_image", "report_size"]
+    assert calls == ["use_images", "build_image", "report_metrics"]

@@ -95,7 +95,7 @@ def test_a_wrong_value_is_refused_at_its_key(image: dict[str, object], key: str)
             {"cluster": "ci"},
             "cluster",
             "'ci' is not a mapping",
-            "Use a mapping with these keys: name, subnet-ids, cni-role.",
+            "Use a mapping with these keys: name, subnet-ids, daemon-sets, cni-role.",
         ),
         ({"nodes": "x"}, "nodes", "'x' is not a mapping", "Use a mapping with these keys: arm64, amd64."),
         ({"cluster": {"name": ["ci"]}}, "cluster.name", "['ci'] is not a string", "Use a string."),
@@ -105,7 +105,7 @@ def test_a_wrong_value_is_refused_at_its_key(image: dict[str, object], key: str)
             {"cluster": {}},
             "cluster.name",
             "is missing",
-            "The key has no default. Known keys here: cni-role, name, subnet-ids.",
+            "The key has no default. Known keys here: cni-role, daemon-sets, name, subnet-ids.",
         ),
         ({"cluster": {"name": "-"}}, "cluster.name", "'-' has the wrong format", "`aws eks list-clusters`"),
         (

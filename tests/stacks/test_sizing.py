@@ -8,7 +8,8 @@ import pytest
 
 from stacks.cluster import Nodes
 from stacks.quantities import GIBIBYTE, Quantity
-from stacks.sizing import Amounts, InstanceType, allocatable, check_fit
+from stacks.runners import Resources
+from stacks.sizing import Amounts, InstanceType, allocatable, check_fit, job_requests
 from tests.stacks.stack_settings import project, settings
 
 # As EC2 describes them.
@@ -34,13 +35,13 @@ SEED = {
 def test_allocatable_resources_are_without_what_eks_reserves() -> None:
     node = allocatable(INSTANCE_TYPES["m7g.4xlarge"], Nodes.model_validate({"instance-types": ["m7g.4xlarge"]}))
     assert INSTANCE_TYPES["m7g.4xlarge"].max_pods == 234
-    assert str(node.cpu) == "15.8900", "6 % of a core, 1 % of a second, 0.5 % of two, 0.25 % of twelve"
+    assert str(node.cpu) == "15.890", "6 % of a core, 1 % of a second, 0.5 % of two, 0.25 % of twelve"
     assert Quantity("56Gi").value < node.memory < Quantity("57Gi").value
     assert node.ephemeral_storage == Quantity("179Gi").value, "kubelet keeps a tenth free, and 1Gi is reserved"
 
 
 @pytest.mark.parametrize(
-    ("vcpus", "cpu"), [(1, "0.94"), (2, "1.93"), (3, "2.925"), (4, "3.92"), (5, "4.9175"), (16, "15.89")]
+    ("vcpus", "cpu"), [(1, "0.94"), (2, "1.93"), (3, "2.925"), (4, "3.92"), (5, "4.917"), (16, "15.89")]
 )
 def test_reserved_cpu_follows_the_number_of_cores(vcpus: int, cpu: str) -> None:
     assert allocatable(replace(INSTANCE_TYPES["m7g.large"], vcpus=vcpus), NODES).cpu == Decimal(cpu)
@@ -50,7 +51,7 @@ def test_reserved_memory_follows_the_number_of_pods() -> None:
     large = INSTANCE_TYPES["m7g.large"]
     assert large.max_pods == 29
     mebibytes = Decimal(8192) * Decimal("0.925") - 255 - 11 * 29 - 100
-    assert allocatable(large, NODES).memory == mebibytes * 1024**2
+    assert allocatable(large, NODES).memory == int(mebibytes * 1024**2), "Kubernetes counts whole bytes"
 
 
 def test_a_pod_may_fill_a_node_exactly() -> None:
@@ -80,7 +81,7 @@ def test_a_pod_without_a_request_requests_its_limit_and_its_helper_counts() -> N
         "helper container included, and fits no arm64 node"
     )
     assert problem.hint == (
-        "The largest, m7g.large, has 1.93 CPU, 6.74Gi of memory and 17Gi of ephemeral storage allocatable. "
+        "The largest, m7g.large, has 1.73 CPU, 6.49Gi of memory and 17Gi of ephemeral storage for jobs. "
         "Ask for less, or change the instance-types or disk of buildyard:nodes.arm64."
     )
 
@@ -116,15 +117,36 @@ def test_the_largest_node_is_the_one_with_the_most_memory() -> None:
     smaller = replace(INSTANCE_TYPES["m7g.4xlarge"], vcpus=8, memory_mib=32768)
     found = list(check_fit(stack, {**INSTANCE_TYPES, "m7g.2xlarge": smaller}))
     assert found
-    assert all("The largest, m7g.4xlarge, has 15.89 CPU" in problem.hint for problem in found)
+    assert all("The largest, m7g.4xlarge, has 15.69 CPU" in problem.hint for problem in found)
 
 
-def test_one_fitting_instance_type_is_enough() -> None:
+def test_a_job_must_fit_every_instance_type() -> None:
     stack = settings(
         nodes={"arm64": {"instance-types": ["m7g.large", "m7g.4xlarge"]}},
         projects=[project({"name": "toolbox", "resources": SEED})],
     )
-    assert not list(check_fit(stack, INSTANCE_TYPES))
+    found = {problem.path: problem for problem in check_fit(stack, INSTANCE_TYPES)}
+    image = found["buildyard:projects[0].images[0].resources"]
+    assert image.message.endswith("does not fit m7g.large"), "with spot, EC2 could start the type that is too small"
+    assert image.hint == (
+        "m7g.large has 1.73 CPU, 6.49Gi of memory and 179Gi of ephemeral storage for jobs. Ask for less, or remove "
+        "what is too small from buildyard:nodes.arm64.instance-types: EC2 may start any of them."
+    )
+
+
+def test_jobs_get_what_daemon_sets_leave() -> None:
+    def found(cpu: str) -> list[str]:
+        stack = settings(cluster={"name": "ci", "daemon-sets": {"cpu": cpu}}, nodes=LARGE, runners=SMALL_JOBS)
+        return [problem.path for problem in check_fit(stack, INSTANCE_TYPES)]
+
+    assert not found("330m"), "1.5 and 0.1 of 1.93 CPU are left"
+    assert found("331m") == ["buildyard:runners.defaults"]
+
+
+LARGE = {"arm64": {"instance-types": ["m7g.large"]}}
+SMALL_JOBS = {
+    "defaults": {"cpu": {"request": "1500m"}, "memory": {"request": "1Gi"}, "ephemeral-storage": {"request": "1Gi"}}
+}
 
 
 def test_a_disk_that_cannot_hold_the_job_is_refused() -> None:
@@ -151,3 +173,10 @@ def test_an_image_of_one_architecture_must_fit_only_its_nodes() -> None:
         projects=[project({"name": "toolbox", "resources": SEED, "architectures": ["amd64"]})],
     )
     assert not list(check_fit(stack, INSTANCE_TYPES))
+
+
+def test_requests_are_rounded_up_as_the_scheduler_rounds_them() -> None:
+    stack = settings(runners={"helper": {"cpu": {"request": "0.0001"}, "memory": {"request": "0.5"}}})
+    build = Resources.model_validate({"cpu": {"request": "0.0001"}, "memory": {"request": "0.5"}})
+    pod = job_requests(stack, build)
+    assert (pod.cpu, pod.memory) == (Decimal("0.002"), Decimal(2)), "each container's request is a whole number"

@@ -26,6 +26,8 @@ _PLURALS = {
     "Role": "roles",
     "RoleBinding": "rolebindings",
     "Deployment": "deployments",
+    "Service": "services",
+    "ServiceMonitor": "servicemonitors",
 }
 # Helm's rule for names of releases: objects that charts name after them have ten characters more.
 # https://helm.sh/docs/chart_template_guide/getting_started/#a-simple-template-call

@@ -209,6 +209,12 @@ class ValidatingAdmissionPolicyBinding(ObjectKind):
     inputs = _inputs("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", spec=Property())
 
 
+class PrometheusRule(ObjectKind):
+    type = "kubernetes:monitoring.coreos.com/v1:PrometheusRule"
+    plural = "prometheusrules"
+    inputs = _inputs("monitoring.coreos.com/v1", "PrometheusRule", spec=Property(required=True))
+
+
 OBJECT_KINDS = (
     Namespace,
     ServiceAccount,
@@ -223,6 +229,7 @@ OBJECT_KINDS = (
     PodDisruptionBudget,
     ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding,
+    PrometheusRule,
 )
 
 

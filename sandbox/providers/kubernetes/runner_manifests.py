@@ -51,6 +51,7 @@ def manifests(release: str, namespace: str, chart_version: str, values: Object) 
             }
         )
     objects.append(_deployment(metadata, account_name, values))
+    objects += _metrics(metadata, values)
     return objects
 
 
@@ -83,6 +84,28 @@ def _image(image: Object) -> str:
     return f"{image.get('registry') or _REGISTRY}/{image.get('image') or _IMAGE}:{tag}"
 
 
+def _metrics(metadata: Object, values: Object) -> list[Object]:
+    metrics, name = values.get("metrics") or {}, metadata["name"]
+    if not metrics.get("enabled") or not (values.get("service") or {}).get("enabled"):
+        return []
+    port = {"name": metrics.get("portName", "metrics"), "port": metrics.get("port", 9252)}
+    spec = {"selector": {"app": name}, "ports": [port]}
+    objects: list[Object] = [{"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}]
+    monitor = metrics.get("serviceMonitor") or {}
+    if monitor.get("enabled"):
+        labels = {**metadata["labels"], **(monitor.get("labels") or {})}
+        spec = {"endpoints": [{"port": port["name"]}], "selector": {"matchLabels": {"app": name}}}
+        objects.append(
+            {
+                "apiVersion": "monitoring.coreos.com/v1",
+                "kind": "ServiceMonitor",
+                "metadata": {**metadata, "labels": labels},
+                "spec": spec,
+            }
+        )
+    return objects
+
+
 def _deployment(metadata: Object, service_account: str, values: Object) -> Object:
     name = metadata["name"]
     container = {
@@ -94,6 +117,11 @@ def _deployment(metadata: Object, service_account: str, values: Object) -> Objec
         ],
         "securityContext": values.get("securityContext") or {},
         "resources": values.get("resources") or {},
+        "lifecycle": values.get("deploymentLifecycle") or {},
+        "livenessProbe": {
+            "exec": {"command": ["/bin/bash", "/configmaps/check-live"]},
+            **(values.get("livenessProbe") or {}),
+        },
         "volumeMounts": [
             {"name": "projected-secrets", "mountPath": "/secrets"},
             {"name": "configmaps", "mountPath": "/configmaps"},

@@ -55,6 +55,7 @@ KINDS = (
         fields=frozenset({"spec"}),
         immutable=frozenset({"spec.scopes"}),
     ),
+    Kind(name="Service", plural="services", short="svc", fields=frozenset({"spec"})),
     Kind(
         name="Deployment",
         plural="deployments",
@@ -111,6 +112,17 @@ KINDS = (
             ("ValidatingAdmissionPolicy", "validatingadmissionpolicies"),
             ("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"),
         )
+    ),
+    # Of the Prometheus Operator: https://prometheus-operator.dev/docs/api-reference/api/
+    *(
+        Kind(
+            name=name,
+            plural=plural,
+            group="monitoring.coreos.com",
+            fields=frozenset({"spec"}),
+            counts_generations=True,
+        )
+        for name, plural in (("PrometheusRule", "prometheusrules"), ("ServiceMonitor", "servicemonitors"))
     ),
 )
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # A stub for BuildKit: records its arguments, each ended by NUL, and its environment, and writes the metadata file.
-# STUB_SAY is what it says instead, in its first STUB_FAILURES attempts.
+# STUB_SAY is what it says instead, in its first STUB_FAILURES attempts; STUB_LOG is a file that it prints if all is well.
 case " $* " in
   *" --metadata-file "*) ;;
   *) # the test of what was built
@@ -21,6 +21,7 @@ if [ -n "${STUB_SAY-}" ] && [ "$(wc -l <"$STUB_RECORD/attempts")" -le "${STUB_FA
   exit 1
 fi
 [ -z "${STUB_FAIL-}" ] || { echo "failed to solve" >&2; exit "$STUB_FAIL"; }
+[ -z "${STUB_LOG-}" ] || cat "$STUB_LOG" >&2
 while [ $# -gt 0 ]; do
   if [ "$1" = --metadata-file ]; then
     printf '{"containerimage.digest": "sha256:built"}' >"$2"

@@ -124,3 +124,12 @@ def test_a_git_tag_of_an_image_releases_that_image(environment: Environment) -> 
     assert result.passed, [words(each) for each in result.jobs if not each.passed]
     [image] = result.images
     assert image.reference.endswith(f"{project.path}/app:v1")
+
+
+def test_hadolint_finds_what_it_finds_and_fails_nothing(environment: Environment) -> None:
+    dockerfile = "FROM busybox:1.37\nRUN cd /tmp\n"
+    project = environment.project([{**APP, "lint": True}], {"app/Dockerfile": dockerfile})
+    result = environment.build(project)
+    assert result.passed, words(job(result, BUILD))
+    assert "app/Dockerfile:2 DL3003 warning" in words(job(result, BUILD))
+    assert "from the cache" in words(job(result, BUILD))

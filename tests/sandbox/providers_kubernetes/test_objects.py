@@ -25,6 +25,7 @@ FIELDS: dict[str, Properties] = {
     "PodDisruptionBudget": {"spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "a"}}}},
     "PriorityClass": {"value": 100},
     "RoleBinding": {"roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "a"}},
+    "PrometheusRule": {"spec": {"groups": []}},
     "Role": {"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}]},
 }
 

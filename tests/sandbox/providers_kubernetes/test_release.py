@@ -108,6 +108,19 @@ def test_a_release_lives_and_dies(engine: ProviderClient, cluster: Cluster) -> N
 
 
 @pytest.mark.usefixtures("token")
+def test_prometheus_finds_the_managers_metrics(engine: ProviderClient, cluster: Cluster) -> None:
+    metrics = {"enabled": True, "portName": "metrics", "port": 9252}
+    monitor = {"enabled": True, "labels": {"release": "kps"}}
+    values = {**VALUES, "service": {"enabled": True}, "metrics": {**metrics, "serviceMonitor": monitor}}
+    engine.create(RELEASE, "manager", checked(engine, values=values))
+    service = cluster.request("GET", "/api/v1/namespaces/builds/services/arm64-gitlab-runner")
+    monitors = "/apis/monitoring.coreos.com/v1/namespaces/builds/servicemonitors"
+    found = cluster.request("GET", f"{monitors}/arm64-gitlab-runner")
+    assert found["metadata"]["labels"]["release"] == "kps"
+    assert found["spec"]["endpoints"] == [{"port": service["spec"]["ports"][0]["name"]}]
+
+
+@pytest.mark.usefixtures("token")
 def test_an_upgrade_is_a_new_revision_and_removes_what_is_no_longer_wanted(
     engine: ProviderClient, cluster: Cluster
 ) -> None:
