@@ -23,13 +23,13 @@ class LanguagePlugin(LanguageServer):
     def __init__(self) -> None:
         super().__init__(lambda: None)
 
-    def Handshake(self, request, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, N802
+    def Handshake(self, request, context):  # type: ignore[no-untyped-def]  # noqa: N802
         return language_pb2.LanguageHandshakeResponse()
 
-    def GetPluginInfo(self, request, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, N802
+    def GetPluginInfo(self, request, context):  # type: ignore[no-untyped-def]  # noqa: N802
         return plugin_pb2.PluginInfo(version="0.0.0")
 
-    def RuntimeOptionsPrompts(self, request, context):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, N802
+    def RuntimeOptionsPrompts(self, request, context):  # type: ignore[no-untyped-def]  # noqa: N802
         return language_pb2.RuntimeOptionsResponse()
 
     def InstallDependencies(  # noqa: N802
