@@ -62,7 +62,7 @@ def main() -> None:
     size = 400 * 1024 * 1024
     options = [("grpc.max_receive_message_length", size), ("grpc.max_send_message_length", size)]
     server = grpc.server(ThreadPoolExecutor(max_workers=16), options=options)
-    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguagePlugin(), server)  # type: ignore[no-untyped-call]
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguagePlugin(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(port, flush=True)

@@ -111,8 +111,9 @@ def test_a_project_in_another_language_deploys_the_platform(tmp_path: Path, serv
     assert "buildyard:nodes.arm64.max-sise: there is no such key" in refused
     assert "Did you mean max-size?" in refused
     write_project(folder, SETTINGS)
-    destroyed = run("destroy", "--yes", "--skip-preview", "--run-program")
-    assert "buildyard:index:Platform images deleted" in destroyed
+    run("destroy", "--yes", "--skip-preview", "--run-program")
+    left = json.loads(run("stack", "export"))["deployment"].get("resources", [])
+    assert [each["type"] for each in left] == [], "the program's hooks were not there to delete runners"
 
 
 def test_the_packages_schema_has_the_settings_and_the_outputs(tmp_path: Path) -> None:
