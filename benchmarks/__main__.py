@@ -10,6 +10,7 @@ _SECTIONS = {
     "rendering": tables.renderings,
     "refusals": tables.refusals,
     "previews": tables.previews,
+    "waiting": tables.waiting,
     "startup": tables.startup,
     "first-builds": tables.first_builds,
     "builds": tables.builds,

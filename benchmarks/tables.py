@@ -12,8 +12,11 @@ from benchmarks import refusals as refused
 from benchmarks.builds import chart, comparison
 from benchmarks.builds import startup as pod_startup
 from benchmarks.builds.comparison import Change, Contender, Measurement
+from benchmarks.waiting import chart as waiting_chart
+from benchmarks.waiting import presets
 
 CHART = Path(__file__).parents[1] / "docs" / "benchmarks.svg"
+WAITING_CHART = CHART.with_name("waiting.svg")
 LABELS = {
     Contender.HAND_WRITTEN: "the hand-written job, as it was",
     Contender.CORRECTED: "the hand-written job, its cache tag corrected",
@@ -79,6 +82,30 @@ def startup(console: Console) -> None:
     for phase, milliseconds in phases.items():
         table.add_row(phase, f"{milliseconds:.0f}")
     console.print(table)
+
+
+def waiting(console: Console) -> None:
+    """Simulate days with each preset of warm capacity, and draw `docs/waiting.svg`."""
+    with console.status("Simulating ..."):
+        figures = list(presets.measure())
+    table = Table("runners.warm", title="A model of a day: seconds until a job runs, and node hours")
+    for column in ("median", "95 %", f"> {presets.NOTICEABLE_SECONDS} s", "rebuilds", "hours"):
+        table.add_column(column, justify="right")
+    for day in presets.DAYS:
+        table.add_section()
+        table.add_row(f"{day}, {presets.DAYS[day]} pipelines", style="bold")
+        for each in (each for each in figures if each.day == day):
+            table.add_row(
+                each.preset,
+                f"{each.median:.0f}",
+                f"{each.slowest_twentieth:.0f}",
+                f"{each.noticeable:.1%}",
+                f"{each.rebuild:.0f}",
+                f"{each.node_hours:.0f}",
+            )
+    console.print(table)
+    WAITING_CHART.write_text(waiting_chart.draw(figures))
+    console.print(f"Drew {WAITING_CHART}.", soft_wrap=True)
 
 
 def first_builds(console: Console) -> None:

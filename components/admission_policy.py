@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from components.labels import BUILD_POD, BUILDS
+from components.labels import BUILD_POD, BUILDS, PAUSE_POD
 
 BUILD_CONTAINERS = ("build", "init-build-uid-gid-collector")
 """The containers of a job's own image, as GitLab Runner names them. Both have the build's security context."""
@@ -35,6 +35,16 @@ class AdmissionRules:
     node_labels: Mapping[str, str]
     """The labels that a build pod's node selector must name."""
     user_namespaces: bool
+    pause: "PausePods | None" = None
+    """The pods that keep capacity warm, if there are any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PausePods:
+    """The pods that hold capacity until a job needs it. They do nothing, so they need no profiles."""
+
+    image: str
+    priority_class: str
 
 
 def admission_policy(rules: AdmissionRules) -> dict[str, Any]:
@@ -59,6 +69,35 @@ def admission_policy(rules: AdmissionRules) -> dict[str, Any]:
                 {**validation, "expression": f"variables.isManager || ({validation['expression']})"}
                 for validation in _build_pod(rules)
             ),
+            *(_pause_pod(rules.pause) if rules.pause else ()),
+        ],
+    }
+
+
+def deployment_policy(rules: AdmissionRules) -> dict[str, Any]:
+    """The specification of a second policy: the managers, which may create Deployments, create those of pause pods.
+
+    Otherwise, whoever has a manager's token could let a controller create pods that look like a manager's.
+    """
+    of_pause_pods = f"object.spec.template.metadata.?labels[?{json.dumps(PAUSE_POD)}].orValue('') == 'true'"
+    return {
+        "failurePolicy": "Fail",
+        "matchConstraints": {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": rules.namespace}},
+            "resourceRules": [
+                {
+                    "apiGroups": ["apps"],
+                    "apiVersions": ["v1"],
+                    "operations": ["CREATE", "UPDATE"],
+                    "resources": ["deployments"],
+                }
+            ],
+        },
+        "validations": [
+            _rule(
+                f"!request.userInfo.username.startsWith({_own_users(rules)}) || {of_pause_pods}",
+                f"managers may create and change only Deployments of pods with the label {PAUSE_POD}",
+            )
         ],
     }
 
@@ -69,7 +108,7 @@ def admission_binding(policy: str) -> dict[str, Any]:
 
 
 def _variables(rules: AdmissionRules) -> dict[str, str]:
-    own_users = json.dumps(f"system:serviceaccount:{rules.namespace}:")
+    is_pause = f"object.metadata.?labels[?{json.dumps(PAUSE_POD)}].orValue('') == 'true'" if rules.pause else "false"
     return {
         "containers": "object.spec.containers + object.spec.?initContainers.orValue([])",
         "volumes": "object.spec.?volumes.orValue([])",
@@ -79,10 +118,15 @@ def _variables(rules: AdmissionRules) -> dict[str, str]:
         "seccomp": "object.spec.?securityContext.?seccompProfile.?type.orValue('')",
         "seLinux": "object.spec.?securityContext.?seLinuxOptions.?type.orValue('')",
         "appArmor": "object.spec.?securityContext.?appArmorProfile.?type.orValue('')",
+        "isPause": is_pause,
         # A manager that somebody in the namespace starts is none of ours: managers create pods of jobs only.
         "isManager": f"object.spec.?serviceAccountName.orValue('') in {json.dumps(list(rules.managers))}"
-        f" && !request.userInfo.username.startsWith({own_users})",
+        f" && !request.userInfo.username.startsWith({_own_users(rules)}) && !variables.isPause",
     }
+
+
+def _own_users(rules: AdmissionRules) -> str:
+    return json.dumps(f"system:serviceaccount:{rules.namespace}:")
 
 
 def _every_pod() -> Iterator[dict[str, str]]:
@@ -111,7 +155,7 @@ def _every_pod() -> Iterator[dict[str, str]]:
         "the pod sets parameters of the kernel: remove sysctls",
     )
     yield _of_containers(
-        "c.?securityContext.?runAsNonRoot.orValue(variables.nonRoot)"
+        "variables.isPause || c.?securityContext.?runAsNonRoot.orValue(variables.nonRoot)"
         " && c.?securityContext.?runAsUser.orValue(variables.user) != 0",
         "containers must not run as root: set runAsNonRoot, and no runAsUser of 0",
     )
@@ -138,7 +182,7 @@ def _build_pod(rules: AdmissionRules) -> Iterator[dict[str, str]]:
         f"the service account of a build pod must be {rules.service_account}",
     )
     yield _rule(
-        f"{json.dumps(BUILD_POD)} in object.metadata.?labels.orValue({{}})",
+        f"variables.isPause || {json.dumps(BUILD_POD)} in object.metadata.?labels.orValue({{}})",
         f"the label {BUILD_POD} is missing, by which the network policy knows build pods",
     )
     for label, value in rules.node_labels.items():
@@ -152,7 +196,7 @@ def _build_pod(rules: AdmissionRules) -> Iterator[dict[str, str]]:
         f"build pods may tolerate only the taint {BUILDS}",
     )
     yield _of_containers(
-        f"c.name in {json.dumps(list(BUILD_CONTAINERS))}"
+        f"variables.isPause || c.name in {json.dumps(list(BUILD_CONTAINERS))}"
         " || (c.?securityContext.?seccompProfile.?type.orValue(variables.seccomp) in ['RuntimeDefault', 'Localhost']"
         " && c.?securityContext.?appArmorProfile.?type.orValue(variables.appArmor) != 'Unconfined')",
         f"only the container {BUILD_CONTAINERS[0]} may run without seccomp and AppArmor profiles",
@@ -173,8 +217,24 @@ def _build_pod(rules: AdmissionRules) -> Iterator[dict[str, str]]:
     )
     if rules.user_namespaces:
         yield _rule(
-            "!object.spec.?hostUsers.orValue(true)", "build pods must have a user namespace: set hostUsers to false"
+            "variables.isPause || !object.spec.?hostUsers.orValue(true)",
+            "build pods must have a user namespace: set hostUsers to false",
         )
+
+
+def _pause_pod(pause: PausePods) -> Iterator[dict[str, str]]:
+    yield {
+        **_of_containers(
+            f"!variables.isPause || (c.image == {json.dumps(pause.image)} && c.?command.orValue([]).size() == 0"
+            " && c.?args.orValue([]).size() == 0 && !has(c.lifecycle) && !has(c.livenessProbe)"
+            " && !has(c.readinessProbe) && !has(c.startupProbe))",
+            f"a pause pod may only run the image {pause.image} as it is",
+        )
+    }
+    yield _rule(
+        f"!variables.isPause || object.spec.?priorityClassName.orValue('') == {json.dumps(pause.priority_class)}",
+        f"the priority class of a pause pod must be {pause.priority_class}",
+    )
 
 
 def _rule(expression: str, message: str) -> dict[str, str]:

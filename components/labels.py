@@ -15,6 +15,9 @@ NODE_GROUP = "eks.amazonaws.com/nodegroup"
 BUILD_POD = "job.runner.gitlab.com/pod"
 """The label by which GitLab Runner marks every pod of a job. A job cannot change or remove it."""
 
+PAUSE_POD = "runner.gitlab.com/pause-pod"
+"""The label by which GitLab Runner marks pods that hold warm capacity, with the value `true`."""
+
 DO_NOT_EVICT = {
     "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
     "karpenter.sh/do-not-disrupt": "true",

@@ -219,6 +219,7 @@ class Platform(pulumi.ComponentResource):
             PullThroughCache(self._name, args, pulumi.ResourceOptions(parent=self))
 
     def _create_nodes(self, tier: Tier, architecture: Architecture) -> BuildNodes:
+        warm = self._settings.runners.warm
         args = BuildNodesArgs(
             stack=self._args.stack,
             architecture=architecture,
@@ -229,6 +230,7 @@ class Platform(pulumi.ComponentResource):
             cni_role=self._settings.cluster.cni_role,
             partition=self._args.lookups.account.partition,
             user_namespaces=self._settings.runners.user_namespaces,
+            stopped=warm.jobs if warm.is_on(tier) else 0,
             tags=self._tags,
         )
         return BuildNodes(f"{tier.of(self._name)}-{architecture}", args, pulumi.ResourceOptions(parent=self))
@@ -282,6 +284,7 @@ class Platform(pulumi.ComponentResource):
                 *(Destination(cidr=address) for address in self._args.lookups.cluster.vpc_endpoints),
                 *self._settings.network.allow,
             ],
+            warm=self._settings.runners.warm.is_on(tier),
             service_monitor=self._settings.monitoring.service_monitor,
             depends_on=depends_on,
         )

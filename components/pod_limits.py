@@ -33,14 +33,14 @@ def limit_range(runners: Runners) -> dict[str, Any]:
     }
 
 
-def resource_quota(*, runners: int, concurrent: int) -> dict[str, Any]:
-    """The specification of a ResourceQuota. The runners' own limits are reached first.
+def resource_quota(*, runners: int, concurrent: int, warm: int = 0) -> dict[str, Any]:
+    """The specification of a ResourceQuota. The runners' own limits are reached first. `warm` counts pause pods.
 
     Sums of CPU and memory are not limited: the nodes' `max-size` and the size of a container do that.
     """
     return {
         "hard": {
-            "pods": str(GENERATIONS * runners * (concurrent + 1)),
+            "pods": str(GENERATIONS * runners * (concurrent + warm + 1)),
             # Builds need neither: a volume would outlive its job, and both services open the cluster to outside.
             "persistentvolumeclaims": "0",
             "services.loadbalancers": "0",

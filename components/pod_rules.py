@@ -7,7 +7,13 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.admission_policy import AdmissionRules, admission_binding, admission_policy
+from components.admission_policy import (
+    AdmissionRules,
+    PausePods,
+    admission_binding,
+    admission_policy,
+    deployment_policy,
+)
 from components.labels import kubernetes_labels
 from components.network_policy import build_network_policy
 from components.pod_limits import limit_range, resource_quota
@@ -33,6 +39,8 @@ class PodRulesArgs:
     """The networks that build pods cannot reach."""
     allow: Sequence[Destination]
     """Parts of these networks that they can reach."""
+    pause: PausePods | None
+    """The pods that keep capacity warm, if there are any."""
     after_namespace: pulumi.Resource
     """The namespace itself."""
     after_managers: Sequence[pulumi.Resource]
@@ -49,15 +57,15 @@ class PodRules(pulumi.ComponentResource):
         self._limit_containers()
         self._limit_network()
         self._limit_objects()
-        self._admit(self._create_policy())
+        rules = self._admission_rules()
+        self._admit("", admission_policy(rules), after=args.after_managers)
+        if args.pause:
+            # Before managers get the right to create Deployments.
+            self._admit("-deployments", deployment_policy(rules), after=[args.after_namespace])
         self.register_outputs({})
 
     def _metadata(self) -> Any:
         return {"name": OBJECT, "namespace": self._args.namespace, "labels": kubernetes_labels(self._args.stack)}
-
-    def _cluster_metadata(self) -> Any:
-        # Such objects are in no namespace, but of a cluster's namespaces no two have one name.
-        return {"name": self._args.namespace, "labels": kubernetes_labels(self._args.stack)}
 
     def _limit_containers(self) -> None:
         kubernetes.core.v1.LimitRange(
@@ -79,31 +87,42 @@ class PodRules(pulumi.ComponentResource):
         kubernetes.core.v1.ResourceQuota(
             self._name,
             metadata=self._metadata(),
-            spec=_spec(resource_quota(runners=len(self._args.managers), concurrent=self._args.runners.concurrent)),
+            spec=_spec(
+                resource_quota(
+                    runners=len(self._args.managers),
+                    concurrent=self._args.runners.concurrent,
+                    warm=self._args.runners.warm.jobs if self._args.pause else 0,
+                )
+            ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self._args.after_namespace]),
         )
 
-    def _create_policy(self) -> kubernetes.admissionregistration.v1.ValidatingAdmissionPolicy:
+    def _admission_rules(self) -> AdmissionRules:
         args = self._args
-        rules = AdmissionRules(
+        return AdmissionRules(
             namespace=args.namespace,
             service_account=args.service_account,
             managers=args.managers,
             node_labels=args.node_labels,
             user_namespaces=args.runners.user_namespaces,
-        )
-        return kubernetes.admissionregistration.v1.ValidatingAdmissionPolicy(
-            self._name,
-            metadata=self._cluster_metadata(),
-            spec=_spec(admission_policy(rules)),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=args.after_managers),
+            pause=args.pause,
         )
 
-    def _admit(self, policy: kubernetes.admissionregistration.v1.ValidatingAdmissionPolicy) -> None:
+    def _admit(self, suffix: str, specification: dict[str, Any], after: Sequence[pulumi.Resource]) -> None:
+        """Create an admission policy and put it into effect."""
+        # Such objects are in no namespace, but of a cluster's namespaces no two have one name.
+        name, object_name = f"{self._name}{suffix}", f"{self._args.namespace}{suffix}"
+        metadata: Any = {"name": object_name, "labels": kubernetes_labels(self._args.stack)}
+        policy = kubernetes.admissionregistration.v1.ValidatingAdmissionPolicy(
+            name,
+            metadata=metadata,
+            spec=_spec(specification),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
+        )
         kubernetes.admissionregistration.v1.ValidatingAdmissionPolicyBinding(
-            self._name,
-            metadata=self._cluster_metadata(),
-            spec=_spec(admission_binding(self._args.namespace)),
+            name,
+            metadata=metadata,
+            spec=_spec(admission_binding(object_name)),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )
 

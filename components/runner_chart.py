@@ -40,6 +40,14 @@ RULES = [
 Source: https://docs.gitlab.com/runner/executors/kubernetes/#configure-runner-api-permissions
 """
 
+PAUSE_RULES = [
+    {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["create", "delete", "get", "list", "update"]},
+]
+"""The permissions for pause pods. The admission policies allow no other Deployment, and no other pods in it.
+
+Source: https://docs.gitlab.com/runner/executors/kubernetes/#required-rbac-permissions
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Manager:
@@ -54,6 +62,8 @@ class Manager:
     concurrent: int
     longest_job_seconds: int
     service_monitor: ServiceMonitor | None = None
+    warm: bool = False
+    """Whether it keeps capacity warm."""
 
 
 READY = """for attempt in $(seq 30); do
@@ -97,7 +107,7 @@ def chart_values(manager: Manager) -> dict[str, Any]:
             "secret": manager.token_secret,
             "config": manager.config,
         },
-        "rbac": {"create": True, "clusterWideAccess": False, "rules": RULES},
+        "rbac": {"create": True, "clusterWideAccess": False, "rules": RULES + (PAUSE_RULES if manager.warm else [])},
         "serviceAccount": {"create": True, "name": manager.name},
         "metrics": {"enabled": True, "portName": "metrics", "port": 9252, **_service_monitor(manager)},
         "service": {"enabled": manager.service_monitor is not None},

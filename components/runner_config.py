@@ -13,6 +13,7 @@ import tomli_w
 from components.labels import BUILDS, DO_NOT_EVICT, TAINT_VALUE, node_selector
 from stacks.architecture import Architecture
 from stacks.runners import Ceilings, Resources, Runners
+from stacks.warm import Warm, When
 
 BUILD_USER = 1000
 """The only user for whom `moby/buildkit:rootless` has sub-uids. Its group has the same id."""
@@ -47,6 +48,15 @@ Source: https://docs.gitlab.com/runner/executors/kubernetes/#container-lifecycle
 
 
 @dataclass(frozen=True, kw_only=True)
+class WarmPods:
+    """The pods that hold warm capacity until a job needs their place."""
+
+    warm: Warm
+    image: str
+    priority_class: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunnerConfig:
     """`image` is for jobs that name no image, and `service_account` is that of the build pods."""
 
@@ -57,6 +67,8 @@ class RunnerConfig:
     namespace: str
     service_account: str
     image: str
+    warm: WarmPods | None = None
+    """The pause pods, if capacity is kept warm."""
 
 
 def config_toml(config: RunnerConfig) -> str:
@@ -102,6 +114,7 @@ def _kubernetes(config: RunnerConfig) -> dict[str, Any]:
         "pod_annotations": DO_NOT_EVICT,
         "container_lifecycle": {"pre_stop": {"exec": {"command": ["sh", "-c", STOP_BUILD]}}},
         "volumes": {"empty_dir": [_buildkit_state(config.runners.ceilings)]},
+        **({"autoscaler": _autoscaler(config.warm)} if config.warm else {}),
         **(_user_namespaces() if config.runners.user_namespaces else {}),
         **_security_contexts(),
     }
@@ -110,6 +123,21 @@ def _kubernetes(config: RunnerConfig) -> dict[str, Any]:
 def _buildkit_state(ceilings: Ceilings) -> dict[str, str]:
     # A job's own limit counts the pod's volumes too. This one holds for whatever other containers leave of it.
     return {"name": "buildkit", "mount_path": BUILDKIT_STATE, "size_limit": str(ceilings.ephemeral_storage)}
+
+
+def _autoscaler(pods: WarmPods) -> dict[str, Any]:
+    """Pause pods, each with the requests of a job with the default resources.
+
+    Source: https://docs.gitlab.com/runner/executors/kubernetes/#pre-warm-cluster-capacity-with-pause-pods
+    """
+    warm = pods.warm
+    hours = {"periods": [warm.hours.period], "timezone": warm.hours.time_zone} if warm.when is When.HOURS else {}
+    return {
+        "max_pause_pods": warm.jobs,
+        "pause_pod_image": pods.image,
+        "pause_pod_priority_class_name": pods.priority_class,
+        "policy": [{"idle_count": warm.jobs, **hours}],
+    }
 
 
 def _user_namespaces() -> dict[str, Any]:

@@ -8,10 +8,11 @@ import pulumi
 import pulumi_gitlab as gitlab
 import pulumi_kubernetes as kubernetes
 
+from components.admission_policy import PausePods
 from components.labels import kubernetes_labels, node_labels
 from components.pod_rules import PodRules, PodRulesArgs
 from components.runner_chart import CHART, REPOSITORY, Manager, chart_values, escape_template
-from components.runner_config import RunnerConfig, config_toml
+from components.runner_config import RunnerConfig, WarmPods, config_toml
 from stacks.architecture import Architecture
 from stacks.cluster import Destination
 from stacks.monitoring import ServiceMonitor
@@ -45,6 +46,8 @@ class RunnersArgs:
     deny_networks: Sequence[str]
     """The networks that build pods cannot reach, except for `allow_networks`."""
     allow_networks: Sequence[Destination]
+    warm: bool = False
+    """Whether the tier keeps capacity warm, as the settings of `runners` say."""
     service_monitor: ServiceMonitor | None = None
     depends_on: Sequence[pulumi.Resource] = ()
     """The resources that must exist before the runners take jobs: the build nodes and the push identity."""
@@ -60,12 +63,15 @@ class Runners(pulumi.ComponentResource):
         self._name = name
         self._args = args
         namespace = self._create_namespace()
-        pods = self._create_service_account(namespace)
+        pods: list[pulumi.Resource] = [self._create_service_account(namespace)]
+        self._pause = self._pause_pods()
+        if self._pause:
+            pods.append(self._create_priority_class(self._pause))
         runners = {architecture: self._create_runner(architecture) for architecture in args.tags}
         managers = []
         for architecture, runner in runners.items():
             secret = self._create_token_secret(architecture, runner, namespace)
-            managers.append(self._create_manager(architecture, runner, secret, [pods, *args.depends_on]))
+            managers.append(self._create_manager(architecture, runner, secret, [*pods, *args.depends_on]))
         self._create_pod_rules(namespace, managers)
         self.runner_ids = {architecture: runner.id for architecture, runner in runners.items()}
         self.register_outputs({"runnerIds": {str(key): value for key, value in self.runner_ids.items()}})
@@ -91,6 +97,25 @@ class Runners(pulumi.ComponentResource):
             },
             # Builds do not use the Kubernetes API. AWS's token is a separate mount.
             automount_service_account_token=False,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+    def _pause_pods(self) -> PausePods | None:
+        """The pods that keep capacity warm, if there are any."""
+        if not self._args.warm:
+            return None
+        image = self._args.runners.warm.pause_image or self._args.builder_image
+        # Such an object is in no namespace, but of a cluster's namespaces no two have one name.
+        return PausePods(image=image, priority_class=f"{self._args.namespace}-pause")
+
+    def _create_priority_class(self, pause: PausePods) -> kubernetes.scheduling.v1.PriorityClass:
+        return kubernetes.scheduling.v1.PriorityClass(
+            f"{self._name}-pause",
+            metadata={"name": pause.priority_class, "labels": kubernetes_labels(self._args.stack)},
+            # Less than a job's, which is 0. Cluster Autoscaler starts no nodes for pods below -10.
+            value=-1,
+            preemption_policy="Never",
+            description="Holds capacity for build jobs until one needs it",
             opts=pulumi.ResourceOptions(parent=self),
         )
 
@@ -156,6 +181,7 @@ class Runners(pulumi.ComponentResource):
             concurrent=args.runners.concurrent,
             longest_job_seconds=args.runners.maximum_timeout_minutes * 60,
             service_monitor=args.service_monitor,
+            warm=args.warm,
         )
         return kubernetes.helm.v3.Release(
             name,
@@ -183,6 +209,7 @@ class Runners(pulumi.ComponentResource):
             runners=args.runners,
             deny=args.deny_networks,
             allow=args.allow_networks,
+            pause=self._pause,
             after_namespace=namespace,
             after_managers=managers,
         )
@@ -198,5 +225,8 @@ class Runners(pulumi.ComponentResource):
             namespace=args.namespace,
             service_account=args.service_account,
             image=args.builder_image,
+            warm=WarmPods(warm=args.runners.warm, image=self._pause.image, priority_class=self._pause.priority_class)
+            if self._pause
+            else None,
         )
         return escape_template(config_toml(config))

@@ -13,6 +13,8 @@ from delivery.note import Origin, marker, note
 from delivery.outputs import OutputsError, as_json, dotenv, gitlab_variables, only, variables
 from delivery.preview import PreviewError, parse
 from delivery.widget import widget
+from stacks import config
+from stacks.problems import SettingsError
 
 FAILED_PREVIEW = 1
 MISUSE = 2
@@ -30,7 +32,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 def _preview_report(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     preview = parse(options.preview.read_text(encoding="utf-8", errors="replace"))
-    text = note(options.stack, preview, _origin(environment))
+    text = note(options.stack, preview, _origin(environment), region=_region(options.stack))
     if options.note:
         options.note.write_text(text, encoding="utf-8")
     if options.widget:
@@ -63,6 +65,14 @@ def _outputs(options: argparse.Namespace, _environment: Mapping[str, str]) -> in
 def _origin(environment: Mapping[str, str]) -> Origin | None:
     commit, job_url = environment.get("CI_COMMIT_SHORT_SHA"), environment.get("CI_JOB_URL")
     return Origin(commit=commit, job_url=job_url) if commit and job_url else None
+
+
+def _region(stack: str) -> str | None:
+    """The stack's AWS region; None if its file does not tell, which the preview says better."""
+    try:
+        return config.region(stack)
+    except SettingsError:
+        return None
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from delivery import cost, cost_note, prices
 from delivery.causes import Causes
 from delivery.components import Component, by_component, short_type
 from delivery.danger import Danger
@@ -44,15 +45,19 @@ def marker(stack: str) -> str:
     return f"<!-- buildyard preview of {stack} -->"
 
 
-def note(stack: str, preview: Preview, origin: Origin | None = None, *, limit: int = LIMIT) -> str:
+def note(
+    stack: str, preview: Preview, origin: Origin | None = None, *, region: str | None = None, limit: int = LIMIT
+) -> str:
     """The whole note in Markdown, at most `limit` characters long.
 
-    Items that do not fit are left out, the last ones first, and counted.
+    Items that do not fit are left out, the last ones first, and counted. `region` is AWS's, for prices.
     """
     foot = [f"Commit {code(origin.commit)}, [the job's log]({origin.job_url})."] if origin else []
     head = [marker(stack), f"## Preview of {code(stack)}: {_headline(preview)}", *_messages(preview)]
     room = limit - 1 - sum(len(block) + 2 for block in [*head, *foot])
-    sections = () if preview.failures else _sections(stack, preview.changes)
+    sections = [] if preview.failures else [*_sections(stack, preview.changes)]
+    if not preview.failures and (found := _cost(preview, region)):
+        sections.insert(1 if sections and sections[0].what == "danger" else 0, found)
     body = []
     for section in sections:
         text = section.fitted(room)
@@ -135,6 +140,11 @@ def _sections(stack: str, changes: Sequence[Change]) -> Iterator[_Section]:
             what="change",
             most=_MOST_ROWS,
         )
+
+
+def _cost(preview: Preview, region: str | None) -> _Section | None:
+    found = cost_note.section(cost.of_preview(preview), cost.new_repositories(preview), region, prices.load())
+    return _Section(head=found[0], items=found[1], what="node group", most=_MOST_ROWS) if found else None
 
 
 def _danger(danger: Danger) -> str:

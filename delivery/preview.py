@@ -105,12 +105,22 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unchanged:
+    """A resource that stays as it is, with its inputs."""
+
+    urn: str
+    parent: str | None
+    inputs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Preview:
     """The result of one preview. With `failures` it ended early, and `changes` are incomplete."""
 
     changes: tuple[Change, ...]
     failures: tuple[str, ...]
     warnings: tuple[str, ...]
+    unchanged: tuple[Unchanged, ...] = ()
 
 
 def type_of(urn: str) -> str:
@@ -145,6 +155,7 @@ def parse(text: str) -> Preview:
         steps = list(digest.get("steps") or ())
         # A refresh within a preview is a step of its own. The resource's later step counts, which says what is done.
         changes = {step["urn"]: change for step in steps if (change := _change(step)) is not None}
+        unchanged = [_unchanged(step) for step in steps if step["op"] == "same"]
         said = [(entry["severity"], _gist(entry)) for entry in digest.get("diagnostics") or ()]
     except (ValueError, AttributeError, KeyError, IndexError, TypeError, RecursionError) as error:
         raise PreviewError(f"This is not the output of `pulumi preview --json`: {_brief(repr(error))}") from error
@@ -153,7 +164,14 @@ def parse(text: str) -> Preview:
         changes=tuple(changes[urn] for urn in sorted(changes)),
         failures=_unique(message for severity, message in said if severity == "error"),
         warnings=_unique(message for severity, message in said if severity == "warning"),
+        unchanged=tuple(unchanged),
     )
+
+
+def _unchanged(step: Mapping[str, Any]) -> Unchanged:
+    state = _mapping(step, "newState") or _mapping(step, "oldState")
+    parent = _urn(state["parent"]) if state.get("parent") else None
+    return Unchanged(urn=_urn(step["urn"]), parent=parent, inputs=_mapping(state, "inputs"))
 
 
 def _change(step: Mapping[str, Any]) -> Change | None:

@@ -19,6 +19,7 @@ from stacks.quantities import Quantity
 from stacks.runners import Bounds, Resources
 from stacks.settings import Settings
 from stacks.trust import Tier
+from stacks.warm import When
 
 T = TypeVar("T")
 
@@ -52,6 +53,7 @@ def check(settings: Settings) -> Iterator[Problem]:
     yield from _duplicates("repository", _repositories(settings))
     yield from _repository_names(settings)
     yield from _namespaces(settings)
+    yield from _warm(settings)
     yield from registry_checks.check(settings, CREDENTIALS)
     for path, project in _projects(settings):
         names = ((image.name, f"{image_path}.name") for image_path, image in _images(path, project))
@@ -316,6 +318,33 @@ def _dependencies(settings: Settings, path: str, project: Project) -> Iterator[P
             path=f"{path}.images",
             message=f"images depend on each other in a cycle: {' -> '.join(cycle)}",
             hint="Remove one of these from the other's depends-on.",
+        )
+
+
+def _warm(settings: Settings) -> Iterator[Problem]:
+    """Pause pods ask for what the default job requests of CPU and memory."""
+    warm, path = settings.runners.warm, f"{_RUNNERS}.warm"
+    if warm.when is When.OFF:
+        return
+    for resource in ("cpu", "memory"):
+        if getattr(settings.runners.defaults, resource).request is None:
+            yield Problem(
+                path=f"{_RUNNERS}.defaults.{resource}.request",
+                message="is missing, but is the size of the places that runners.warm keeps",
+                hint=f"Set it, or set {path}.when to off.",
+            )
+    for tier in warm.tiers or ():
+        if tier not in settings.trust.tiers:
+            yield Problem(
+                path=f"{path}.tiers",
+                message=f"with trust: {settings.trust}, the stack has no tier {tier}",
+                hint=f"Use {' and '.join(map(str, settings.trust.tiers))}, or leave the key out.",
+            )
+    if warm.when is When.HOURS and warm.hours.since >= warm.hours.until:
+        yield Problem(
+            path=f"{path}.hours.until",
+            message=f"{warm.hours.until} is not after {warm.hours.since}",
+            hint="Use hours of one day.",
         )
 
 

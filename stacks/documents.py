@@ -38,8 +38,19 @@ class DocumentError(Exception):
         self.faults = faults
 
 
-def read_yaml(data: bytes) -> Any:
-    """The document's value. Its mappings have only strings as keys. Raises `DocumentError`."""
+@dataclass(frozen=True, kw_only=True)
+class Tagged:
+    """A value with a tag of its own, such as GitLab's `!reference`."""
+
+    tag: str
+    value: Any
+
+
+def read_yaml(data: bytes, *, tags: Sequence[str] = ()) -> Any:
+    """The document's value. Its mappings have only strings as keys. Raises `DocumentError`.
+
+    A list or mapping with one of `tags` is read as `Tagged`; all other tags are refused or, on lists, ignored.
+    """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -52,7 +63,7 @@ def read_yaml(data: bytes) -> Any:
         raise _refused(f"is not YAML: {error.problem}{_at(error.problem_mark)}", "Fix the file's syntax.") from None
     except yaml.YAMLError as error:
         raise _refused(f"is not YAML: {str(error).splitlines()[0]}", "Fix the file's syntax.") from None
-    builder = _Builder()
+    builder = _Builder(tags=tags)
     value = builder.value(node, ()) if node else None
     return _checked(value, builder.faults)
 
@@ -148,6 +159,8 @@ def _unreadable(value: Any, location: Location) -> Iterator[Fault]:
     if isinstance(value, str):
         if re.search("[\0\ud800-\udfff]", value):
             yield Fault(location=location, message="contains NUL or half a character", hint="Remove it.")
+    elif isinstance(value, Tagged):
+        yield from _unreadable(value.value, location)
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from _unreadable(key, location)
@@ -216,9 +229,14 @@ _SCALARS: Mapping[str, Callable[[str], Any]] = {
 class _Builder:
     """Plain values from YAML's nodes. It collects the faults, and goes on after each."""
 
+    tags: Sequence[str] = ()
     faults: list[Fault] = field(default_factory=list)
 
     def value(self, node: yaml.Node, location: Location) -> Any:
+        value = self._plain(node, location)
+        return Tagged(tag=node.tag, value=value) if node.tag in self.tags else value
+
+    def _plain(self, node: yaml.Node, location: Location) -> Any:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, location)
         if isinstance(node, yaml.SequenceNode):

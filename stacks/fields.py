@@ -1,11 +1,13 @@
 """The field types that several parts of a stack's settings share."""
 
+from functools import cache
 from typing import Annotated, Any
+from zoneinfo import available_timezones
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from stacks.model import pattern_text
-from stacks.problems import refusal
+from stacks.problems import echo, nearest, refusal
 
 
 def _no_boolean(value: Any) -> Any:
@@ -74,3 +76,20 @@ KmsKey = Annotated[
 
 ONE, SEVERAL = "[one]", "[several]"
 """Tags of values that are a text or something larger. `parsing` removes them from the paths of pydantic's errors."""
+
+
+def _known_time_zone(name: str) -> str:
+    if name in _time_zones():
+        return name
+    close = nearest(name, [zone for zone in _time_zones() if "/" in zone or zone == "UTC"])
+    advice = close if close.startswith("Did") else "Use a name from the IANA database, such as Asia/Hong_Kong or UTC."
+    raise refusal(f"there is no time zone {echo(name)}", advice)
+
+
+@cache
+def _time_zones() -> dict[str, None]:
+    return dict.fromkeys(sorted(available_timezones()))
+
+
+TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
+"""The name of a time zone in the IANA database."""

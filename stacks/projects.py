@@ -3,30 +3,15 @@
 import posixpath
 import re
 from collections.abc import Iterable
-from functools import cache
 from typing import Annotated
-from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from stacks.architecture import Architecture
-from stacks.fields import ONE, SEVERAL, GitLabPath, Integer, Minutes, Name, RepositoryName, VariableName
+from stacks.fields import ONE, SEVERAL, GitLabPath, Integer, Minutes, Name, RepositoryName, TimeZone, VariableName
 from stacks.model import Model, pattern_text
-from stacks.problems import echo, nearest, refusal
+from stacks.problems import echo, refusal
 from stacks.runners import Resources
-
-
-def _known_time_zone(name: str) -> str:
-    if name in _time_zones():
-        return name
-    close = nearest(name, [zone for zone in _time_zones() if "/" in zone or zone == "UTC"])
-    advice = close if close.startswith("Did") else "Use a name from the IANA database, such as Asia/Hong_Kong or UTC."
-    raise refusal(f"there is no time zone {echo(name)}", advice)
-
-
-@cache
-def _time_zones() -> dict[str, None]:
-    return dict.fromkeys(sorted(available_timezones()))
 
 
 def _inside_repository(path: str) -> str:
@@ -197,7 +182,7 @@ class Project(Model):
     release_tags: tuple[GitTagPattern, ...] | None = None
     """Patterns of the Git tags that release images, such as `v*`. The preview fails if GitLab does not protect them.
     An empty list: the project has no releases. Default: any tags that GitLab protects."""
-    time_zone: Annotated[str, AfterValidator(_known_time_zone)] = "UTC"
+    time_zone: TimeZone = "UTC"
     """The time zone of the date in an image's tag; a name from the IANA database."""
     pipeline_path: PipelinePath = WHOLE_PIPELINE
     """The file to publish. A project with jobs of its own sets another file here, and includes that file."""

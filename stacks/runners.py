@@ -10,6 +10,7 @@ from stacks.names import default_namespace
 from stacks.problems import refusal
 from stacks.quantities import Quantity
 from stacks.trust import Tier
+from stacks.warm import Warm
 
 
 def _unowned_namespace(name: str) -> str:
@@ -75,7 +76,7 @@ class Runners(Model):
     Required unless all projects lie directly in one group, which is the default."""
     project: GitLabPath | None = None
     """The only GitLab project that may use the runners, instead of a group."""
-    concurrent: Annotated[Integer, Field(ge=1, le=1000)] = 20
+    concurrent: Annotated[Integer, Field(ge=1, le=1000)] = 50
     """The maximum number of concurrent jobs, per trust tier and architecture."""
     defaults: Resources = Resources.model_validate(
         {
@@ -110,6 +111,8 @@ class Runners(Model):
     """The runner's limit for the timeout of any job."""
     node_wait_minutes: Annotated[Integer, Field(ge=3, le=60)] = 10
     """How long a job waits for its pod. A new node takes minutes to start."""
+    warm: Warm = Warm()
+    """Capacity that waits for jobs: when, and for how many."""
     user_namespaces: bool = False
     """Whether build pods have user namespaces of their own (`hostUsers: false`). Needs Kubernetes 1.33 or newer."""
 

@@ -1,6 +1,8 @@
 """Check that every job fits a node: a pod that fits none stays pending, and no autoscaler says why."""
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
@@ -11,6 +13,7 @@ from stacks.problems import Problem
 from stacks.quantities import GIBIBYTE, Quantity
 from stacks.runners import Bounds, Resources
 from stacks.settings import Settings
+from stacks.warm import When
 
 MEBIBYTE = Decimal(1024) ** 2
 
@@ -108,6 +111,7 @@ def check_fit(settings: Settings, instance_types: Mapping[str, InstanceType]) ->
                     hint=f"Use instance types with {architecture.instance_architecture} processors.",
                 )
         by_type = {name: free(settings, instance_types[name], nodes) for name in nodes.instance_types}
+        yield from _warm_fit(settings, architecture, by_type)
         for path, job, resources in _jobs(settings, architecture):
             pod = job_requests(settings, resources)
             too_small = [name for name, node in by_type.items() if not pod.fit(node)]
@@ -127,6 +131,37 @@ def check_fit(settings: Settings, instance_types: Mapping[str, InstanceType]) ->
                     hint=f"{too_small[0]} has {by_type[too_small[0]]} for jobs. Ask for less, or remove what is too "
                     f"small from {key}: EC2 may start any of them.",
                 )
+
+
+def warm_nodes(settings: Settings, by_type: Iterable[Amounts]) -> int:
+    """The nodes that the warm capacity of an architecture and tier needs, if they are of the smallest type.
+
+    Raises ValueError if the default job fits no node.
+    """
+    pod = job_requests(settings, settings.runners.defaults)
+    jobs_of_node = min(_how_many(pod, node) for node in by_type)
+    if not jobs_of_node:
+        raise ValueError("the default job fits no node")
+    return math.ceil(settings.runners.warm.jobs / jobs_of_node)
+
+
+def _how_many(pod: Amounts, node: Amounts) -> int:
+    asked = {field: getattr(pod, field) for field in RESOURCES if getattr(pod, field)}
+    return min((int(getattr(node, field) // amount) for field, amount in asked.items()), default=1)
+
+
+def _warm_fit(settings: Settings, architecture: Architecture, by_type: Mapping[str, Amounts]) -> Iterator[Problem]:
+    if settings.runners.warm.when is When.OFF:
+        return
+    with suppress(ValueError):  # of a job that fits no node, which is a problem of its own
+        jobs, largest = settings.runners.warm.jobs, settings.nodes[architecture].max_size
+        needed = warm_nodes(settings, by_type.values())
+        if needed > largest:
+            yield Problem(
+                path="buildyard:runners.warm.jobs",
+                message=f"{jobs} jobs need {needed} {architecture} nodes, and max-size is {largest}",
+                hint=f"Keep fewer jobs warm, or raise buildyard:nodes.{architecture}.max-size.",
+            )
 
 
 def free(settings: Settings, instance_type: InstanceType, nodes: Nodes) -> Amounts:

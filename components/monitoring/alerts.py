@@ -11,6 +11,9 @@ from typing import Any
 RUNBOOK = "docs/operations.md#find-the-cause-by-the-symptom"
 """The section that says what to do."""
 
+PAUSE_PODS = "runner-pause-.+"
+"""The pods that hold warm capacity, which may wait: nobody else waits for them."""
+
 FAULTS = "runner_system_failure|runner_interrupted|image_pull_failure|runner_configuration_error|unknown_failure"
 """The reasons of failed jobs that the authors of an image cannot change.
 
@@ -69,7 +72,8 @@ def alert_rules(watched: Watched) -> list[dict[str, Any]]:
         ),
         _rule(
             "BuildyardPodsPending",
-            f'count by (namespace) (kube_pod_status_phase{{{selector}, phase="Pending"}} == 1) > 0',
+            f"count by (namespace) (kube_pod_status_phase"
+            f'{{{selector}, phase="Pending", pod!~"{PAUSE_PODS}"}} == 1) > 0',
             wait=f"{waiting}m",
             severity="warning",
             summary=f"Build pods of {{{{ $labels.namespace }}}} have waited for a node for {waiting} minutes",

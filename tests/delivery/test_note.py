@@ -25,7 +25,7 @@ def table_of(html: str) -> list[list[str]]:
 @pytest.mark.parametrize("name", ["changed", "drift", "empty", "failed-program", "failed-provider", "first", "minimal"])
 def test_real_previews_give_these_notes(name: str, golden: Golden) -> None:
     origin = Origin(commit="0ff1ce5", job_url="https://gitlab.example.com/platform/buildyard/-/jobs/7")
-    golden(f"{name}.md", note("dev", parse(real(name)), origin))
+    golden(f"{name}.md", note("dev", parse(real(name)), origin, region="eu-central-1"))
 
 
 def test_dangers_come_before_everything_else() -> None:

@@ -88,6 +88,46 @@ def pod_of(config: str, job: Job = Job()) -> Object:
     }
 
 
+def pause_deployment_of(config: str, replicas: int) -> Object:
+    """The Deployment of pause pods, as the runner sends it to the API server.
+
+    It follows `buildDeployment` in the runner's `executors/kubernetes/autoscaler/pause_pod_manager.go` (19.4).
+    """
+    [runner] = tomllib.loads(config)["runners"]
+    kubernetes = runner["kubernetes"]
+    labels = {
+        "runner.gitlab.com/pause-pod": "true",
+        "manager.runner.gitlab.com/id-short": "abc",
+        "manager.runner.gitlab.com/system-id": "r_abc",
+    }
+    requests = {name: kubernetes[f"{name}_request"] for name in ("cpu", "memory")}
+    spec = {
+        "containers": [
+            {
+                "name": "pause",
+                "image": kubernetes["autoscaler"]["pause_pod_image"],
+                "resources": {"requests": requests},
+            }
+        ],
+        "terminationGracePeriodSeconds": 0,
+        "nodeSelector": kubernetes["node_selector"],
+        "tolerations": [_toleration(*each) for each in kubernetes["node_tolerations"].items()],
+        "serviceAccountName": kubernetes["service_account"],
+        "priorityClassName": kubernetes["autoscaler"]["pause_pod_priority_class_name"],
+    }
+    metadata = {"name": "runner-pause-abc-r-abc", "namespace": kubernetes["namespace"], "labels": labels}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata,
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": dict(labels)},
+            "template": {"metadata": {"labels": dict(labels)}, "spec": spec},
+        },
+    }
+
+
 _LABELS = {
     "pod": "runner-abc-project-7-concurrent-0",
     "job.runner.gitlab.com/pod": "runner-abc-project-7-concurrent-0",

@@ -36,6 +36,10 @@ def test_every_tool_that_jobs_call_is_installed(tool: str, source: str) -> None:
     assert source in DOCKERFILE, f"jobs would fail: {tool} is missing"
 
 
+def test_without_a_command_the_image_waits() -> None:
+    assert 'ENTRYPOINT ["sleep"]\nCMD ["infinity"]\n' in DOCKERFILE, "a pause pod would start a daemon, or end"
+
+
 def test_every_version_is_pinned_and_the_image_does_not_run_as_root() -> None:
     assert not re.search(r":latest|@latest", DOCKERFILE)
     for line in re.findall(r"^FROM (?:--platform=\$BUILDPLATFORM )?(\S+)", DOCKERFILE, re.MULTILINE):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stacks import documents
-from stacks.documents import MAX_DEPTH, MAX_VALUES, DocumentError, encrypted, read_json, read_yaml
+from stacks.documents import MAX_DEPTH, MAX_VALUES, DocumentError, Tagged, encrypted, read_json, read_yaml
 
 
 def faults(text: str | bytes) -> dict[str, str]:
@@ -167,3 +167,11 @@ def test_any_document_is_read_or_refused(data: bytes) -> None:
 def test_any_json_is_read_or_refused(text: str) -> None:
     found = outcome(read_json, text)
     assert (isinstance(found, tuple) and all(fault.message and fault.hint for fault in found)) or plain(found)
+
+
+def test_a_tag_that_the_reader_knows_stays_with_its_value() -> None:
+    tagged = Tagged(tag="!reference", value=["a", "script"])
+    assert read_yaml(b"b: [!reference [a, script]]", tags=["!reference"]) == {"b": [tagged]}
+    assert read_yaml(b"b: [!reference [a, script]]") == {"b": [["a", "script"]]}
+    with pytest.raises(DocumentError, match="NUL"):
+        read_yaml(b'b: !reference ["\\0"]', tags=["!reference"])

@@ -57,6 +57,14 @@ class NodeGroup(AwsKind):
             computed=True, fields={"maxUnavailable": Property(), "maxUnavailablePercentage": Property()}
         ),
         "version": Property(computed=True),
+        "warmPoolConfig": Property(
+            fields={
+                "maxGroupPreparedCapacity": Property(),
+                "minSize": Property(),
+                "poolState": Property(computed=True),
+                "reuseOnScaleIn": Property(),
+            }
+        ),
         **TAGS,
         **REGION,
     }
@@ -98,6 +106,8 @@ class NodeGroup(AwsKind):
                 )
             },
         }
+        if inputs.get("warmPoolConfig"):
+            request["warmPoolConfig"] = {"enabled": True, **inputs["warmPoolConfig"]}
         made = connection.eks(inputs).create_nodegroup(
             **{key: value for key, value in request.items() if value is not None}
         )
@@ -166,7 +176,14 @@ def _config_changes(outputs: Properties, inputs: Properties) -> Any:
         changes["scalingConfig"] = sizes
     if "updateConfig" in inputs and inputs["updateConfig"] != outputs.get("updateConfig"):
         changes["updateConfig"] = inputs["updateConfig"]
+    pool, old_pool = inputs.get("warmPoolConfig"), outputs.get("warmPoolConfig")
+    if pool != old_pool and (pool or old_pool):
+        changes["warmPoolConfig"] = {"enabled": True, **pool} if pool else {"enabled": False}
     return changes
+
+
+def _warm_pool(found: Any) -> Properties | None:
+    return {key: value for key, value in found.items() if key != "enabled"} if found and found["enabled"] else None
 
 
 def _outputs(region: str, group: "NodegroupTypeDef") -> Properties:
@@ -192,6 +209,7 @@ def _outputs(region: str, group: "NodegroupTypeDef") -> Properties:
         "taints": group.get("taints") or None,
         "updateConfig": group.get("updateConfig"),
         "version": group["version"],
+        "warmPoolConfig": _warm_pool(group.get("warmPoolConfig")),
         "region": region,
         **tag_outputs(group.get("tags", {})),
     }

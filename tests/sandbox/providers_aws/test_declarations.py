@@ -51,6 +51,7 @@ NESTED = {
     ("aws:eks/nodeGroup:NodeGroup", "scalingConfig"): pulumi_aws.eks.NodeGroupScalingConfigArgs,
     ("aws:eks/nodeGroup:NodeGroup", "taints"): pulumi_aws.eks.NodeGroupTaintArgs,
     ("aws:eks/nodeGroup:NodeGroup", "updateConfig"): pulumi_aws.eks.NodeGroupUpdateConfigArgs,
+    ("aws:eks/nodeGroup:NodeGroup", "warmPoolConfig"): pulumi_aws.eks.NodeGroupWarmPoolConfigArgs,
     ("aws:autoscaling/tag:Tag", "tag"): pulumi_aws.autoscaling.TagTagArgs,
 }
 

@@ -270,6 +270,23 @@ def test_a_node_group_changes_in_place_what_eks_can_change(
     group.delete()
 
 
+def test_a_warm_pool_comes_and_goes_without_a_new_group(client: ProviderClient, aws: AwsClient, unique: Unique) -> None:
+    inputs = node_group_inputs(aws, capacityType="ON_DEMAND")
+    group = Managed(client, NODE_GROUP, unique("pool")).create(inputs)
+    for pool in ({"minSize": 2, "poolState": "STOPPED"}, {"minSize": 1, "poolState": "STOPPED"}, None):
+        kinds = group.update({**inputs, **({"warmPoolConfig": pool} if pool else {})})
+        assert not [path for path, kind in kinds.items() if kind.endswith("REPLACE")]
+        name = group.outputs["nodeGroupName"]
+        live = aws("eks").describe_nodegroup(clusterName="ci", nodegroupName=name)["nodegroup"]
+        assert live.get("warmPoolConfig") == ({"enabled": True, **pool} if pool else None)
+
+
+def test_spot_nodes_have_no_warm_pool(client: ProviderClient, aws: AwsClient, unique: Unique) -> None:
+    inputs = node_group_inputs(aws, capacityType="SPOT", warmPoolConfig={"minSize": 1})
+    with pytest.raises(grpc.RpcError, match="Warm pools are not supported for node groups with Spot capacity"):
+        Managed(client, NODE_GROUP, unique("pool")).create(inputs)
+
+
 def test_what_the_autoscaler_decided_stays(client: ProviderClient, aws: AwsClient, unique: Unique) -> None:
     inputs = node_group_inputs(aws)
     group = Managed(client, NODE_GROUP, unique("nodes")).create(inputs)

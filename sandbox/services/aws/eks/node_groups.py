@@ -28,6 +28,7 @@ class NodeGroups(EKSBackend):
         """Create a node group from all parameters of CreateNodegroup; moto's own method takes only some."""
         cluster = self.describe_cluster(cluster_name)
         _check_sizes(request["scalingConfig"])
+        _check_warm_pool(request.get("warmPoolConfig"), request.get("capacityType"))
         version = request.get("version") or cluster.version
         template = self._resolved(request.get("launchTemplate"))
         own_types = self._instance_types_of(template)
@@ -56,6 +57,7 @@ class NodeGroups(EKSBackend):
         )
         group.update_config = request.get("updateConfig") or {"maxUnavailable": 1}
         group.node_repair_config = request.get("nodeRepairConfig")
+        vars(group)["warm_pool_config"] = _pool(request.get("warmPoolConfig"))
         # Moto sets defaults where EKS sets none, or uses the launch template's.
         vars(group).update(
             remote_access=request.get("remoteAccess"),
@@ -76,8 +78,12 @@ class NodeGroups(EKSBackend):
         update_config: dict[str, Any] | None = None,
         node_repair_config: dict[str, Any] | None = None,
         client_request_token: str | None = None,
+        warm_pool_config: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         group = self.describe_nodegroup(cluster_name, nodegroup_name)
+        _check_warm_pool(warm_pool_config, group.capacity_type)
+        if warm_pool_config is not None:
+            vars(group)["warm_pool_config"] = _pool(warm_pool_config)
         _check_sizes({**group.scaling_config, **(scaling_config or {})})
         update = super().update_nodegroup_config(
             cluster_name,
@@ -253,3 +259,16 @@ def _check_sizes(sizes: dict[str, int]) -> None:
         raise InvalidParameterException(
             message=f"Desired capacity {desired} must be between minimum size {smallest} and maximum size {largest}"
         )
+
+
+def _check_warm_pool(pool: dict[str, Any] | None, capacity_type: str | None) -> None:
+    """Refuse what a warm pool cannot have.
+
+    Source: https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-warm-pools.html
+    """
+    if pool and pool.get("enabled") and capacity_type == "SPOT":
+        raise InvalidParameterException(message="Warm pools are not supported for node groups with Spot capacity.")
+
+
+def _pool(request: dict[str, Any] | None) -> dict[str, Any] | None:
+    return {"poolState": "STOPPED", "minSize": 0, **request} if request and request.get("enabled") else None

@@ -22,6 +22,20 @@ class EksResponse(EKSResponse):
     def create_nodegroup(self) -> ActionResult:
         return ActionResult({"nodegroup": self.eks_backend.make_node_group(self._get_param("name"), self._body())})
 
+    def update_nodegroup_config(self) -> ActionResult:
+        body = self._body()
+        update = self.eks_backend.update_nodegroup_config(
+            self._get_param("name"),
+            self._get_param("nodegroupName"),
+            labels=body.get("labels"),
+            taints=body.get("taints"),
+            scaling_config=body.get("scalingConfig"),
+            update_config=body.get("updateConfig"),
+            node_repair_config=body.get("nodeRepairConfig"),
+            warm_pool_config=body.get("warmPoolConfig"),
+        )
+        return ActionResult({"update": update})
+
     def update_nodegroup_version(self) -> ActionResult:
         update = self.eks_backend.update_node_group_version(
             self._get_param("name"), self._get_param("nodegroupName"), self._body()

@@ -1,0 +1,1 @@
+"""A model of how long jobs wait for a place to run: `python -m benchmarks waiting`."""

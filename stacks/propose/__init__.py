@@ -1,0 +1,1 @@
+"""Proposes a stack's projects from checked-out repositories: their Dockerfiles and their hand-written pipelines."""
