@@ -92,6 +92,7 @@ def write_project(folder: Path, settings: Mapping[str, Any]) -> None:
     (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
 
 
+@pytest.mark.timeout(600)
 def test_a_project_in_another_language_deploys_the_platform(tmp_path: Path, services: Endpoints) -> None:
     if reason := missing():
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
