@@ -50,18 +50,28 @@ def deploy(load: Callable[[], Settings]) -> None:
     Wrong settings end the program before the first resource. The message contains all problems.
     """
     stack = pulumi.get_stack()
-    source = file_name(stack)
     try:
-        settings = load()
-        lookups = look_up(settings, stack=stack, source=source)
-        pipelines = generate_pipelines(settings, lookups.account.registry_host, source=source)
+        platform = declare(load, stack=stack, source=file_name(stack))
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
+    for name, value in platform.outputs.items():
+        pulumi.export(name, value)
+
+
+def declare(
+    load: Callable[[], Settings], *, stack: str, source: str, opts: pulumi.ResourceOptions | None = None
+) -> "Platform":
+    """Declare the platform whose settings `load` reads from `source`.
+
+    Raises `SettingsError` with all problems before the first resource.
+    """
+    settings = load()
+    lookups = look_up(settings, stack=stack, source=source)
+    pipelines = generate_pipelines(settings, lookups.account.registry_host, source=source)
     for notice in lookups.notices:
         pulumi.warn(str(notice))
     args = PlatformArgs(stack=stack, settings=settings, lookups=lookups, pipelines=pipelines)
-    for name, value in Platform(stack_name(stack), args).outputs.items():
-        pulumi.export(name, value)
+    return Platform(stack_name(stack), args, opts)
 
 
 Pipelines = Mapping[str, Sequence[PipelineFile]]

@@ -5,11 +5,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from delivery import cost, cost_note, prices
+from delivery.causes import Causes
 from delivery.components import Component, by_component, short_type
-from delivery.dangers import Danger, dangers
+from delivery.danger import Danger
+from delivery.dangers import dangers
 from delivery.graph import graph
 from delivery.markdown import code, count, details, fence, row, some, table_head
 from delivery.preview import Change, Operation, Preview, PropertyChange
+from stacks.names import stack_name
 
 LIMIT = 1_000_000
 """Characters of a note. Source: https://docs.gitlab.com/administration/instance_limits/#size-of-comments-and-descriptions-of-issues-merge-requests-and-epics"""
@@ -52,7 +55,7 @@ def note(
     foot = [f"Commit {code(origin.commit)}, [the job's log]({origin.job_url})."] if origin else []
     head = [marker(stack), f"## Preview of {code(stack)}: {_headline(preview)}", *_messages(preview)]
     room = limit - 1 - sum(len(block) + 2 for block in [*head, *foot])
-    sections = [] if preview.failures else [*_sections(preview.changes)]
+    sections = [] if preview.failures else [*_sections(stack, preview.changes)]
     if not preview.failures and (found := _cost(preview, region)):
         sections.insert(1 if sections and sections[0].what == "danger" else 0, found)
     body = []
@@ -117,8 +120,9 @@ def _quoted(messages: Sequence[str]) -> Iterator[str]:
         yield f"_{count(len(messages) - _MOST_MESSAGES, 'more message is', 'more messages are')} not shown here._"
 
 
-def _sections(changes: Sequence[Change]) -> Iterator[_Section]:
-    found = dangers(changes)
+def _sections(stack: str, changes: Sequence[Change]) -> Iterator[_Section]:
+    causes = Causes(changes)
+    found = dangers(changes, causes)
     components = by_component(changes)
     if found:
         yield _Section(
@@ -128,13 +132,14 @@ def _sections(changes: Sequence[Change]) -> Iterator[_Section]:
             most=_MOST_DANGERS,
         )
     if changes:
+        picture = fence(graph(changes, stack_name(stack)), "mermaid")
+        yield _Section(head="### What is affected\n", items=[picture], what="graph", most=1)
         yield _Section(
             head=f"### What changes\n\n{table_head(['component', 'change', 'resource', 'properties'])}",
-            items=[line for component in components for line in _rows(component)],
+            items=[line for component in components for line in _rows(component, causes)],
             what="change",
             most=_MOST_ROWS,
         )
-        yield _Section(head="### What is affected\n", items=[fence(graph(changes), "mermaid")], what="graph", most=1)
 
 
 def _cost(preview: Preview, region: str | None) -> _Section | None:
@@ -149,12 +154,12 @@ def _danger(danger: Danger) -> str:
     return f"- {danger.text}\n\n" + "\n".join(f"  {line}" if line else "" for line in folded.split("\n")) + "\n"
 
 
-def _rows(component: Component) -> Iterator[str]:
+def _rows(component: Component, causes: Causes) -> Iterator[str]:
     """The table's rows for a component. Only the first names it."""
     title = code(short_type(component.type)) + (f" {code(component.name)}" if component.name else "")
     for change in component.changes:
         what = "the component" if change.is_component else f"{code(short_type(change.type))} {code(change.name)}"
-        properties = [_property(found) for found in change.properties]
+        properties = [_property(found, causes.carried(change, found.path)) for found in change.properties]
         yield row([title, _strong(change.operation), what, some(properties, _MOST_PROPERTIES)])
         title = ""
 
@@ -163,11 +168,12 @@ def _strong(operation: Operation) -> str:
     return f"**{operation}**" if operation in (Operation.REPLACE, Operation.DELETE) else str(operation)
 
 
-def _property(found: PropertyChange) -> str:
-    name = code(found.path) + (" (forces the replacement)" if found.replaces else "")
+def _property(found: PropertyChange, cause: str | None) -> str:
+    """A property with its old and new value; if it only passes on a cause, that cause."""
+    name = (cause or code(found.path)) + (" (forces the replacement)" if found.replaces else "")
     if found.secret:
         return f"{name}: secret"
-    if found.before is None or found.after is None:
+    if cause or found.before is None or found.after is None:
         return name
     return f"{name}: {_value(found.before)} → {_value(found.after)}"
 

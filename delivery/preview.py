@@ -65,6 +65,11 @@ class PropertyChange:
     secret: bool
     replaces: bool
 
+    @property
+    def top(self) -> str:
+        """The top-level property of the path."""
+        return re.split(r"[.\[]", self.path, maxsplit=1)[0]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
@@ -85,6 +90,8 @@ class Change:
     is_component: bool
     retained: bool
     """Whether the state says that the resource stays when it leaves the stack."""
+    waits: bool
+    """Whether a hook of the program makes the deletion of the old resource wait, until no job needs it any more."""
 
     @property
     def type(self) -> str:
@@ -96,7 +103,7 @@ class Change:
 
     def changes(self, *properties: str) -> bool:
         """Whether any of these top-level properties differs."""
-        return any(re.split(r"[.\[]", change.path, maxsplit=1)[0] in properties for change in self.properties)
+        return any(change.top in properties for change in self.properties)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +198,7 @@ def _change(step: Mapping[str, Any]) -> Change | None:
         dependencies=frozenset(_texts(state, "dependencies")),
         is_component=not state.get("custom", True),
         retained=old.get("retainOnDelete") is True,
+        waits=bool(_mapping(old, "resourceHooks").get("BeforeDelete")),
     )
 
 

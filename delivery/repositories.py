@@ -5,19 +5,21 @@ another repository, unless the settings name the old one.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from delivery.markdown import code, some
+from delivery.markdown import code
 from delivery.preview import Change, Operation
 from stacks.names import IMAGE_TAG
 from stacks.trust import TIER_TAG, Tier
 
 TYPE = "aws:ecr/repository:Repository"
-_MOST_NAMES = 8
 
 
-def losses(changes: Sequence[Change]) -> Iterator[str]:
-    """Warn of images that are lost, left alone, or can be lost from now on."""
+def losses(changes: Sequence[Change], because: Callable[[Change], str]) -> Iterator[str]:
+    """Warn of images that are lost, left alone, or can be lost from now on.
+
+    `because` gives the end of the sentence that a repository is replaced.
+    """
     found = [change for change in changes if change.type == TYPE]
     names = _Names(found)
     for change in found:
@@ -28,12 +30,12 @@ def losses(changes: Sequence[Change]) -> Iterator[str]:
                 "settings, and by `pulumi destroy`."
             )
         if change.operation in (Operation.DELETE, Operation.REPLACE):
-            yield f"The repository {name} {_end(change)}{names.successor(change)}"
+            yield f"The repository {name} {_end(change, because)}{names.successor(change)}"
 
 
-def _end(change: Change) -> str:
+def _end(change: Change, because: Callable[[Change], str]) -> str:
     replaced = change.operation is Operation.REPLACE
-    verb = f"is replaced{_reasons(change)}" if replaced else "is deleted"
+    verb = f"is replaced{because(change)}" if replaced else "is deleted"
     if _is_for_reviews(change.old):
         return f"{verb}, with the images and caches of merge requests."
     # The state counts: the update deletes the repository as it is now, not as it would become.
@@ -90,11 +92,6 @@ class _Names:
 
 def _name(change: Change) -> str:
     return code(str(change.new.get("name") or change.name))
-
-
-def _reasons(change: Change) -> str:
-    reasons = [code(reason.path) for reason in change.properties if reason.replaces]
-    return f" because {some(reasons, _MOST_NAMES)} cannot change in place" if reasons else ""
 
 
 def _tag(inputs: Mapping[str, object], key: str) -> str:

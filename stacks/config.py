@@ -24,7 +24,7 @@ _DECRYPT = (
 def load() -> Settings:
     """The settings of the stack that Pulumi is deploying. Raises `SettingsError`.
 
-    An empty text means that the key is not set: Pulumi.yaml makes keys optional with this default.
+    An empty text means that the key is not set, as `pulumi new` writes it for an answer that is left out.
     """
     import pulumi  # here, so that reading a file does not need Pulumi's SDK
     from pulumi.runtime.config import CONFIG, is_config_secret

@@ -156,8 +156,3 @@ class Settings(Model):
             return self.runners.group
         groups = {project.path.rpartition("/")[0] for project in self.projects}
         return groups.pop() or None if len(groups) == 1 else None
-
-
-def keys() -> Mapping[str, str]:
-    """The top-level keys with their descriptions, as `pulumi config` and Pulumi.yaml have them."""
-    return {field.alias or name: field.description or "" for name, field in Settings.model_fields.items()}

@@ -16,7 +16,7 @@ FILES = {
     for folder in ("stacks", "images", "sandbox")
     for path in (ROOT / folder).rglob("*")
     if path.is_file()
-}
+} | {"Pulumi.yaml": ROOT / "Pulumi.yaml"}
 
 
 def python(pattern: str) -> str:

@@ -22,6 +22,11 @@ def real(name: str) -> str:
     return (DATA / f"{name}.json").read_text(encoding="utf-8")
 
 
+def urn_of(type: str, name: str) -> str:  # noqa: A002 (the resource's type, as the CLI calls it)
+    """The URN of a step's resource."""
+    return f"{PLATFORM.rpartition('::')[0]}${type}::{name}"
+
+
 def step(
     operation: str,
     type: str,  # noqa: A002 (the resource's type, as the CLI calls it)
@@ -32,13 +37,18 @@ def step(
     details: Mapping[str, str] | None = None,
     outputs: Mapping[str, Any] | None = None,
     dependencies: Sequence[str] = (),
+    waits: bool = False,
 ) -> Step:
-    """One step; `details` maps property paths to the kinds of their differences."""
-    urn = f"{PLATFORM.rpartition('::')[0]}${type}::{name}"
+    """One step; `details` maps property paths to the kinds of their differences.
+
+    `waits` is whether the program has a hook that delays the deletion.
+    """
+    urn = urn_of(type, name)
     state = {"urn": urn, "custom": True, "type": type, "parent": PLATFORM, "dependencies": list(dependencies)}
     made: Step = {"op": operation, "urn": urn, "detailedDiff": None}
     if operation != "create":
         made["oldState"] = {**state, "inputs": dict(old or {}), "outputs": {**(old or {}), **(outputs or {})}}
+        made["oldState"] |= {"resourceHooks": {"BeforeDelete": ["drain"]}} if waits else {}
     if operation != "delete":
         made["newState"] = {**state, "inputs": dict(new or {})}
     if details is not None:

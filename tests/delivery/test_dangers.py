@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from delivery.dangers import Concern, Danger, dangers
-from tests.delivery.previews import SECRET, UNKNOWN, Step, preview, step
+from delivery.causes import Causes
+from delivery.danger import Concern, Danger
+from delivery.dangers import dangers
+from tests.delivery.previews import SECRET, UNKNOWN, Step, preview, step, urn_of
 
 REPOSITORY = "aws:ecr/repository:Repository"
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
@@ -24,7 +26,8 @@ FILE = "gitlab:index/repositoryFile:RepositoryFile"
 
 
 def found(*steps: Step) -> list[Danger]:
-    return dangers(preview(*steps).changes)
+    changes = preview(*steps).changes
+    return dangers(changes, Causes(changes))
 
 
 def only(*steps: Step) -> Danger:
@@ -53,25 +56,48 @@ def test_turning_force_delete_on_while_replacing_does_not_count_yet() -> None:
         details={"name": "update-replace"},
     )
     assert "the update fails if it holds images" in only(changed).text
-    assert "because `name` cannot change in place" in only(changed).text
+    assert "is replaced because the name changes" in only(changed).text
 
 
 def test_others_who_may_pull_are_named() -> None:
     pull = {"Action": "ecr:BatchGetImage", "Principal": {"AWS": ["arn:aws:iam::111122223333:root"]}}
     danger = only(step("create", "aws:ecr/repositoryPolicy:RepositoryPolicy", "web", new={"policy": policy(pull)}))
     assert danger.concern is Concern.RIGHTS
-    assert "The repository policy `web` newly allows: `arn:aws:iam::111122223333:root` may `ecr:BatchGetImage`" in (
-        danger.text
+    assert danger.text == (
+        "The repository policy `web` newly allows: everybody in the account `111122223333` may use `ecr:BatchGetImage`."
     )
 
 
 @pytest.mark.parametrize("operation", ["delete", "replace"])
-@pytest.mark.parametrize(("kind", "word"), [(NODE_GROUP, "waits"), (RUNNER, "waits"), (RELEASE, "cut off")])
+@pytest.mark.parametrize(
+    ("kind", "word"), [(NODE_GROUP, "terminates nodes"), (RUNNER, "jobs fail"), (RELEASE, "cut off")]
+)
 def test_what_interrupts_running_jobs_is_told(operation: str, kind: str, word: str) -> None:
     danger = only(step(operation, kind, "arm64", old={"values": {}}, new={"values": {}}))
     assert danger.concern is Concern.INTERRUPTION
     assert word in danger.text
     assert "`arm64`" in danger.text
+
+
+@pytest.mark.parametrize("kind", [RUNNER, RELEASE])
+def test_a_deletion_that_waits_for_jobs_is_said_to_wait(kind: str) -> None:
+    assert "waits for its jobs" in only(step("delete", kind, "arm64", old={"values": {}}, waits=True)).text
+
+
+def test_a_node_group_goes_after_the_jobs_of_its_runner() -> None:
+    group = step("replace", NODE_GROUP, "arm64", details={"instanceTypes[0]": "update-replace"})
+
+    def runner(operation: str, *, waits: bool = True) -> Step:
+        used = [urn_of(NODE_GROUP, "arm64")]
+        return step(operation, RUNNER, "arm64", {"a": 1}, {"a": 1}, dependencies=used, waits=waits)
+
+    def said(*steps: Step) -> str:
+        [text] = [danger.text for danger in found(*steps) if "node group" in danger.text]
+        return text
+
+    assert "pauses the runner and waits" in said(group, runner("replace"))
+    assert "terminates nodes after 5 minutes" in said(group, runner("update")), "nothing waits for a runner that stays"
+    assert "terminates nodes after 5 minutes" in said(group, runner("replace", waits=False))
 
 
 def test_new_nodes_for_old_are_told_and_a_mere_size_is_not() -> None:
@@ -84,7 +110,7 @@ def test_a_managers_restart_tells_how_long_jobs_may_take() -> None:
     changed = step(
         "update", RELEASE, old={"values": values}, new={"values": {}}, details={"values.concurrent": "update"}
     )
-    assert "after 10800 seconds" in only(changed).text
+    assert "after 180 minutes" in only(changed).text
     assert not found(step("update", RELEASE, details={"timeout": "update"}))
 
 
@@ -112,7 +138,21 @@ def test_creating_costs_nobody_anything() -> None:
 
 
 def test_a_namespace_goes_with_all_that_is_in_it() -> None:
-    assert "with all that is in it" in only(step("delete", NAMESPACE)).text
+    danger = only(step("delete", NAMESPACE))
+    assert danger.concern is Concern.LOSS
+    assert "All that is in it is deleted with it" in danger.text
+
+
+def test_a_namespace_goes_after_the_jobs_of_its_runners() -> None:
+    namespace = step("replace", NAMESPACE, "builds", details={"metadata.name": "update-replace"})
+
+    def said(*steps: Step) -> str:
+        [text] = [danger.text for danger in found(namespace, *steps) if "namespace" in danger.text.split("`")[0]]
+        return text
+
+    both = [step("replace", RUNNER, name, {"a": 1}, {"a": 2}, waits=True) for name in ("arm64", "amd64")]
+    assert "is replaced because the name changes. The update first pauses the runner and waits" in said(*both)
+    assert "All that is in it is deleted with it" in said(both[0], step("delete", RUNNER, "amd64", {"a": 1}))
 
 
 def test_a_policy_tells_just_the_rights_that_are_new() -> None:
@@ -120,7 +160,7 @@ def test_a_policy_tells_just_the_rights_that_are_new() -> None:
     new = policy({"Action": ["ecr:PutImage"], "Resource": ["arn:a", "arn:b"]}, {"Action": "s3:*", "Resource": "*"})
     danger = only(step("update", POLICY, "push", {"policy": old}, {"policy": new}, details={"policy": "update"}))
     assert danger.concern is Concern.RIGHTS
-    assert danger.text.endswith("newly allows: `ecr:PutImage` on `arn:b`; `s3:*` on `*`.")
+    assert danger.text == "The IAM policy `push` newly allows: use `ecr:PutImage` on `arn:b`; use `s3:*`."
 
 
 def test_losing_rights_or_spelling_them_differently_is_no_danger() -> None:
@@ -142,7 +182,7 @@ def test_who_may_become_a_role_is_told() -> None:
     stranger = {"Principal": {"AWS": "arn:aws:iam::999999999999:root"}, "Action": "sts:AssumeRole"}
     old, new = policy(pods), policy(pods, stranger)
     danger = only(step("update", ROLE, "push", {"assumeRolePolicy": old}, {"assumeRolePolicy": new}))
-    assert "`arn:aws:iam::999999999999:root` may `sts:AssumeRole`" in danger.text
+    assert danger.text == "The IAM role `push` can now be assumed by everybody in the account `999999999999`."
     assert "pods.eks" not in danger.text, "the reviewer must see only what is new"
 
 
@@ -168,7 +208,7 @@ def test_kubernetes_rules_tell_just_the_rights_that_are_new() -> None:
     rule = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
     wider = {**rule, "resources": ["pods", "secrets"]}
     danger = only(step("update", KUBERNETES_ROLE, "manager", {"rules": [rule]}, {"rules": [wider]}))
-    assert danger.text.endswith("gains rights: `get` on `secrets`.")
+    assert danger.text == "The Kubernetes role `manager` gains rights in Kubernetes: `get` on `secrets`."
 
 
 def test_the_rules_of_a_manager_are_compared_too() -> None:
@@ -177,7 +217,7 @@ def test_the_rules_of_a_manager_are_compared_too() -> None:
 
     changed = step("update", RELEASE, "arm64", values("get"), values("get", "list"), details={"values": "update"})
     rights = [danger.text for danger in found(changed) if danger.concern is Concern.RIGHTS]
-    assert rights == ["The runner manager `arm64` gains rights: `list` on `secrets`."]
+    assert rights == ["The runner manager `arm64` gains rights in Kubernetes: `list` on `secrets`."]
 
 
 @pytest.mark.parametrize("rules", [UNKNOWN, SECRET, [7]])
@@ -230,7 +270,7 @@ def test_a_network_policy_that_opens_something_is_told() -> None:
     before, after = network("10.0.0.0/16", "10.1.0.0/16"), network("10.0.0.0/16", allowed="10.0.3.4/32")
     danger = only(step("update", NETWORK, "builds", old=before, new=after))
     assert danger.concern is Concern.RIGHTS
-    assert "reach more: `10.0.3.4/32 port 443`, `10.1.0.0/16`." in danger.text
+    assert danger.text == "The network policy `builds` opens for build pods: `10.0.3.4/32 port 443`, `10.1.0.0/16`."
     assert not found(step("update", NETWORK, old=network("10.0.0.0/16"), new=before)), "it closes something"
     assert not found(step("create", NETWORK, new=after))
     assert "every pod" in only(step("delete", NETWORK, "builds", old=before)).text
@@ -270,7 +310,22 @@ def test_a_rotated_secret_is_told_without_its_value() -> None:
         )
     )
     assert danger.concern is Concern.SECRET
-    assert "`token` changes: `stringData`" in danger.text
+    assert "The secret `token` changes: `stringData`" in danger.text
+
+
+def test_the_token_of_a_replaced_runner_is_said_to_reach_its_manager() -> None:
+    runner = step("replace", RUNNER, "arm64", {"a": 1}, {"a": 2})
+    secret = step(
+        "replace",
+        "kubernetes:core/v1:Secret",
+        "arm64",
+        {"stringData": SECRET},
+        {"stringData": SECRET},
+        details={"stringData": "update-replace"},
+        dependencies=[urn_of(RUNNER, "arm64")],
+    )
+    [danger] = [each for each in found(runner, secret) if each.concern is Concern.SECRET]
+    assert danger.text.startswith("The secret `arm64` gets the token of a new runner")
 
 
 def test_the_worst_comes_first() -> None:
@@ -296,7 +351,7 @@ def access(before: str, after: str) -> Danger:
 def test_a_runner_that_opens_to_merge_requests_is_a_danger() -> None:
     opened = access("ref_protected", "not_protected")
     assert opened.concern is Concern.RIGHTS
-    assert "`arm64` **opens to every branch and merge request**" in opened.text
+    assert "`arm64` opens **to every branch and merge request**" in opened.text
 
 
 def test_a_runner_that_closes_to_merge_requests_says_what_open_branches_need() -> None:
@@ -333,9 +388,15 @@ def test_a_groups_runner_is_said_to_serve_every_project(operation: str, group: o
         if each.concern is Concern.RIGHTS
     ]
     assert danger.text == (
-        f"Every project of {which}, subgroups included, can start build jobs on the runner `arm64`. "
+        f"The runner `arm64` takes jobs of every project of {which}, subgroups included. "
         "Use a group that contains image projects alone."
     )
+
+
+def test_a_runner_that_is_replaced_for_the_same_group_is_no_gain() -> None:
+    same = {"groupId": 7, "accessLevel": "ref_protected"}
+    replaced = found(step("replace", RUNNER, "arm64", same, same, details={"maintenanceNote": "update-replace"}))
+    assert {danger.concern for danger in replaced} == {Concern.INTERRUPTION}
 
 
 def test_a_groups_runner_of_protected_refs_is_said_to_publish_for_every_project() -> None:

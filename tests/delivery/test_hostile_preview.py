@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from delivery import rights
 from delivery.__main__ import main
 from delivery.components import by_component
-from delivery.dangers import _RULES
+from delivery.dangers import TYPES
 from delivery.note import LIMIT, Origin, note
 from delivery.preview import PreviewError, parse
 from delivery.rights import UnreadableError, iam_grants
@@ -77,7 +77,7 @@ def inside(tokens: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.tuples(tokens, foreign).map(lambda parts: f"urn:pulumi:dev::buildyard::{parts[0]}::{parts[1]}")
 
 
-types = st.sampled_from(sorted(_RULES)) | foreign | foreign.map(lambda text: f"buildyard:components:{text}")
+types = st.sampled_from(sorted(TYPES)) | foreign | foreign.map(lambda text: f"buildyard:components:{text}")
 urns = inside(types | st.tuples(types, types).map("$".join))
 states = st.fixed_dictionaries(
     {"urn": urns},
@@ -187,7 +187,7 @@ CHANGED: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("operation", ["create", "update", "replace", "delete"])
-@pytest.mark.parametrize("kind", sorted(_RULES))
+@pytest.mark.parametrize("kind", sorted(TYPES))
 def test_a_danger_only_shows_what_a_resource_contains(kind: str, operation: str) -> None:
     plain: dict[str, Any] = dict.fromkeys(PROPERTIES, EVIL)
     for variant in range(5):

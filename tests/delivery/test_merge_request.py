@@ -64,7 +64,7 @@ def test_a_second_preview_brings_the_note_up_to_date(client: gitlab.Gitlab, targ
     assert "<h2>Preview of <code>dev</code>: no changes</h2>" in dev
     assert "<strong>All images in it are lost</strong>" in prod
     assert '<code class="language-diff">--- a/.gitlab-ci.yml' in prod
-    assert '<code class="language-mermaid">flowchart LR' in prod
+    assert '<code class="language-mermaid">%%{init' in prod
 
 
 def test_a_note_that_was_left_twice_is_one_again(client: gitlab.Gitlab, target: MergeRequest) -> None:

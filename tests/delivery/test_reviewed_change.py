@@ -2,11 +2,16 @@
 
 import copy
 import json
+import re
+from pathlib import Path
+from typing import Any
 
 import gitlab
 import pytest
 
 from delivery.__main__ import main
+from delivery.note import note
+from delivery.preview import parse
 from sandbox.scratch import ScratchProject
 from sandbox.services.gitlab import access_token
 from tests.delivery.previews import read
@@ -60,7 +65,10 @@ def test_a_reviewer_reads_what_an_edit_would_do(deployed: ScratchProject, capsys
         "The repository <code>platform/images/web</code> is deleted. <strong>All images in it are lost</strong>"
     )
     assert repository in html
-    assert "The node group <code>buildyard-sandbox-arm64</code> is replaced because" in html
+    for noun in ("node group", "runner"):
+        names = "<code>buildyard-sandbox-arm64</code>, <code>buildyard-sandbox-unprotected-arm64</code>"
+        assert f"The {noun}s {names} are replaced because the instance types change." in html
+    assert "maintenanceNote" not in html, "the note shows how the program forces a replacement, instead of its cause"
     assert "\n-build-web:arm64:\n" in html, "the reviewer does not see which jobs go"
     assert "<code>m7g.4xlarge</code> → <code>m8g.4xlarge</code>" in html
 
@@ -72,3 +80,29 @@ def test_a_reviewer_reads_what_an_edit_would_do(deployed: ScratchProject, capsys
     deployed.write_config(before)
     assert "All images in it are lost" not in note, "the note still shows a change that the last push took back"
     assert token not in json.dumps(capsys.readouterr())
+
+
+def what_happens_to_jobs(change: str) -> tuple[str, str]:
+    """The columns of the table in `docs/operations.md` for a change: in place or not, and what happens to jobs."""
+    text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    rows = [re.split(r" *\| *", line.strip("| \n")) for line in text.splitlines() if line.startswith("|")]
+    [(_, in_place, jobs)] = [row for row in rows if len(row) == 3 and change in row[0].split(", ")]
+    return in_place, jobs
+
+
+def test_the_note_and_the_operations_guide_agree_on_another_namespace(deployed: ScratchProject) -> None:
+    def move(config: dict[str, Any]) -> None:
+        config["buildyard:runners"]["namespace"] = "elsewhere"
+
+    with deployed.edited(move):
+        text = note("sandbox", parse(deployed.sandbox("preview", "--json").stdout))
+    in_place, jobs = what_happens_to_jobs("namespace")
+    assert in_place == "no"
+    assert "the old one is paused, its jobs end, then it is deleted, and its manager" in jobs
+    said = {line.split("`")[0]: line for line in text.splitlines() if line.startswith("- The ")}
+    for noun in ("runners", "namespaces", "runner managers"):
+        line = said[f"- The {noun} "]
+        assert re.search("are replaced because the name(space)? changes", line)
+        assert "The update first pauses the runner and waits for its jobs" in line
+    assert "cut off" not in text
+    assert "All that is in it is deleted" not in text
