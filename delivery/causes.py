@@ -9,6 +9,7 @@ NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 RUNNER = "gitlab:index/userRunner:UserRunner"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 NAMESPACE = "kubernetes:core/v1:Namespace"
+ROLE = "aws:iam/role:Role"
 REPOSITORY = "aws:ecr/repository:Repository"
 _LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
 

@@ -8,11 +8,13 @@ from delivery.markdown import code, some
 
 _MOST_NAMES = 20
 _PLURAL = {
+    "can": "can",
     "changes": "change",
     "gains": "gain",
     "gets": "get",
     "is": "are",
     "judges": "judge",
+    "loses": "lose",
     "opens": "open",
     "restarts": "restart",
     "takes": "take",
@@ -57,6 +59,16 @@ class Danger:
         return f"The {noun} {some([code(name) for name in self.names], _MOST_NAMES)} {said}{self.rest}"
 
 
+def right(text: str) -> Danger:
+    """A warning of a right that somebody gains, as a sentence of its own."""
+    return Danger(concern=Concern.RIGHTS, rest=text)
+
+
+def rights(noun: str, name: str, verb: str, rest: str) -> Danger:
+    """A warning of rights that can be told together with equal ones of other resources."""
+    return Danger(concern=Concern.RIGHTS, noun=noun, names=(name,), verb=verb, rest=rest)
+
+
 def together(dangers: Iterable[Danger]) -> list[Danger]:
     """Tell dangers that differ only in their names as one, the worst first, otherwise in the given order."""
     names: dict[tuple[Concern, str, str, str, str], list[str]] = {}
@@ -64,7 +76,7 @@ def together(dangers: Iterable[Danger]) -> list[Danger]:
         same = (each.concern, each.noun, each.verb, each.rest, each.diff)
         names.setdefault(same, []).extend(each.names)
     merged = [
-        Danger(concern=concern, noun=noun, names=tuple(found), verb=verb, rest=rest, diff=diff)
+        Danger(concern=concern, noun=noun, names=tuple(dict.fromkeys(found)), verb=verb, rest=rest, diff=diff)
         for (concern, noun, verb, rest, diff), found in names.items()
     ]
     return sorted(merged, key=lambda danger: danger.concern)

@@ -1,11 +1,12 @@
 """Warnings that a reviewer must not overlook: what is lost, which jobs are interrupted, who gains rights.
 
-There is one rule for each dangerous type of resource. A resource without a rule is only in the table of changes.
+There are rules for each dangerous type of resource. A resource without a rule is only in the table of changes.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
-from delivery import gains, interruptions, repositories
+from delivery import gains, guards, interruptions, repositories, starters
 from delivery.causes import RUNNER, Causes
 from delivery.danger import Concern, Danger, together
 from delivery.file_diff import file_diff
@@ -15,7 +16,8 @@ from delivery.repositories import losses
 
 _MOST_NAMES = 8
 _FILE = "gitlab:index/repositoryFile:RepositoryFile"
-TYPES = frozenset({*interruptions.RULES, *gains.RULES, repositories.TYPE, _FILE})
+_RULES = (interruptions.RULES, starters.RULES, gains.RULES, guards.RULES)
+TYPES = frozenset({*chain(*_RULES), repositories.TYPE, _FILE})
 """The types of resources that have a rule."""
 
 
@@ -26,8 +28,9 @@ def dangers(changes: Sequence[Change], causes: Causes) -> list[Danger]:
 
 
 def _of(change: Change, causes: Causes) -> Iterator[Danger]:
-    yield from interruptions.interruptions(change, causes)
-    yield from gains.gains(change, causes)
+    for rules in _RULES:
+        if rule := rules.get(change.type):
+            yield from rule(change, causes)
     if change.type == _FILE:
         yield from _published_file(change)
     yield from _secrets(change, causes)

@@ -15,12 +15,6 @@ _NODES_END = "**EKS terminates nodes after 5 minutes, whatever runs on them.**"
 _WAITS = "The update first pauses the runner and waits for its jobs, at most until they time out."
 
 
-def interruptions(change: Change, causes: Causes) -> Iterator[Danger]:
-    """What is lost with this change, and which jobs it interrupts."""
-    rule = RULES.get(change.type)
-    return rule(change, causes) if rule else iter(())
-
-
 def _goes(change: Change) -> bool:
     return change.operation in (Operation.DELETE, Operation.REPLACE)
 

@@ -98,6 +98,28 @@ Stage = Annotated[
         max_length=255,
     ),
 ]
+Target = Annotated[
+    str,
+    pattern_text(
+        r"^[A-Za-z][A-Za-z0-9_.-]*$",
+        "Use the name after AS in the Dockerfile: a letter, then letters, digits and _ . -",
+        max_length=255,
+    ),
+]
+"""A Dockerfile's stage. BuildKit takes its name in any case.
+
+Source: https://github.com/moby/buildkit/blob/master/frontend/dockerfile/instructions/parse.go
+"""
+
+SecretId = Annotated[
+    str,
+    pattern_text(
+        # BuildKit takes any text; a path's last part is the file in /run/secrets, and a comma ends an option.
+        r"^\.?[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+        "Use the id in the Dockerfile's RUN --mount=type=secret: letters, digits and _ . -",
+        max_length=255,
+    ),
+]
 GitTagPattern = Annotated[str, pattern_text(r"^[A-Za-z0-9_.*/-]+$", "Use a tag or a pattern with '*', such as v*.")]
 
 
@@ -141,9 +163,9 @@ class Image(Model):
     build_args: dict[VariableName, BuildArgument] = {}
     """Build arguments: each a literal text, or `{from: VARIABLE}`, a CI/CD variable's value. If the variable is not
     set, the Dockerfile's default applies. Anybody who may pull the image can read them: use `secrets` for secrets."""
-    target: Name | None = None
+    target: Target | None = None
     """The Dockerfile stage to build. Default: the last."""
-    secrets: dict[Name, VariableName] = {}
+    secrets: dict[SecretId, VariableName] = {}
     """Secrets for `RUN --mount=type=secret,id=ID`: each id, and the CI/CD variable that contains the secret, as a value
     or as a file. A build without it fails."""
     git_tags: Annotated[tuple[GitTagPattern, ...], Field(min_length=1)] | None = None

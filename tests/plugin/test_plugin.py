@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 SETTINGS: dict[str, Any] = {
     "cluster": {"name": "ci"},
     "nodes": {"arm64": {"instance-types": ["m7g.4xlarge"], "max-size": 4}},
-    "registry": {"force-delete": True},
+    "registry": {"delete-images": ["buildyard/builder", "platform/images/base"]},
     "projects": [
         {
             "path": "platform/images",

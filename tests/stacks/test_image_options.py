@@ -57,12 +57,16 @@ def test_the_options_are_read() -> None:
         "contexts": {"assets": "./assets/", "tools": f"docker-image://registry.example.com:5000/a/b:1@{DIGEST}"},
         "watch": ["./app/", "lib/*.go"],
         "test": ["true"],
+        "target": "Run_time",
+        "secrets": {"SEL_PASSWD": "A", ".npmrc": "B", "GIT_AUTH_TOKEN.gitlab.example.com": "C"},
     }
     read = settings(projects=[project(image)]).projects[0].images[0]
     assert read.build_args == {"VERSION": FromVariable.model_validate({"from": "CI_COMMIT_TAG"}), "LITERAL": "x"}
     assert read.contexts["assets"] == "assets"
     assert read.watch == ("app", "lib/*.go")
     assert read.test == ("true",)
+    assert read.target == "Run_time"
+    assert set(read.secrets) == {"SEL_PASSWD", ".npmrc", "GIT_AUTH_TOKEN.gitlab.example.com"}
 
 
 def test_problems_of_other_keys_are_found_beside_a_wrong_option() -> None:

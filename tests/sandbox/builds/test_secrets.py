@@ -12,11 +12,11 @@ from tests.sandbox.builds.example_group import ImageProject
 pytestmark = pytest.mark.builds
 
 SECRET = "first line of the file\nhunter2-marked"
-IMAGES = [{"name": "app", "context": "app", "architectures": ["amd64"], "secrets": {"npm": "NPM_TOKEN"}}]
+IMAGES = [{"name": "app", "context": "app", "architectures": ["amd64"], "secrets": {"NPM_rc": "NPM_TOKEN"}}]
 DOCKERFILE = """\
 FROM busybox:1.37
-RUN --mount=type=secret,id=npm,required=true \\
-    grep -qx 'first line of the file' /run/secrets/npm && grep -qx hunter2-marked /run/secrets/npm
+RUN --mount=type=secret,id=NPM_rc,required=true \\
+    grep -qx 'first line of the file' /run/secrets/NPM_rc && grep -qx hunter2-marked /run/secrets/NPM_rc
 """
 
 
@@ -46,7 +46,7 @@ def test_a_step_sees_the_secret(environment: Environment, kind: str) -> None:
 def test_without_the_secret_no_build_starts(environment: Environment, variable: dict[str, str]) -> None:
     done = built(environment, project(environment, **variable))
     assert done.passed is False
-    assert "The CI/CD variable NPM_TOKEN, for the secret npm, is empty or not set." in words(done)
+    assert "The CI/CD variable NPM_TOKEN, for the secret NPM_rc, is empty or not set." in words(done)
     assert not done.steps, "an image would be built with an empty secret"
 
 

@@ -132,16 +132,16 @@ app:
   variables: {IMAGE: "${CI_REGISTRY_IMAGE}:latest"}
   script:
     - cd app
-    - docker buildx build --push --platform linux/arm64,linux/amd64 -t "$IMAGE" --secret id=npmrc,src=$NPMRC
-      --build-context assets=../assets --target runtime -f Dockerfile .. # the whole repository
+    - docker buildx build --push --platform linux/arm64,linux/amd64 -t "$IMAGE" --secret id=NPM_RC,src=$NPMRC
+      --build-context assets=../assets --target Runtime -f Dockerfile .. # the whole repository
     - !reference [.push, script]
   rules: [{changes: [app/**/*, assets/*]}]
 """
 APP = """
 ARG CI_REGISTRY_IMAGE
 FROM ${CI_REGISTRY_IMAGE}/base:latest AS build
-RUN --mount=type=secret,id=npmrc true
-FROM python:3.13 AS runtime
+RUN --mount=type=secret,id=NPM_RC true
+FROM python:3.13 AS Runtime
 COPY --from=build /a /a
 """
 
@@ -155,8 +155,8 @@ def test_docker_in_docker_with_a_base_image_gives_its_dependency(tmp_path: Path)
     app = images["web"]
     assert images["base"].context == "base"
     assert app.depends_on == ("base",)
-    assert (app.context, app.dockerfile, app.target) == (".", "app/Dockerfile", "runtime")
-    assert app.secrets == {"npmrc": "NPMRC"}
+    assert (app.context, app.dockerfile, app.target) == (".", "app/Dockerfile", "Runtime")
+    assert app.secrets == {"NPM_RC": "NPMRC"}
     assert app.watch == ("app", "assets")
     assert app.contexts == {"assets": "assets"}
     assert app.architectures is None
