@@ -14,6 +14,7 @@ from rich.text import Text
 from delivery.note import note
 from delivery.preview import parse
 from sandbox.scratch import ScratchProject, scratch_project
+from stacks.config import region
 from tests.browser.install import missing
 from tests.browser.page import Page, Theme, markdown
 
@@ -29,7 +30,7 @@ _TERMINAL_STYLE = (
 
 def edit(config: dict[str, Any]) -> None:
     """The edit that the note shows: other nodes for arm64."""
-    config["buildyard:nodes"]["arm64"]["instance-types"] = ["m8g.4xlarge"]
+    config["buildyard:nodes"]["arm64"]["instance-types"] = ["m7g.8xlarge"]
 
 
 def main() -> int:
@@ -46,7 +47,7 @@ def main() -> int:
 
 
 def _draw_note(preview: str) -> None:
-    text = note("sandbox", parse(preview))
+    text = note("sandbox", parse(preview), region=region("sandbox"))
     markdown(text, Theme.GITLAB_LIGHT, _NOTE_WIDTH).picture(NOTE, _NOTE_HEIGHT)
 
 
