@@ -27,14 +27,12 @@ from components.published_pipeline import (
 from components.pull_through import PullThroughCache, PullThroughCacheArgs
 from components.push_identity import PushIdentity, PushIdentityArgs
 from components.runners import Runners, RunnersArgs
-from pipeline.generate import generate
-from pipeline.inputs import PipelineInputs
-from pipeline.render import PipelineFile, render
+from pipeline.projects import Pipelines, generate_all
 from stacks.architecture import Architecture
 from stacks.cluster import Destination
 from stacks.config import file_name
 from stacks.names import BUILDER_VARIABLE, stack_name
-from stacks.problems import Problem, SettingsError
+from stacks.problems import SettingsError
 from stacks.projects import Project
 from stacks.registries import cached_upstreams
 from stacks.settings import Settings
@@ -67,35 +65,11 @@ def declare(
     """
     settings = load()
     lookups = look_up(settings, stack=stack, source=source)
-    pipelines = generate_pipelines(settings, lookups.account.registry_host, source=source)
+    pipelines = generate_all(settings, settings.projects, lookups.account.registry_host, source=source)
     for notice in lookups.notices:
         pulumi.warn(str(notice))
     args = PlatformArgs(stack=stack, settings=settings, lookups=lookups, pipelines=pipelines)
     return Platform(stack_name(stack), args, opts)
-
-
-Pipelines = Mapping[str, Sequence[PipelineFile]]
-"""The files of each project's pipeline, by the project's path."""
-
-
-def generate_pipelines(settings: Settings, registry_host: str, *, source: str) -> Pipelines:
-    """The pipelines of all projects.
-
-    Raises `SettingsError` with everything that GitLab would refuse, of all projects.
-    """
-    pipelines: dict[str, Sequence[PipelineFile]] = {}
-    problems: list[Problem] = []
-    for project in settings.projects:
-        if not project.built:
-            continue
-        inputs = PipelineInputs(settings=settings, project=project, registry_host=registry_host, source=source)
-        try:
-            pipelines[project.path] = render(generate(inputs))
-        except SettingsError as error:
-            problems += error.problems
-    if problems:
-        raise SettingsError(problems, source=source)
-    return pipelines
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,8 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
-from pipeline.generate import generate
-from pipeline.inputs import PipelineInputs
-from pipeline.render import PipelineFile, render
+from pipeline.projects import generate_all
+from pipeline.render import PipelineFile
 from stacks import config
 from stacks.partitions import registry_host
 from stacks.problems import Problem, SettingsError, nearest
@@ -39,12 +38,9 @@ def _files(stack: str, wanted: str | None) -> Iterator[PipelineFile]:
         raise SettingsError([problem], source=source)
     account = settings.registry.account or "AWS_ACCOUNT_ID"
     region = config.region(stack) or "AWS_REGION"
-    for project in settings.projects:
-        if project.built and wanted in (None, project.path):
-            host = registry_host(account, region)
-            yield from render(
-                generate(PipelineInputs(settings=settings, project=project, registry_host=host, source=source))
-            )
+    projects = [project for project in settings.projects if wanted in (None, project.path)]
+    for files in generate_all(settings, projects, registry_host(account, region), source=source).values():
+        yield from files
 
 
 if __name__ == "__main__":

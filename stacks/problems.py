@@ -5,8 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
+from typing import TypeVar
 
 from pydantic_core import PydanticCustomError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,3 +114,21 @@ def _keys(word: str) -> Iterator[str]:
 def refusal(message: str, hint: str) -> PydanticCustomError:
     """The error that a validator raises for a wrong value. `parsing` turns it into a `Problem`."""
     return PydanticCustomError("refused", "{message}", {"message": message, "hint": hint})
+
+
+def located(path: str, items: Iterable[T]) -> Iterator[tuple[str, T]]:
+    """The items of a list in the settings, each with its path."""
+    return ((f"{path}[{position}]", item) for position, item in enumerate(items))
+
+
+def duplicates(what: str, values: Iterable[tuple[str, str]]) -> Iterator[Problem]:
+    """Find values that an earlier path has already."""
+    first: dict[str, str] = {}
+    for value, path in values:
+        if value in first:
+            yield Problem(
+                path=path,
+                message=f"the {what} {value} already exists, at {first[value]}",
+                hint="Rename one of the two.",
+            )
+        first.setdefault(value, path)

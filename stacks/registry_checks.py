@@ -1,8 +1,8 @@
 """Checks of the registries that builds pull from, and of who pulls from the stack's."""
 
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 
+from stacks.credentials import is_unset
 from stacks.problems import Problem, echo
 from stacks.registries import MAX_CACHE_PREFIX, cache_folder, cached_upstreams, matches, split_reference
 from stacks.settings import Settings
@@ -11,10 +11,10 @@ from stacks.trust import Tier
 _REGISTRY = "buildyard:registry"
 
 
-def check(settings: Settings, credentials: tuple[str, ...]) -> Iterator[Problem]:
-    """Every problem. `credentials` are patterns of the variables that jobs unset."""
+def check(settings: Settings) -> Iterator[Problem]:
+    """Every problem."""
     yield from pulled(settings, own_host="")
-    yield from _logins(settings, credentials)
+    yield from _logins(settings)
     yield from _caches(settings)
 
 
@@ -43,7 +43,7 @@ def _cached(settings: Settings, tier: Tier) -> Iterator[str]:
         yield f"{each.prefix(settings.registry.prefix, tier)}/image"
 
 
-def _logins(settings: Settings, credentials: tuple[str, ...]) -> Iterator[Problem]:
+def _logins(settings: Settings) -> Iterator[Problem]:
     for host, login in settings.registry.logins.items():
         path = f"{_REGISTRY}.logins.{host}"
         if login.job_token and (login.user or login.password):
@@ -59,7 +59,7 @@ def _logins(settings: Settings, credentials: tuple[str, ...]) -> Iterator[Proble
                 hint="Set user, and password to the name of a CI/CD variable; or job-token: true for the container "
                 "registry of the GitLab instance that runs the jobs.",
             )
-        if login.password and any(fnmatchcase(login.password, pattern) for pattern in credentials):
+        if login.password and is_unset(login.password):
             yield Problem(
                 path=f"{path}.password",
                 message=f"every job unsets {login.password}, so that it logs in with the pod's role",

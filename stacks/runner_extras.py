@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from stacks.chart_keys import Location, faults_in_runner, faults_in_values, name_of
+from stacks.credentials import CREDENTIALS
 from stacks.owned_keys import CONFIGURES, JOBS, OWNED_CONFIG, OWNED_VALUES, PROXIES, RESERVED_VOLUMES, Owned
 from stacks.problems import Problem, key_path
 from stacks.runners import Runners
@@ -21,17 +22,18 @@ else:
 
 _VALUES = "buildyard:runners.chart-values"
 _CONFIG = "buildyard:runners.config"
-
+_UNSET = Owned(
+    patterns=CREDENTIALS,
+    why="every job unsets it, so that it logs in with the pod's role",
+    instead="Remove it, or use another name.",
+)
 
 MAX_VALUES = 1000
 """Values in a stack's own chart values. The chart itself has fewer than 200."""
 
 
-def check(runners: Runners, credentials: tuple[str, ...]) -> Iterator[Problem]:
-    """Every problem in a stack's own chart values and `config.toml` text.
-
-    `credentials` are patterns of the variables that jobs unset.
-    """
+def check(runners: Runners) -> Iterator[Problem]:
+    """Every problem in a stack's own chart values and `config.toml` text."""
     if _count(runners.chart_values) > MAX_VALUES:
         yield Problem(
             path=_VALUES,
@@ -47,7 +49,7 @@ def check(runners: Runners, credentials: tuple[str, ...]) -> Iterator[Problem]:
             reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "it is nested too deeply"
             yield Problem(path=_CONFIG, message=f"is not TOML: {reason[:200]}", hint="Correct the syntax.")
         else:
-            yield from _check_config(config, _unset(credentials))
+            yield from _check_config(config, _UNSET)
 
 
 def own_config(runners: Runners) -> dict[str, Any]:
@@ -157,14 +159,6 @@ def _check_config(config: Mapping[str, Any], unset: Owned) -> Iterator[Problem]:
         path = re.sub("/+", "/", str(_mapping(volume).get("mount_path")))
         if path.startswith(("/home/user/.local", "/etc/buildyard")):
             yield problem((*location, "mount_path"), "hides files of the build", "Use another folder.")
-
-
-def _unset(credentials: tuple[str, ...]) -> Owned:
-    return Owned(
-        patterns=credentials,
-        why="every job unsets it, so that it logs in with the pod's role",
-        instead="Remove it, or use another name.",
-    )
 
 
 def _owned(document: Mapping[str, Any], table: Iterable[Owned]) -> Iterator[tuple[Location, Owned]]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from stacks.architecture import Architecture
-from stacks.checks import RESOURCES
 from stacks.cluster import DaemonSets, Nodes
 from stacks.problems import Problem
 from stacks.quantities import GIBIBYTE, Quantity
+from stacks.resource_checks import RESOURCES
 from stacks.runners import Bounds, Resources
 from stacks.settings import Settings
 from stacks.warm import When

@@ -41,7 +41,7 @@ def main() -> int:
     with scratch_project() as project:
         _draw_terminal(_run(project, "up", "--color", "always"))
         with project.edited(edit):
-            _draw_note(_run(project, "preview", "--json"))
+            _draw_note(_run(project, "preview", "--json", "--show-sames"))
     print(f"Drawn: {NOTE}, {TERMINAL}.")
     return 0
 

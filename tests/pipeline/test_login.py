@@ -14,7 +14,7 @@ from werkzeug.wrappers import Request, Response
 
 from pipeline import scripts
 from sandbox.builds.proxy import QuietHandler
-from stacks.checks import CREDENTIALS
+from stacks.credentials import CREDENTIALS
 from tests.pipeline.published import HOST, files, jobs
 from tests.pipeline.runner import SHELLS, Done, run
 

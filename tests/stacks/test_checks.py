@@ -114,7 +114,8 @@ def test_a_group_with_more_than_the_projects_must_be_named(paths: list[str], adv
     assert problem == Problem(
         path="buildyard:runners.group",
         message="is missing, and the projects do not all lie directly in one group",
-        hint=f"{advice} Every project of that group and its subgroups can then start build jobs.",
+        hint=f"{advice} Every project of that group and its subgroups can then start build jobs. "
+        "Or set buildyard:runners.projects-only: true.",
     )
 
 
