@@ -70,7 +70,7 @@ def _runner(change: Change, causes: Causes) -> Iterator[Danger]:
 
 
 def _end_of_jobs(runners: Sequence[Change], otherwise: str) -> str:
-    """What becomes of the jobs of the runners that go with a resource."""
+    """The fate of the jobs of the runners that go with a resource."""
     return _WAITS if runners and all(_goes(runner) and runner.waits for runner in runners) else otherwise
 
 

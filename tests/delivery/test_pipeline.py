@@ -188,7 +188,7 @@ def test_a_preview_leaves_note_counts_and_plan(checkout: Checkout) -> None:
     assert json.loads(checkout.text("counts.json")) == {"create": 5, "update": 11, "delete": 4}
     assert checkout.text("plan.json") == "the plan\n"
     assert checkout.calls == [
-        "preview --stack dev --save-plan plan.json --json "
+        "preview --stack dev --save-plan plan.json --json --show-sames "
         "as arn:aws:iam::111111111111:role/preview-buildyard-dev with a-token, in GitLab with token-that-reads"
     ]
 
