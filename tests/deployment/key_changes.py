@@ -29,7 +29,7 @@ PINNED = f"docker-image://alpine:3.22@sha256:{'0' * 64}"
 OTHER_PROJECT = "platform/other"
 OTHER_BRANCH = "main"
 OTHER_CLUSTER = "other"
-OTHER_GROUP = "sg-0a1b2c3d4e5f60001"
+OTHER_GROUP = "sg-0a1b2c3d4e5f60001"  # stands for one that exists
 BOUNDARY = "arn:aws:iam::123456789012:policy/rules/boundary"
 PROXY = "http://proxy.example.com:3128"
 MIRROR = "registry.example.com/gitlab-org/gitlab-runner"
@@ -302,17 +302,16 @@ def _effect(step: Mapping[str, Any]) -> str:
     name = step["urn"].rpartition("::")[2]
     if kind == "Tag":
         return "tags" if "-tag-" in name else ""
-    if in_place and paths and all(re.match(r"tags\b", path) for path in paths):
-        return "tags"
+    for property_, word in (("tags", "tags"), ("labels", "labels"), ("tagLists", "runner tags")):
+        if in_place and paths and all(re.match(rf"{property_}\b", path) for path in paths):
+            return word
     if kind == "NodeGroup":
-        return "nodes" if not in_place else "labels" if {*paths} <= {"labels"} else "size"
+        return "size" if in_place else "nodes"
     if kind == "Repository":
         return "retention" if in_place else "repositories"
     if kind == "ConfigMap" and name.endswith("ca-bundle"):
         return ""  # it follows the managers
-    if kind == "UserRunner" and in_place:
-        return "runner tags" if "tagLists" in "".join(paths) else ""
-    return KINDS.get(kind, kind)
+    return "" if kind == "UserRunner" and in_place else KINDS.get(kind, kind)
 
 
 def documented() -> Mapping[str, set[str]]:
