@@ -1,1 +1,1 @@
-"""What must exist before the first `pulumi up` of a stack: a Pulumi project of its own, which an administrator runs."""
+"""A Pulumi project that an administrator runs once: it creates what the first `pulumi up` of a stack needs."""

@@ -1,4 +1,4 @@
-"""What the rights of roles are for: a stack, its account and its state, and the jobs that get them."""
+"""The targets of the roles' rights: a stack, its account and its state, and the jobs that get them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

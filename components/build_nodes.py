@@ -32,7 +32,7 @@ Source: https://docs.aws.amazon.com/eks/latest/userguide/cni-iam-role.html
 
 ROOT_DEVICE = "/dev/xvda"
 NODE_PROPERTIES = (*("blockDeviceMappings", "metadataOptions", "userData", "networkInterfaces", "vpcSecurityGroupIds"),)
-"""What a launch template says about nodes, besides their tags."""
+"""The properties of nodes in a launch template, besides their tags."""
 
 IDS_PER_POD = 196608
 """The users of a pod with a user namespace: enough for the builder image's sub-uids, which end at 165535.

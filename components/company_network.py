@@ -25,7 +25,7 @@ DIRECT = (
     *(f"[{address}]" for address in _AGENTS if ":" in address),  # as in URLs, for programs that compare those
     *(".svc", ".cluster.local"),
 )
-"""What no proxy may see or can reach: the node's agents, which give out credentials, and the cluster's services."""
+"""Hosts that no proxy may see or can reach: the node's agents, which give out credentials, and cluster services."""
 
 
 def proxy_variables(proxy: Proxy | None, *, services: Sequence[str]) -> dict[str, str]:
@@ -62,7 +62,7 @@ def proxy_destinations(proxy: Proxy | None) -> list[Destination]:
 
 
 def notices(network: Network, now: datetime, *, registry_host: str, vpc_endpoints: Sequence[str]) -> Iterator[Notice]:
-    """What the reader of a preview should know: authorities that expire, and how pods reach the proxy and ECR."""
+    """Warnings for the reader of a preview: authorities that expire, and how pods reach the proxy and ECR."""
     for name, end in certificates.expiring(network.ca_bundle or "", now) if network.ca_bundle else ():
         verb = "expires" if end > now else "expired"
         yield Notice(

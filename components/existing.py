@@ -1,4 +1,4 @@
-"""What exists already under a stack's names: ECR repositories, and nodes that run.
+"""Lookups of what exists already under a stack's names: ECR repositories, and nodes that run.
 
 A repository is the stack's by its tag. The stack takes it in even if its state has no record of it: it left the
 settings before, or the state was lost.
@@ -18,7 +18,7 @@ from stacks.settings import Settings
 from stacks.trust import Tier
 
 _GENERATED = r"-[0-9a-f]{7}"
-"""What Pulumi adds to a resource's name, so that two generations of it can exist."""
+"""Pulumi's addition to a resource's name, so that two generations of it can exist."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -86,7 +86,7 @@ def grant_preview(
 
 
 def namespace_rules() -> list[Rule]:
-    """What the group may read in the namespace. `*` would include a shell in every pod: `pods/exec` takes a `get`."""
+    """The group's rights in the namespace. `*` would include a shell in every pod: `pods/exec` takes a `get`."""
     return [
         _get("", "configmaps", "limitranges", "resourcequotas", "serviceaccounts"),
         # Helm's storage asks for its Secrets by their labels, so that their names cannot limit the right.
@@ -98,7 +98,7 @@ def namespace_rules() -> list[Rule]:
 
 
 def cluster_rules(namespace: str, *, role: str) -> list[Rule]:
-    """What the group may read outside of namespaces: the stack's own objects, by name.
+    """The group's rights outside of namespaces: the stack's own objects, by name.
 
     Their names begin with the namespace's, but no rule can say that.
     """

@@ -78,7 +78,7 @@ def _who_pulls(pull: Pull, registry: RegistryAccount) -> Iterator[Document]:
 
 
 def notices(settings: Settings, registry: RegistryAccount) -> Iterator[Notice]:
-    """What AWS's documentation says is missing in some partitions. It may be there by now, so it is no problem.
+    """Notices of what some partitions lack by AWS's documentation. It may be there by now, so it is no problem.
 
     Sources: https://docs.amazonaws.cn/en_us/eks/latest/userguide/pod-identities.html,
     https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache.html

@@ -16,7 +16,7 @@ _WAITS = "The update first pauses the runner and waits for its jobs, at most unt
 
 
 def interruptions(change: Change, causes: Causes) -> Iterator[Danger]:
-    """What is lost with this change, and which jobs it interrupts."""
+    """The jobs that this change interrupts, and what is lost with it."""
     rule = RULES.get(change.type)
     return rule(change, causes) if rule else iter(())
 
@@ -76,7 +76,7 @@ def _runner(change: Change, causes: Causes) -> Iterator[Danger]:
 
 
 def _end_of_jobs(runners: Sequence[Change], otherwise: str) -> str:
-    """What becomes of the jobs of the runners that go with a resource."""
+    """The fate of the jobs of the runners that go with a resource."""
     return _WAITS if runners and all(_goes(runner) and runner.waits for runner in runners) else otherwise
 
 

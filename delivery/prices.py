@@ -15,7 +15,7 @@ HOURS_PER_MONTH = 730
 """As AWS's calculator counts. Source: https://aws.amazon.com/calculator/calculator-assumptions/"""
 BASELINE_IOPS = 3000
 BASELINE_THROUGHPUT = 125
-"""What a gp3 volume has without a charge. Source: https://aws.amazon.com/ebs/pricing/"""
+"""The speed of a gp3 volume without a charge. Source: https://aws.amazon.com/ebs/pricing/"""
 
 
 class UnknownPriceError(Exception):

@@ -1,4 +1,4 @@
-"""What happens to the images of repositories that leave a stack, and what the new ones are, as sentences for reviewers.
+"""Sentences for reviewers about repositories that leave a stack, their images, and the new ones.
 
 Removing an image keeps its repository, unless the deployed settings allow its deletion. A new name of an image is
 another repository, unless the settings name the old one.

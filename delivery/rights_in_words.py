@@ -23,7 +23,7 @@ _DEEDS: Mapping[frozenset[str], tuple[str, str]] = {
         (("ecr:GetAuthorizationToken",), ("log in to ECR", "log in to")),
     )
 }
-"""What sets of actions amount to: alone, and with the names of repositories after it.
+"""Sets of actions in words: alone, and with the names of repositories after them.
 
 Sources: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push-iam.html,
 https://docs.aws.amazon.com/AmazonECR/latest/userguide/pull-through-cache-iam.html
@@ -76,7 +76,7 @@ def _sentence(group: _Group, targets: Sequence[str]) -> str:
 
 
 def _deeds(actions: Sequence[str], targets: Sequence[str]) -> str:
-    """What the actions amount to, on the targets. Actions that amount to nothing of their own are named."""
+    """The actions on the targets in words. Actions without words of their own are named."""
     left = dict.fromkeys(actions)
     complete = []
     for needed, words in _DEEDS.items():

@@ -109,7 +109,7 @@ class Cluster(Model):
     subnet_ids: Annotated[tuple[Subnet, ...], Field(min_length=1)] | None = None
     """The subnets of the build nodes. Default: the cluster's own subnets."""
     daemon_sets: DaemonSets = DaemonSets()
-    """What pods of DaemonSets request on every build node, such as those for logs and metrics. Jobs get the rest."""
+    """The requests of DaemonSets' pods on every build node, such as those for logs and metrics. Jobs get the rest."""
     cni_role: bool = False
     """Whether the VPC CNI has an IAM role of its own, by Pod Identity or IRSA. Then nodes need no rights for it."""
 

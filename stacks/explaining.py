@@ -1,4 +1,4 @@
-"""What pydantic finds wrong in settings, in words for the person who wrote the YAML."""
+"""Pydantic's errors in settings, in words for the person who wrote the YAML."""
 
 from collections.abc import Iterator
 from functools import cache

@@ -38,7 +38,7 @@ PULL_SECONDS = (8, 12)
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What the model knows of a stack."""
+    """A stack's settings, as far as the model needs them."""
 
     jobs_of_node: int
     max_size: int

@@ -26,7 +26,7 @@ _REQUESTS = "gitlab_runner_api_request_statuses_total"
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
-    """What the alerts and the dashboard of a stack are about."""
+    """The subject of the alerts and the dashboard of a stack."""
 
     stack: str
     namespaces: Sequence[str]

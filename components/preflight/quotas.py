@@ -52,7 +52,7 @@ GLOBAL_QUOTAS_IN = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1"}
 
 @dataclass(frozen=True, kw_only=True)
 class Use:
-    """What a stack needs of one quota."""
+    """A stack's need of one quota."""
 
     quota: Quota
     needed: int

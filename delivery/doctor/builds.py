@@ -65,7 +65,7 @@ class Builds:
         return [checks[place] for place in deployed.runners]
 
     def _key(self, place: Place) -> tuple[Tier, str]:
-        """What one pipeline can build: those of one tier and image."""
+        """Group the builds by pipeline: those of one tier and image."""
         return place[0], self.choices[place[1]].path
 
     def _start(self, temporary: ExitStack, tier: Tier, places: list[Place], registry_host: str) -> "_Started":

@@ -13,7 +13,7 @@ Place = tuple[Tier, Architecture]
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
-    """What the last deployment made."""
+    """The result of the last deployment."""
 
     registry_host: str
     builder_image: str

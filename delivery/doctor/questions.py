@@ -35,7 +35,7 @@ class Refused:
 
     reason: str
     missing: bool = False
-    """What was asked for does not exist."""
+    """The thing that was asked for does not exist."""
 
 
 @dataclass(frozen=True, kw_only=True)

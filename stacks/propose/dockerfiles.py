@@ -1,4 +1,4 @@
-"""What a Dockerfile says about its place among other images: stages, bases, arguments, secrets and contexts."""
+"""A Dockerfile's place among other images: stages, bases, arguments, secrets and contexts."""
 
 import json
 import posixpath

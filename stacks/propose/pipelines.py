@@ -203,7 +203,7 @@ def _merge(below: Mapped, above: Mapped) -> dict[str, Any]:
 
 @dataclass
 class _References:
-    """What `!reference` tags name. References to references multiply, so their number is bounded."""
+    """The targets of `!reference` tags. References to references multiply, so their number is bounded."""
 
     content: Mapped
     left: int = 20_000

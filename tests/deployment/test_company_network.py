@@ -18,7 +18,7 @@ def pods(scratch: ScratchProject, tier: str = "") -> PodSettings:
 
 
 def steps(printed: str) -> dict[str, str]:
-    """What a preview would do to each resource, by type and name, without what stays."""
+    """A preview's operation on each resource, by type and name, without those that stay."""
     found: list[dict[str, Any]] = json.loads(printed[printed.index("{") :])["steps"]
     return {"::".join(each["urn"].split("::")[2:]): each["op"] for each in found if each["op"] != "same"}
 

@@ -34,7 +34,7 @@ def doctor(project: ScratchProject, *options: str, code: int) -> dict[str, dict[
 
 
 def failures(checks: Mapping[str, dict[str, Any]]) -> dict[str, str]:
-    """What failed, with all that is said about it."""
+    """The failed checks, with all that is said about them."""
     return {
         title: " ".join(f"{each['message']} {each['hint']}" for each in check["findings"])
         for title, check in checks.items()

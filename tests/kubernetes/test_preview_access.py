@@ -1,4 +1,4 @@
-"""What a real API server lets the role of previews do: read the stack's own objects, and nothing else."""
+"""The rights of previews on a real API server: they read the stack's own objects, and nothing else."""
 
 from typing import Any
 

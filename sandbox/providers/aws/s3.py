@@ -285,7 +285,7 @@ class BucketLifecycle(_BucketSetting):
 
 
 def _found(ask: Callable[[], Any], missing: str) -> Any:
-    """What the client returns, or None for the error code of something that is not set."""
+    """The client's answer, or None for the error code of something that is not set."""
     try:
         return ask()
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""What a registry says about the builder image, as a check."""
+"""A registry's answers about the builder image, as a check."""
 
 import json
 from collections.abc import Iterator

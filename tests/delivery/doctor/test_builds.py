@@ -28,7 +28,7 @@ ARM64, AMD64 = Architecture.ARM64, Architecture.AMD64
 PLACES = [(tier, architecture) for tier in Tier for architecture in Architecture]
 
 Jobs = Callable[[dict[str, Any]], tuple[str, str] | None]
-"""What becomes of a waiting job: its status and its log, or None if nobody takes it."""
+"""The outcome of a waiting job: its status and its log, or None if nobody takes it."""
 
 
 @pytest.fixture(autouse=True)

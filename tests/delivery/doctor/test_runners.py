@@ -1,4 +1,4 @@
-"""What GitLab says about runners and their managers, as checks."""
+"""GitLab's answers about runners and their managers, as checks."""
 
 from datetime import datetime, timezone
 from typing import Any

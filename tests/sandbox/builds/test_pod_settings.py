@@ -1,4 +1,4 @@
-"""What a runner's `config.toml` gives the pods of builds."""
+"""The parts of build pods that come from a runner's `config.toml`."""
 
 import os
 from pathlib import Path
