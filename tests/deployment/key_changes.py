@@ -302,7 +302,7 @@ def _effect(step: Mapping[str, Any]) -> str:
     name = step["urn"].rpartition("::")[2]
     if kind == "Tag":
         return "tags" if "-tag-" in name else ""
-    for property_, word in (("tags", "tags"), ("labels", "labels"), ("tagLists", "runner tags")):
+    for property_, word in (("tags", "tags"), ("labels", "labels")):
         if in_place and paths and all(re.match(rf"{property_}\b", path) for path in paths):
             return word
     if kind == "NodeGroup":
@@ -311,7 +311,9 @@ def _effect(step: Mapping[str, Any]) -> str:
         return "retention" if in_place else "repositories"
     if kind == "ConfigMap" and name.endswith("ca-bundle"):
         return ""  # it follows the managers
-    return "" if kind == "UserRunner" and in_place else KINDS.get(kind, kind)
+    if kind == "UserRunner" and in_place:
+        return "runner tags" if any(path.startswith("tagLists") for path in paths) else ""
+    return KINDS.get(kind, kind)
 
 
 def documented() -> Mapping[str, set[str]]:
