@@ -100,7 +100,7 @@ def test_every_word_of_the_table_is_explained() -> None:
 def test_changes_do_what_the_table_says(stack: ScratchProject) -> None:
     branch = "projects[].default-branch"  # GitLab's changes before it, which the other previews would refuse
     others = [key for key in CHANGES if key != branch]
-    number = os.cpu_count() or 1
+    number = min(4, os.cpu_count() or 1)
     with ThreadPoolExecutor(number) as pool:
         workers = [pool.submit(_preview_changes, stack, others[each::number]) for each in range(number)]
     found = {key: words for worker in workers for key, words in worker.result().items()}
@@ -116,7 +116,7 @@ def _documented(key: str) -> set[str]:
 
 
 def _preview_changes(stack: ScratchProject, keys: Sequence[str]) -> dict[str, set[str]]:
-    """What the previews of changes say, each alone, in a work tree and a copy of the state of their own."""
+    """Preview each change alone, in a work tree and with a copy of the state of their own: its words, by key."""
     endpoints = read_endpoints(stack.data)
     assert endpoints is not None
     cluster = Cloud(stack).aws("eks").describe_cluster(name="ci")["cluster"]
