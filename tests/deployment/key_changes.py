@@ -296,7 +296,7 @@ def effects(preview: str) -> set[str]:
 
 
 def _effect(step: Mapping[str, Any]) -> str:
-    kind = step["urn"].split("::")[2].rpartition(":")[2]
+    kind: str = step["urn"].split("::")[2].rpartition(":")[2]
     in_place = step["op"] == "update"
     paths = [*(step.get("detailedDiff") or ())]
     name = step["urn"].rpartition("::")[2]

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -76,7 +76,7 @@ def _make_other_project(project: ScratchProject) -> None:
         _ask_gitlab(project, "POST", path, body)
 
 
-def _ask_gitlab(project: ScratchProject, method: str, path: str, body: dict[str, object]) -> None:
+def _ask_gitlab(project: ScratchProject, method: str, path: str, body: Mapping[str, object]) -> None:
     token = {"PRIVATE-TOKEN": (project.data / "gitlab" / "token").read_text().strip()}
     address = f"{project.endpoints()['gitlab']}/api/v4{path}"
     requests.request(method, address, json=body, headers=token, timeout=10).raise_for_status()
