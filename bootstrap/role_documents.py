@@ -11,6 +11,7 @@ from typing import Any
 from bootstrap.targets import Purpose, Stack, State
 from components.build_nodes import CNI_POLICY, MANAGED_POLICIES
 from components.policy_documents import Document, push, use_of_key
+from components.preflight.cluster import AGENT
 from stacks.names import stack_name
 
 PROJECT = "buildyard"
@@ -81,8 +82,7 @@ def deploy(stack: Stack, state: State) -> Mapping[str, Document]:
 
 def builder(stack: Stack) -> Mapping[str, Document]:
     """The policies of the role that pushes the builder image; none if the stack names another image."""
-    repository = stack.settings.builder_repository
-    return push_policies(stack.arn("ecr", f"repository/{repository}")) if repository else {}
+    return push_policies(stack.builder) if stack.builder else {}
 
 
 def push_policies(repository_arn: str) -> Mapping[str, Document]:
@@ -92,8 +92,10 @@ def push_policies(repository_arn: str) -> Mapping[str, Document]:
 
 
 def _reads(stack: Stack) -> Iterable[Document]:
-    yield _allow("ReadCluster", ["eks:DescribeCluster"], [stack.cluster])
-    yield _allow("ReadNodes", ["eks:DescribeNodegroup"], [stack.node_groups])
+    yield _allow("ReadCluster", ["eks:DescribeCluster", "eks:ListNodegroups"], [stack.cluster])
+    # Of others, too: a preview looks for one that takes the runners' managers.
+    yield _allow("ReadNodes", ["eks:DescribeNodegroup"], [stack.all_node_groups])
+    yield _allow("ReadAgent", ["eks:DescribeAddon"], [stack.addon(AGENT)])
     yield _allow(
         "ReadRoles",
         ["iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"],
@@ -105,11 +107,16 @@ def _reads(stack: Stack) -> Iterable[Document]:
         ["iam:GetPolicy", "iam:GetPolicyVersion"],
         [stack.policies, *([boundary] if boundary else [])],
     )
+    # A preview compares the number of all with ECR's quota.
+    yield _allow("ListRepositories", ["ecr:DescribeRepositories"], [stack.arn("ecr", "repository/*")])
     yield _allow(
         "ReadRepositories",
-        ["ecr:DescribeRepositories", "ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy", "ecr:ListTagsForResource"],
+        ["ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy", "ecr:ListTagsForResource"],
         stack.repositories,
     )
+    if stack.builder:
+        # For `delivery doctor`, which asks for the architectures of the image.
+        yield _allow("ReadBuilderImage", ["ecr:BatchGetImage"], [stack.builder])
     yield _allow(
         "ReadWhatHasNoArn",
         [
@@ -123,7 +130,12 @@ def _reads(stack: Stack) -> Iterable[Document]:
             "ec2:DescribeVpcs",
             "ecr:DescribePullThroughCacheRules",
             "ecr:DescribeRepositoryCreationTemplates",
+            "ecr:GetAuthorizationToken",
             "iam:ListOpenIDConnectProviders",
+            "iam:ListRoles",
+            "servicequotas:GetAWSDefaultServiceQuota",
+            "servicequotas:GetServiceQuota",
+            "tag:GetResources",
         ],
         ["*"],
     )
@@ -152,7 +164,8 @@ def _writes(stack: Stack) -> Iterable[Document]:
         yield {
             "Sid": "LeaveOtherStacks",
             "Effect": "Deny",
-            "Action": ["autoscaling:*", "eks:*", "iam:*"],
+            # A preview may read their node groups, since it reads all of the cluster's.
+            "Action": ["autoscaling:*", "eks:Delete*", "eks:*Tag*", "eks:Update*", "iam:*"],
             "Resource": [
                 arn
                 for other in others
@@ -266,7 +279,6 @@ def _node_writes(stack: Stack) -> Iterable[Document]:
             "eks:TagResource",
             "eks:UntagResource",
             "eks:UpdateNodegroupConfig",
-            "eks:UpdateNodegroupVersion",
         ],
         [stack.node_groups],
     )
@@ -275,11 +287,9 @@ def _node_writes(stack: Stack) -> Iterable[Document]:
         "WriteLaunchTemplates",
         [
             "ec2:CreateLaunchTemplate",
-            "ec2:CreateLaunchTemplateVersion",
             "ec2:CreateTags",
             "ec2:DeleteLaunchTemplate",
             "ec2:DeleteTags",
-            "ec2:ModifyLaunchTemplate",
         ],
         [templates],
     )
@@ -295,7 +305,7 @@ def _node_writes(stack: Stack) -> Iterable[Document]:
     )
     yield _allow(
         "TagScalingGroups",
-        ["autoscaling:CreateOrUpdateTags"],
+        ["autoscaling:CreateOrUpdateTags", "autoscaling:DeleteTags"],
         [stack.arn("autoscaling", f"autoScalingGroup:*:autoScalingGroupName/eks-{stack.prefix}-*")],
     )
 

@@ -87,8 +87,23 @@ class Stack:
         return self.arn("eks", f"nodegroup/{self.settings.cluster.name}/{self.prefix}-*/*")
 
     @property
+    def all_node_groups(self) -> str:
+        """Every managed node group of the cluster."""
+        return self.arn("eks", f"nodegroup/{self.settings.cluster.name}/*")
+
+    def addon(self, name: str) -> str:
+        """An add-on of the cluster."""
+        return self.arn("eks", f"addon/{self.settings.cluster.name}/{name}/*")
+
+    @property
     def associations(self) -> str:
         return self.arn("eks", f"podidentityassociation/{self.settings.cluster.name}/*")
+
+    @property
+    def builder(self) -> str | None:
+        """The repository of the builder image; None if the settings name another image."""
+        repository = self.settings.builder_repository
+        return self.arn("ecr", f"repository/{repository}") if repository else None
 
     @property
     def repositories(self) -> list[str]:

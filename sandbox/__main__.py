@@ -16,7 +16,7 @@ from rich.text import Text
 
 from sandbox import server
 from sandbox.display import Terminal, print_endpoints, print_next_steps, print_outputs
-from sandbox.endpoints import data_directory
+from sandbox.endpoints import Endpoints, data_directory
 from sandbox.engine import install
 from sandbox.engine.arguments import refuse_other_stacks
 from sandbox.engine.cli import INTERRUPTED, PulumiCli, open_stack
@@ -148,24 +148,32 @@ def runner(options: argparse.Namespace) -> int:
 
 def doctor(arguments: Sequence[str], role: str | None = None) -> int:
     """Check the sandbox's stack, as `python -m delivery doctor`."""
-    with _stack("", arguments, role) as cli:
-        pass  # it only reads, so other commands may be at work meanwhile
-    return cli.doctor(arguments)
+    refuse_other_stacks(arguments)
+    executable = install.pulumi(_notes)
+    with _acting(role) as endpoints:
+        with open_stack(executable, data_directory(), endpoints) as cli:
+            pass  # it only reads, so other commands may be at work meanwhile
+        return cli.doctor(arguments)
+
+
+@contextmanager
+def _acting(role: str | None) -> Iterator[Endpoints]:
+    """The sandbox, which runs from now on. With a role, AWS's requests have its credentials alone."""
+    endpoints = server.start(data_directory())
+    with ExitStack() as session:
+        yield session.enter_context(acting_as(role, data_directory(), endpoints)) if role else endpoints
 
 
 @contextmanager
 def _stack(command: str, arguments: Sequence[str], role: str | None, folder: str = "") -> Iterator[PulumiCli]:
     """The CLI on the sandbox's stack, with the sandbox running under it. What may not run is refused before that.
 
-    With a role, AWS's requests have its credentials alone. `folder` is that of another project than the platform's.
+    `role` is as in `_acting`. `folder` is that of another project than the platform's.
     """
     refuse_other_stacks([*filter(None, [command]), *arguments])
     executable = install.pulumi(_notes)
-    endpoints = server.start(data_directory())
-    with ExitStack() as session:
-        if role:
-            endpoints = session.enter_context(acting_as(role, data_directory(), endpoints))
-        yield session.enter_context(open_stack(executable, data_directory(), endpoints, folder=folder))
+    with _acting(role) as endpoints, open_stack(executable, data_directory(), endpoints, folder=folder) as cli:
+        yield cli
 
 
 def _recover(cli: PulumiCli) -> PulumiCli:

@@ -89,9 +89,15 @@ class PulumiCli:
         """Run a command as somebody wrote it, in this terminal; return 0, 1, or 130 if it was interrupted."""
         if not runs_the_program(arguments):
             return self._run(arguments)
+        with self.program():
+            return self._run(arguments)
+
+    @contextmanager
+    def program(self) -> Iterator[None]:
+        """The program's process, for commands that run it: one after the other, each with the settings of its time."""
         with self._language_host() as address:
             self._write_project(address)
-            return self._run(arguments)
+            yield
 
     def doctor(self, arguments: Sequence[str]) -> int:
         """Run `python -m delivery doctor` on the stack, in this terminal; return its exit code."""
@@ -104,7 +110,7 @@ class PulumiCli:
         # It has nothing worth keeping, and a killed command may have left half a file there.
         shutil.rmtree(self._home, ignore_errors=True)
         self._write_project(_NO_PROGRAM)
-        self._write_settings()
+        self.write_settings()
         if any((self._backend / ".pulumi" / "locks").rglob("*.json")):
             # Whoever made it is dead: a CLI at work would have the lock that this process has.
             self.ask("cancel", "--yes")
@@ -180,8 +186,8 @@ class PulumiCli:
         for folder in (self._home, self._backend):
             folder.mkdir(exist_ok=True)
 
-    def _write_settings(self) -> None:
-        """Copy the stack's settings, and keep the salt that the CLI added to the last copy."""
+    def write_settings(self) -> None:
+        """Copy the stack's settings from the work tree, and keep the salt that the CLI added to the last copy."""
         try:
             if not self.folder:
                 config.read_values(self.stack)

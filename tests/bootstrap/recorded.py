@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from sandbox.endpoints import Endpoints, read_endpoints
 from sandbox.engine import install
 from sandbox.roles import acting_as
 from sandbox.scratch import ScratchProject
+from tests.deployment.test_company_rules import BOUNDARY, make_boundary
+from tests.deployment.test_doctor import builder_image
 
 PREVIEW, DEPLOY = "preview-buildyard-sandbox", "deploy-buildyard-sandbox"
 BUCKET = "buildyard-state-123456789012"
@@ -43,11 +46,18 @@ def used(project: ScratchProject) -> list[Used]:
     return [Used(**{key: row[key] for key in ("role", "action", "resource", "allowed")}) for row in rows]
 
 
-def _all_features(config: Config) -> None:
+def _all_features(config: Config, security_group: str) -> None:
     config["buildyard:registry"] |= {
         "kms-key": KEY,
         "pull-through": {"docker-hub": {"credentials": f"{_SECRET}/a-AbCdEf"}},
     }
+    config["buildyard:iam"] = {"path": "/ci/", "permissions-boundary": BOUNDARY}
+    config["buildyard:nodes"]["arm64"] |= {
+        "capacity": "on-demand",  # which alone can have warm pools
+        "kms-key": KEY,
+        "security-groups": [security_group],
+    }
+    config["buildyard:runners"]["warm"] = {"when": "always"}
 
 
 def _other_values(config: Config) -> None:
@@ -56,42 +66,46 @@ def _other_values(config: Config) -> None:
         "pull": {"accounts": ["444455556666"]},
         "pull-through": {"docker-hub": {"credentials": f"{_SECRET}/b-AbCdEf"}},
     }
-    config["buildyard:nodes"]["arm64"]["max-size"] = 5
+    config["buildyard:nodes"]["amd64"]["max-size"] = 5  # in place
+    config["buildyard:nodes"]["arm64"]["disk"] = "300Gi"  # another node group
+    config["buildyard:tags"] = {"team": "platform"}
     first, *_ = images = config["buildyard:projects"][0]["images"]
     first["semver"] = True
     images.append({"name": "docs", "context": "images/docs"})
 
 
-def _tags(config: Config) -> None:
-    config["buildyard:tags"] = {"team": "platform"}
-    config["buildyard:nodes"]["arm64"]["disk"] = "300Gi"
-
-
-def _no_tags(config: Config) -> None:
-    del config["buildyard:tags"]
-
-
 def _fewer_features(config: Config) -> None:
     config["buildyard:identity"] = "irsa"
     config["buildyard:trust"] = "shared"
-    del config["buildyard:registry"]["pull"], config["buildyard:registry"]["pull-through"]
-
-
-CHANGES: tuple[Callable[[Config], None], ...] = (_all_features, _other_values, _tags, _no_tags, _fewer_features)
-"""Between them, every kind of resource is created, changed in each way that settings can change it, and deleted."""
+    del config["buildyard:tags"], config["buildyard:registry"]["pull"], config["buildyard:registry"]["pull-through"]
 
 
 def deploy_everything(project: ScratchProject) -> None:
-    """Deploy, preview and destroy stacks with all features. The roles have no other rights than their policies."""
+    """Deploy, preview, check and destroy a stack with all features. The roles have no rights but their policies'.
+
+    Every kind of resource is created, changed in each way that settings can change it, and deleted.
+    """
+    _run(project, "start")
+    make_boundary(_client(project, "iam"))
+    cluster = _client(project, "eks").describe_cluster(name="ci")["cluster"]["resourcesVpcConfig"]
+    _change(project, partial(_all_features, security_group=cluster["clusterSecurityGroupId"]))
     _run(project, "bootstrap")
-    for change in CHANGES:
-        config = project.read_config()
-        change(config)
-        project.write_config(config)
-        _run(project, "up", "--skip-preview", "--as", DEPLOY)
-        if change in (_other_values, _fewer_features):  # these have every kind of resource between them
-            _run(project, "preview", "--expect-no-changes", "--as", PREVIEW)
+    _run(project, "up", "--skip-preview", "--as", DEPLOY)
+    _change(project, _other_values)
+    _run(project, "up", "--skip-preview", "--as", DEPLOY)
+    _run(project, "preview", "--expect-no-changes", "--as", PREVIEW)
+    _change(project, _fewer_features)
+    _run(project, "up", "--skip-preview", "--as", DEPLOY)
+    with builder_image(project, "arm64", "amd64"):
+        for role in (PREVIEW, DEPLOY):
+            _run(project, "doctor", "--as", role)
     _run(project, "destroy", "--as", DEPLOY)
+
+
+def _change(project: ScratchProject, change: Callable[[Config], None]) -> None:
+    config = project.read_config()
+    change(config)
+    project.write_config(config)
 
 
 def _run(project: ScratchProject, *arguments: str) -> None:

@@ -26,7 +26,10 @@ POLICY = "arn:aws:iam::123456789012:policy/buildyard-prod-push-1"
 OWN_POLICY = "arn:aws:iam::123456789012:policy/deploy-buildyard-prod-write"
 ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 CLUSTER = "arn:aws:eks:eu-central-1:123456789012:cluster/ci"
-NODES = "arn:aws:eks:eu-central-1:123456789012:nodegroup/ci/buildyard-prod-arm64-1a2b3c4/a1b2"
+ADDON = "arn:aws:eks:eu-central-1:123456789012:addon/ci/{}/a1b2"
+NODE_GROUP = "buildyard-prod-arm64-1a2b3c4"
+NODES = f"arn:aws:eks:eu-central-1:123456789012:nodegroup/ci/{NODE_GROUP}/a1b2"
+SCALING_GROUP = "arn:aws:autoscaling:eu-central-1:123456789012:autoScalingGroup:a1b2:autoScalingGroupName/eks-{}-a1b2"
 OTHER_NODES = "arn:aws:eks:eu-central-1:123456789012:nodegroup/ci/shop/a1b2"
 IMAGE = "arn:aws:ecr:eu-central-1:123456789012:repository/platform/images/base"
 OTHER_IMAGE = "arn:aws:ecr:eu-central-1:123456789012:repository/shop/web"
@@ -62,7 +65,9 @@ def test_a_preview_can_do_nothing_that_an_update_cannot() -> None:
 def test_a_preview_only_reads() -> None:
     for grant in (grant for each in PREVIEW for grant in iam_grants(json.dumps(each))):
         verb = grant.action.partition(":")[2]
-        assert verb.startswith(("Describe", "Get", "List")) or verb == "Decrypt", f"{grant.action} changes something"
+        assert verb.startswith(("BatchGet", "Describe", "Get", "List")) or verb == "Decrypt", (
+            f"{grant.action} changes something"
+        )
 
 
 @pytest.mark.parametrize(
@@ -92,11 +97,24 @@ def test_a_preview_only_reads() -> None:
         ("eks:CreateNodegroup", CLUSTER, False, True, "nodes"),
         ("eks:DeleteNodegroup", NODES, False, True, "nodes"),
         ("eks:DeleteNodegroup", OTHER_NODES, False, False, "nodes of somebody else"),
+        ("eks:ListNodegroups", CLUSTER, True, True, "which nodes take the runners' managers"),
+        ("eks:DescribeNodegroup", NODES, True, True, "nodes"),
+        ("eks:DescribeNodegroup", OTHER_NODES, True, True, "whether its nodes take the runners' managers"),
+        ("eks:DescribeNodegroup", OTHER_NODES.replace("/ci/", "/ci2/"), False, False, "another cluster"),
+        ("eks:DescribeAddon", ADDON.format("eks-pod-identity-agent"), True, True, "gives build pods their role"),
+        ("eks:DescribeAddon", ADDON.format("vpc-cni"), False, False, "nobody asks"),
+        ("eks:CreateAddon", CLUSTER, False, False, "the cluster is not ours"),
         ("eks:DeleteCluster", CLUSTER, False, False, "the cluster is not ours"),
         ("eks:CreateAccessEntry", CLUSTER, False, False, "no new ways into the cluster"),
         ("eks:AssociateAccessPolicy", CLUSTER, False, False, "no new ways into the cluster"),
         ("ecr:DescribeRepositories", IMAGE, True, True, "repositories"),
-        ("ecr:DescribeRepositories", OTHER_IMAGE, False, False, "repositories of somebody else"),
+        ("ecr:DescribeRepositories", OTHER_IMAGE, True, True, "a preview compares their number with the quota"),
+        ("ecr:ListTagsForResource", IMAGE, True, True, "whose repository it is"),
+        ("ecr:ListTagsForResource", OTHER_IMAGE, False, False, "repositories of somebody else"),
+        ("ecr:GetAuthorizationToken", "*", True, True, "the doctor asks the registry for the builder image"),
+        ("ecr:BatchGetImage", BUILDER, True, True, "the doctor reads the builder image's architectures"),
+        ("ecr:GetDownloadUrlForLayer", BUILDER, False, False, "nobody here needs the image itself"),
+        ("ecr:BatchGetImage", IMAGE, False, False, "images are for builds and nodes"),
         ("ecr:CreateRepository", IMAGE, False, True, "repositories"),
         ("ecr:CreateRepository", BUILDER, False, True, "the builder image's repository"),
         ("ecr:DeleteRepository", OTHER_IMAGE, False, False, "repositories of somebody else"),
@@ -107,6 +125,13 @@ def test_a_preview_only_reads() -> None:
         ("ecr:DescribePullThroughCacheRules", "*", True, True, "caches"),
         ("ecr:CreatePullThroughCacheRule", "*", False, True, "registry.pull-through"),
         ("ecr:PutRegistryPolicy", "*", False, False, "what concerns the whole registry is not ours"),
+        ("servicequotas:GetServiceQuota", "*", True, True, "quotas"),
+        ("servicequotas:GetAWSDefaultServiceQuota", "*", True, True, "quotas that nobody raised"),
+        ("servicequotas:RequestServiceQuotaIncrease", "*", False, False, "a person decides that"),
+        ("tag:GetResources", "*", True, True, "repositories with the stack's tag"),
+        ("tag:TagResources", "*", False, False, "each service's own right decides who tags"),
+        ("iam:ListRoles", "*", True, True, "a preview compares their number with the quota"),
+        ("iam:GetRole", OWN_ROLE, False, False, "roles of others"),
         ("iam:GetRole", ROLE, True, True, "roles"),
         ("iam:CreateRole", ROLE, False, True, "roles"),
         ("iam:UpdateAssumeRolePolicy", ROLE, False, True, "roles"),
@@ -116,6 +141,9 @@ def test_a_preview_only_reads() -> None:
         ("iam:CreatePolicyVersion", "arn:aws:iam::123456789012:policy/shop", False, False, "somebody else's policy"),
         ("iam:PutRolePolicy", ROLE, False, False, "what a role may do is in its managed policies"),
         ("iam:CreateUser", "arn:aws:iam::123456789012:user/buildyard-prod-x", False, False, "no keys that last"),
+        ("autoscaling:DeleteTags", SCALING_GROUP.format(NODE_GROUP), False, True, "settings without tags"),
+        ("autoscaling:DeleteTags", SCALING_GROUP.format("shop"), False, False, "nodes of somebody else"),
+        ("autoscaling:PutWarmPool", SCALING_GROUP.format(NODE_GROUP), False, False, "EKS does"),
         ("ec2:TerminateInstances", "arn:aws:ec2:eu-central-1:123456789012:instance/i-1", False, False, "EKS does"),
         ("sts:AssumeRole", OWN_ROLE, False, False, "GitLab's token alone"),
     ],
@@ -157,8 +185,19 @@ def test_a_stack_whose_name_begins_like_anothers_leaves_that_alone() -> None:
     for action, resource in (("iam:DeleteRole", role), ("eks:DeleteNodegroup", nodes)):
         assert allows(alone, action, resource, {}), "the names are all that IAM can tell apart"
         assert not allows(beside, action, resource, {})
-    for action, resource in (("iam:DeleteRole", ROLE), ("eks:DeleteNodegroup", NODES)):
+    for action, resource in (
+        ("iam:DeleteRole", ROLE),
+        ("eks:DeleteNodegroup", NODES),
+        ("eks:DescribeNodegroup", nodes),
+    ):
         assert allows(beside, action, resource, {})
+
+
+@pytest.mark.parametrize("action", ["DeleteNodegroup", "TagResource", "UntagResource", "UpdateNodegroupConfig"])
+def test_nobody_changes_the_node_groups_of_a_stack_whose_name_begins_like_ours(action: str) -> None:
+    nodes = NODES.replace("buildyard-prod", "buildyard-prod-eu")
+    assert allows(documents(Purpose.DEPLOY, stack()), f"eks:{action}", nodes, {}), "the test shows nothing"
+    assert not allows(documents(Purpose.DEPLOY, stack(others=["prod-eu"])), f"eks:{action}", nodes, {})
 
 
 def test_a_prefix_of_the_registry_limits_the_repositories() -> None:

@@ -96,9 +96,9 @@ def test_the_note_and_the_operations_guide_agree_on_another_namespace(deployed: 
 
     with deployed.edited(move):
         text = note("sandbox", parse(deployed.sandbox("preview", "--json").stdout))
-    in_place, jobs = what_happens_to_jobs("namespace")
+    in_place, jobs = what_happens_to_jobs("namespaces")
     assert in_place == "no"
-    assert "the old one is paused, its jobs end, then it is deleted, and its manager" in jobs
+    assert "The old runners are paused, their jobs end, then all that is old is deleted" in jobs
     said = {line.split("`")[0]: line for line in text.splitlines() if line.startswith("- The ")}
     for noun in ("runners", "namespaces", "runner managers"):
         line = said[f"- The {noun} "]

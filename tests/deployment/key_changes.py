@@ -1,20 +1,23 @@
 """A change of each key of the settings, what the CLI shows of it, and what the documentation says about it.
 
-`CHANGES` has one change of the shipped stack for each key. A preview of it says which kinds of resources change, and
-`effects` puts that into the words of the table in `docs/operations.md`.
+`CHANGES` has a change of the shipped stack for each key, except that `ALIKE` names one for keys that differ in no more
+than the name of a field. A preview of it says which kinds of resources change, and `effects` puts that into the words
+of the table in `docs/operations.md`.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from stacks.settings import Settings
+from tests.stacks.authorities import authority
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+WORDS_HEADING = "## What a change does to running jobs"
 HEADING = "## What a change of each key does"
 
 Config = dict[str, Any]
@@ -26,6 +29,10 @@ PINNED = f"docker-image://alpine:3.22@sha256:{'0' * 64}"
 OTHER_PROJECT = "platform/other"
 OTHER_BRANCH = "main"
 OTHER_CLUSTER = "other"
+OTHER_GROUP = "sg-0a1b2c3d4e5f60001"  # stands for one that exists
+BOUNDARY = "arn:aws:iam::123456789012:policy/rules/boundary"
+PROXY = "http://proxy.example.com:3128"
+MIRROR = "registry.example.com/gitlab-org/gitlab-runner"
 
 
 def keys(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[str]:
@@ -79,31 +86,22 @@ def _image(key: str, value: Any, position: int = 2) -> Change:
     return lambda config: config["buildyard:projects"][0]["images"][position].update({key: value})
 
 
-def _bound(resource: str, bound: str, value: str) -> Change:
-    """A bound of the resources of the last image, which has some."""
-    return lambda config: config["buildyard:projects"][0]["images"][2]["resources"][resource].update({bound: value})
-
-
-def _bounds(container: str, cpu: str, memory: str, storage: str) -> dict[str, Change]:
-    amounts = {"cpu": cpu, "memory": memory, "ephemeral-storage": storage}
-    return {
-        f"runners.{container}.{resource}.{bound}": _set(f"runners.{container}.{resource}.{bound}", amount)
-        for resource, amount in amounts.items()
-        for bound in ("request", "limit")
-    }
+def _less_cpu(config: Config) -> None:
+    config["buildyard:projects"][0]["images"][2]["resources"]["cpu"]["request"] = "5"
 
 
 def _warm(**keys: Any) -> Change:
     return _set("runners.warm", {"when": "always", **keys})
 
 
-def _hours(**keys: Any) -> Change:
-    return _set("runners.warm", {"when": "hours", "hours": keys})
-
-
 def _runners_of_one_project(config: Config) -> None:
     del config["buildyard:runners"]["group"]
     config["buildyard:runners"]["project"] = "platform/images"
+
+
+def _runners_of_the_projects(config: Config) -> None:
+    del config["buildyard:runners"]["group"]
+    config["buildyard:runners"]["projects-only"] = True
 
 
 def _another_name(config: Config) -> None:
@@ -135,22 +133,25 @@ CHANGES: Mapping[str, Change] = {
     "cluster.subnet-ids": _set("cluster.subnet-ids", ["subnet-0a1b2c3d4e5f60001"]),
     "cluster.cni-role": _set("cluster.cni-role", True),
     "cluster.daemon-sets.cpu": _set("cluster.daemon-sets.cpu", "100m"),
-    "cluster.daemon-sets.memory": _set("cluster.daemon-sets.memory", "100Mi"),
-    "cluster.daemon-sets.ephemeral-storage": _set("cluster.daemon-sets.ephemeral-storage", "1Gi"),
     "nodes.*.instance-types": _other_types,
     "nodes.*.max-size": _both_nodes("max-size", 8),
     "nodes.*.disk": _both_nodes("disk", "300Gi"),
+    "nodes.*.disk-iops": _both_nodes("disk-iops", 8000),
+    "nodes.*.kms-key": _both_nodes("kms-key", KEY),
     "nodes.*.capacity": _both_nodes("capacity", "on-demand"),
-    "runners.group": _runners_of_one_project,
+    "nodes.*.security-groups": _both_nodes("security-groups", [OTHER_GROUP]),
+    "nodes.*.labels": _both_nodes("labels", {"team": "platform"}),
+    "nodes.*.boot-script": _both_nodes("boot-script", "#!/bin/bash\nupdate-ca-trust\n"),
     "runners.project": _runners_of_one_project,
+    "runners.projects-only": _runners_of_the_projects,
+    "runners.tags.prefix": _set("runners.tags.prefix", "builds"),
     "runners.concurrent": _set("runners.concurrent", 21),
-    **_bounds("defaults", "3", "5Gi", "50Gi"),
-    "runners.defaults.ephemeral-storage.request": _set("runners.defaults.ephemeral-storage.request", "25Gi"),
+    "runners.defaults.cpu.request": _set("runners.defaults.cpu.request", "3"),
     "runners.ceilings.cpu": _set("runners.ceilings.cpu", "10"),
     "runners.ceilings.memory": _set("runners.ceilings.memory", "20Gi"),
     "runners.ceilings.ephemeral-storage": _set("runners.ceilings.ephemeral-storage", "60Gi"),
-    **_bounds("helper", "200m", "300Mi", "1Gi"),
-    **_bounds("services", "200m", "300Mi", "1Gi"),
+    "runners.helper.cpu.request": _set("runners.helper.cpu.request", "200m"),
+    "runners.services.cpu.request": _set("runners.services.cpu.request", "200m"),
     "runners.namespace": _set("runners.namespace", "images"),
     "runners.builder-image": _another_builder,
     "runners.maximum-timeout-minutes": _set("runners.maximum-timeout-minutes", 200),
@@ -159,14 +160,19 @@ CHANGES: Mapping[str, Change] = {
     "runners.warm.when": _warm(),
     "runners.warm.jobs": _warm(jobs=2),
     "runners.warm.tiers": _warm(tiers=["protected"]),
-    "runners.warm.hours.days": _hours(days="mon-sat"),
-    "runners.warm.hours.since": _hours(since=7),
-    "runners.warm.hours.until": _hours(until=20),
-    "runners.warm.hours.time-zone": _hours(**{"time-zone": "Europe/Berlin"}),
+    "runners.warm.hours.since": _set("runners.warm", {"when": "hours", "hours": {"since": 7}}),
     "runners.warm.pause-image": _warm(**{"pause-image": "registry.k8s.io/pause:3.10"}),
+    "runners.chart-values": _set("runners.chart-values", {"nodeSelector": {"pool": "system"}}),
+    "runners.config": _set("runners.config", "[[runners]]\n  output_limit = 8192\n"),
     "network.deny": _set("network.deny", ["10.0.0.0/8"]),
     "network.allow[].cidr": _set("network.allow", [{"cidr": "10.1.2.3/32"}]),
     "network.allow[].ports": _set("network.allow", [{"cidr": "10.1.2.3/32", "ports": [8443]}]),
+    "network.ca-bundle": _set("network.ca-bundle", authority()),
+    "network.proxy.https": _set("network.proxy.https", PROXY),
+    "network.proxy.no-proxy": _set("network.proxy", {"https": PROXY, "no-proxy": [".example.com"]}),
+    "network.mirrors.chart": _set("network.mirrors.chart", "oci://registry.example.com/charts/gitlab-runner"),
+    "network.mirrors.runner-image": _set("network.mirrors.runner-image", MIRROR),
+    "network.mirrors.helper-image": _set("network.mirrors.helper-image", f"{MIRROR}/gitlab-runner-helper"),
     "monitoring.service-monitor.labels": _set("monitoring.service-monitor.labels", {"release": "prometheus"}),
     "monitoring.alerts.labels": _set("monitoring.alerts.labels", {"release": "prometheus"}),
     "monitoring.dashboard.labels": _set("monitoring.dashboard.labels", {"grafana_dashboard": "1"}),
@@ -181,21 +187,18 @@ CHANGES: Mapping[str, Change] = {
     "registry.keep-review-days": _set("registry.keep-review-days", 15),
     "registry.pull-from": _set("registry.pull-from", ["shared/base"]),
     "registry.logins.*.job-token": _set("registry.logins", {"registry.example.com": {"job-token": True}}),
-    "registry.logins.*.user": _set("registry.logins", {"registry.example.com": {"user": "x", "password": "HUB"}}),
     "registry.logins.*.password": _set("registry.logins", {"registry.example.com": {"user": "x", "password": "HUB"}}),
     "registry.pull-through.docker-hub.credentials": _set("registry.pull-through.docker-hub.credentials", SECRET),
-    "registry.pull-through.ghcr.credentials": _set("registry.pull-through.ghcr.credentials", SECRET),
-    "registry.pull-through.gitlab.credentials": _set("registry.pull-through.gitlab.credentials", SECRET),
     "registry.pull-through.kubernetes": _set("registry.pull-through.kubernetes", {}),
     "registry.pull-through.quay": _set("registry.pull-through.quay", {}),
     "registry.pull.accounts": _set("registry.pull.accounts", ["111122223333"]),
-    "registry.pull.principals": _set("registry.pull.principals", ["arn:aws:iam::111122223333:role/x"]),
-    "registry.pull.organizations": _set("registry.pull.organizations", ["o-a1b2c3d4e5"]),
     "registry.pull.lambda-accounts": _set("registry.pull.lambda-accounts", ["111122223333"]),
     "registry.adopt": _set("registry.adopt", True),
     "registry.delete-images": _set("registry.delete-images", []),
     "trust": _set("trust", "shared"),
     "identity": _set("identity", "irsa"),
+    "iam.permissions-boundary": _set("iam.permissions-boundary", BOUNDARY),
+    "iam.path": _set("iam.path", "/ci/"),
     "projects[].path": _another_path,
     "projects[].default-branch": _project("default-branch", OTHER_BRANCH),
     "projects[].release-tags": _project("release-tags", ["v*"]),
@@ -219,19 +222,41 @@ CHANGES: Mapping[str, Change] = {
     "projects[].images[].test": _image("test", "true"),
     "projects[].images[].lint": _image("lint", True),
     "projects[].images[].retired": _image("retired", True),
-    "projects[].images[].resources.cpu.request": _bound("cpu", "request", "5"),
-    "projects[].images[].resources.cpu.limit": _bound("cpu", "limit", "7"),
-    "projects[].images[].resources.memory.request": _bound("memory", "request", "12Gi"),
-    "projects[].images[].resources.memory.limit": _bound("memory", "limit", "14Gi"),
-    "projects[].images[].resources.ephemeral-storage.request": _bound("ephemeral-storage", "request", "40Gi"),
-    "projects[].images[].resources.ephemeral-storage.limit": _bound("ephemeral-storage", "limit", "50Gi"),
+    "projects[].images[].resources.cpu.request": _less_cpu,
     "projects[].images[].timeout-minutes": _image("timeout-minutes", 90),
     "tags": _set("tags", {"team": "platform"}),
 }
 
+ALIKE: Mapping[str, Sequence[str]] = {
+    "cluster.daemon-sets.cpu": ("cluster.daemon-sets.memory", "cluster.daemon-sets.ephemeral-storage"),
+    "nodes.*.disk-iops": ("nodes.*.disk-throughput",),
+    "runners.project": ("runners.group",),
+    **{
+        f"{container}.cpu.request": (
+            f"{container}.cpu.limit",
+            *(
+                f"{container}.{amount}.{bound}"
+                for amount in ("memory", "ephemeral-storage")
+                for bound in ("request", "limit")
+            ),
+        )
+        for container in ("runners.defaults", "runners.helper", "runners.services", "projects[].images[].resources")
+    },
+    "runners.warm.hours.since": (
+        *("runners.warm.hours.days", "runners.warm.hours.until", "runners.warm.hours.time-zone"),
+    ),
+    "network.proxy.https": ("network.proxy.http",),
+    "registry.logins.*.password": ("registry.logins.*.user",),
+    "registry.pull-through.docker-hub.credentials": (
+        *("registry.pull-through.ghcr.credentials", "registry.pull-through.gitlab.credentials"),
+    ),
+    "registry.pull.accounts": ("registry.pull.principals", "registry.pull.organizations"),
+}
+"""Keys that need no preview of their own: the same code reads them as the key before them, from another field."""
+
 KINDS = {
     "Namespace": "namespaces",
-    "UserRunner": "runners",
+    **dict.fromkeys(("UserRunner", "ProjectRunnerEnablement"), "runners"),
     "Release": "managers",
     **dict.fromkeys(
         (
@@ -241,6 +266,7 @@ KINDS = {
         "pod rules",
     ),
     **dict.fromkeys(("Role", "Policy", "RolePolicyAttachment", "PodIdentityAssociation", "RepositoryPolicy"), "rights"),
+    **dict.fromkeys(("ClusterRole", "ClusterRoleBinding", "RoleBinding"), "rights"),
     **dict.fromkeys(("PrometheusRule", "ConfigMap"), "monitoring"),
     "LifecyclePolicy": "retention",
     **dict.fromkeys(("PullThroughCacheRule", "RepositoryCreationTemplate"), "caches"),
@@ -270,18 +296,24 @@ def effects(preview: str) -> set[str]:
 
 
 def _effect(step: Mapping[str, Any]) -> str:
-    kind = step["urn"].split("::")[2].rpartition(":")[2]
+    kind: str = step["urn"].split("::")[2].rpartition(":")[2]
     in_place = step["op"] == "update"
     paths = [*(step.get("detailedDiff") or ())]
+    name = step["urn"].rpartition("::")[2]
     if kind == "Tag":
-        return "tags" if "-tag-" in step["urn"].rpartition("::")[2] else ""
-    if in_place and paths and all(re.match(r"tags\b", path) for path in paths):
-        return "tags"
+        return "tags" if "-tag-" in name else ""
+    for property_, word in (("tags", "tags"), ("labels", "labels")):
+        if in_place and paths and all(re.match(rf"{property_}\b", path) for path in paths):
+            return word
     if kind == "NodeGroup":
         return "size" if in_place else "nodes"
     if kind == "Repository":
         return "retention" if in_place else "repositories"
-    return "" if kind == "UserRunner" and in_place else KINDS[kind]
+    if kind == "ConfigMap" and name.endswith("ca-bundle"):
+        return ""  # it follows the managers
+    if kind == "UserRunner" and in_place:
+        return "runner tags" if any(path.startswith("tagLists") for path in paths) else ""
+    return KINDS.get(kind, kind)
 
 
 def documented() -> Mapping[str, set[str]]:
@@ -303,5 +335,5 @@ def row_of(key: str) -> list[str]:
 
 def words() -> Iterable[str]:
     """The words that the documentation explains."""
-    section = OPERATIONS.read_text().partition(HEADING)[2].partition("| key |")[0]
+    section = OPERATIONS.read_text().partition(WORDS_HEADING)[2].partition("\n## ")[0]
     return re.findall(r"^\| ([a-z ]+) \|", section.partition("| --- |")[2], re.MULTILINE)

@@ -54,16 +54,18 @@ def create_app(directory: Path) -> "AwsApplication":
     # Unused here, and slow to load: machine images, and IAM in AWS's other partitions.
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     moto.iam.models.PARTITION_NAMES = ["aws"]  # type: ignore[attr-defined] # moto imported it from elsewhere
-    application = AwsApplication(Journal(directory / "aws" / "journal.jsonl"))
+    judge = authorization.Judge(directory / "log" / "rights.jsonl")
+    application = AwsApplication(Journal(directory / "aws" / "journal.jsonl"), judge)
     # After the journal is repeated: requests that were accepted before stay.
     limits.enforce()
-    authorization.enforce(directory / "log" / "rights.jsonl")
+    authorization.enforce(judge)
     return application
 
 
 class AwsApplication:
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, judge: authorization.Judge) -> None:
         self._journal = journal
+        self._judge = judge
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._turn = Lock()  # moto's backends are not thread-safe, and entries must be in the order of execution
         self._started: set[str] = set()
@@ -74,7 +76,7 @@ class AwsApplication:
         request = Request(environ)
         if request.path.startswith(registry.PREFIX):
             with self._turn:
-                answer = registry.answer(request)
+                answer = registry.answer(request, self._judge.of_registry)
             return answer(environ, start_response)
         entry = Entry(
             method=request.method,

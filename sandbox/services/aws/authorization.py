@@ -38,9 +38,8 @@ class UnauthorizedOperation(ServiceException):
     code = "UnauthorizedOperation"
 
 
-def enforce(log: Path) -> None:
+def enforce(judge: "Judge") -> None:
     """Let moto refuse what a role's policies do not allow to its session from now on."""
-    judge = _Judge(log)
     carry_out = BaseResponse.call_action
     s3 = S3Response._authenticate_and_authorize_s3_action
 
@@ -59,9 +58,16 @@ def enforce(log: Path) -> None:
     S3Response._authenticate_and_authorize_s3_action = authorize  # type: ignore[assignment, method-assign]
 
 
-class _Judge:
+class Judge:
+    """`log` is the file of judgements."""
+
     def __init__(self, log: Path) -> None:
         self._log = log
+
+    def of_registry(self, account: str, access_key: str, right: Right) -> str | None:
+        """The reason why the owner of an access key may not do something in the registry; None if they may."""
+        caller = cast("StsBackend", sts_backends[account]["aws"]).caller(access_key)
+        return next(iter(self._refusals(caller, [right])), None) if caller.role else None
 
     def of_request(self, response: BaseResponse) -> ServiceException | None:
         """The refusal of a request, unless its caller may make it."""

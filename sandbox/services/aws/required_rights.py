@@ -6,14 +6,19 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/reference_pol
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from moto.eks.models import eks_backends
 from moto.iam.models import IAMBackend, iam_backends
 from moto.kms.models import kms_backends
 
+from sandbox.services.aws.eks.models import EksBackend
+
 Request = Mapping[str, Any]
 """The parameters under the names of botocore's model."""
+
+_PREFIXES = {"resourcegroupstaggingapi": "tag", "service-quotas": "servicequotas"}
+"""The names that IAM has for services, where botocore has others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +42,7 @@ class Place:
     @property
     def action(self) -> str:
         """The action, where it has the operation's name: nearly everywhere."""
-        return f"{self.service}:{self.operation}"
+        return f"{_PREFIXES.get(self.service, self.service)}:{self.operation}"
 
     def arn(self, resource: str) -> str:
         """The ARN of a resource of this service in this region."""
@@ -118,6 +123,13 @@ def _of_node_group(place: Place, request: Request) -> Iterator[Right]:
     known = eks_backends[place.account][place.region].clusters.get(cluster)
     group = known.nodegroups.get(name) if known else None
     yield Right(action=place.action, resource=group.arn if group else place.arn(f"nodegroup/{cluster}/{name}/unknown"))
+
+
+def _of_addon(place: Place, request: Request) -> Iterator[Right]:
+    cluster, name = request["clusterName"], request["addonName"]
+    known = cast("EksBackend", eks_backends[place.account][place.region]).addons.get((cluster, name))
+    arn = known["addonArn"] if known else place.arn(f"addon/{cluster}/{name}/unknown")
+    yield Right(action=place.action, resource=arn)
 
 
 def _of_association(place: Place, request: Request) -> Iterator[Right]:
@@ -201,9 +213,13 @@ _BY_KIND: tuple[tuple[_Find, str], ...] = (
         "iam: CreatePolicy CreatePolicyVersion DeletePolicy DeletePolicyVersion GetPolicy GetPolicyVersion "
         "ListPolicyVersions TagPolicy UntagPolicy",
     ),
-    (_of_nothing, "iam: ListOpenIDConnectProviders ListPolicies"),
+    (_of_nothing, "iam: ListOpenIDConnectProviders ListPolicies ListRoles"),
     (_of_oidc_provider, "iam: GetOpenIDConnectProvider"),
-    (_of_cluster, "eks: CreateNodegroup CreatePodIdentityAssociation DescribeCluster ListPodIdentityAssociations"),
+    (
+        _of_cluster,
+        "eks: CreateNodegroup CreatePodIdentityAssociation DescribeCluster ListNodegroups ListPodIdentityAssociations",
+    ),
+    (_of_addon, "eks: DescribeAddon"),
     (
         _of_node_group,
         "eks: DeleteNodegroup DescribeNodegroup UpdateNodegroupConfig UpdateNodegroupVersion",
@@ -240,10 +256,12 @@ _BY_KIND: tuple[tuple[_Find, str], ...] = (
     (
         _of_nothing,
         "ec2: DescribeInstanceTypes DescribeLaunchTemplateVersions DescribeLaunchTemplates DescribeNetworkInterfaces "
-        "DescribeSubnets DescribeTags DescribeVpcs",
+        "DescribeSecurityGroups DescribeSubnets DescribeTags DescribeVpcs",
     ),
     (_of_scaling_groups, "autoscaling: CreateOrUpdateTags DeleteTags"),
     (_of_nothing, "autoscaling: DescribeAutoScalingGroups DescribeTags"),
+    (_of_nothing, "servicequotas: GetAWSDefaultServiceQuota GetServiceQuota"),
+    (_of_nothing, "tag: GetResources"),
     (_of_key, "kms: Decrypt DescribeKey Encrypt GenerateDataKey"),
 )
 _OPERATIONS: Mapping[str, _Find] = {

@@ -8,10 +8,13 @@ from typing import Any
 
 import boto3
 import pytest
+import requests
 from botocore.exceptions import ClientError
 
 from sandbox.endpoints import REGION, Endpoints
 from tests.sandbox.conftest import AwsClient
+from tests.sandbox.manifests import image
+from tests.sandbox.services_aws.test_ecr import put, repository
 
 ACCOUNT = "123456789012"
 NUMBERS = count()
@@ -159,3 +162,60 @@ def test_a_boundary_limits_what_policies_allow(acting: Acting, aws: AwsClient) -
     assert ecr.get_authorization_token()["authorizationData"]
     with pytest.raises(ClientError, match="AccessDeniedException"):
         ecr.describe_repositories()
+
+
+def test_a_login_to_the_registry_has_the_rights_of_whoever_asked_for_it(
+    acting: Acting, aws: AwsClient, endpoints: Endpoints
+) -> None:
+    name, other = repository(aws), repository(aws)
+    for each in (name, other):
+        put(aws, each, image(), "1.0")
+    arn = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"
+    ecr = acting("ecr", allow("ecr:GetAuthorizationToken"), allow("ecr:BatchGetImage", arn))
+    [login] = ecr.get_authorization_token()["authorizationData"]
+    headers = {"Authorization": f"Basic {login['authorizationToken']}"}
+    mine, theirs = (
+        requests.get(f"{endpoints.aws}/v2/{each}/manifests/1.0", headers=headers, timeout=10) for each in (name, other)
+    )
+    assert mine.text == image()
+    assert theirs.status_code == 403
+    [error] = theirs.json()["errors"]
+    assert error["code"] == "DENIED"
+    assert (
+        f"is not authorized to perform: ecr:BatchGetImage on resource: {arn.replace(name, other)}" in error["message"]
+    )
+
+
+CLUSTER = f"arn:aws:eks:{REGION}:{ACCOUNT}:cluster/ci"
+ADDON = f"arn:aws:eks:{REGION}:{ACCOUNT}:addon/ci/eks-pod-identity-agent/*"
+QUOTA = {"ServiceCode": "eks", "QuotaCode": "L-6D54EA21"}
+
+
+@pytest.mark.parametrize(
+    ("service", "ask", "action", "resource"),
+    [
+        ("eks", lambda eks: eks.list_nodegroups(clusterName="ci"), "eks:ListNodegroups", CLUSTER),
+        (
+            "eks",
+            lambda eks: eks.describe_addon(clusterName="ci", addonName="eks-pod-identity-agent"),
+            "eks:DescribeAddon",
+            ADDON,
+        ),
+        ("iam", lambda iam: iam.list_roles(), "iam:ListRoles", "*"),
+        ("ec2", lambda ec2: ec2.describe_security_groups(), "ec2:DescribeSecurityGroups", "*"),
+        ("service-quotas", lambda quotas: quotas.get_service_quota(**QUOTA), "servicequotas:GetServiceQuota", "*"),
+        (
+            "service-quotas",
+            lambda quotas: quotas.get_aws_default_service_quota(**QUOTA),
+            "servicequotas:GetAWSDefaultServiceQuota",
+            "*",
+        ),
+        ("resourcegroupstaggingapi", lambda tags: tags.get_resources(), "tag:GetResources", "*"),
+    ],
+)
+def test_what_is_asked_before_a_deployment_needs_its_right(
+    acting: Acting, service: str, ask: Callable[[Any], Any], action: str, resource: str
+) -> None:
+    assert ask(acting(service, allow(action, resource)))
+    with pytest.raises(ClientError, match=f"is not authorized to perform: {action} on resource"):
+        ask(acting(service, allow(action, "arn:aws:none:::none"), allow("sts:*")))
