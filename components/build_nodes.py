@@ -31,7 +31,7 @@ Source: https://docs.aws.amazon.com/eks/latest/userguide/cni-iam-role.html
 """
 
 ROOT_DEVICE = "/dev/xvda"
-NODE_PROPERTIES = (*("blockDeviceMappings", "metadataOptions", "userData", "networkInterfaces", "vpcSecurityGroupIds"),)
+NODE_PROPERTIES = ("blockDeviceMappings", "metadataOptions", "userData", "vpcSecurityGroupIds")
 """The properties of nodes in a launch template, besides their tags."""
 
 IDS_PER_POD = 196608

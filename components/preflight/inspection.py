@@ -126,4 +126,10 @@ def _company_network(settings: Settings, account: Account, cluster: Cluster) -> 
 def _other_stacks(settings: Settings, stack: str) -> Check:
     """Check that no other stack in these files has the same names."""
     found = neighbours.collisions(stack, settings)
-    return Check(title="Other stacks", problems=list(found.problems), notices=list(found.notices))
+    same = len(found.problems) + len(found.notices)
+    return Check(
+        title="Other stacks",
+        found=f"{same} equal names" if same else "no equal names",
+        problems=list(found.problems),
+        notices=list(found.notices),
+    )

@@ -133,7 +133,9 @@ def test_a_new_tag_reaches_new_nodes_without_new_groups() -> None:
 
 def test_only_tags_change_a_launch_template_in_place() -> None:
     """A new version would replace the node groups; what else changes makes a template that has today's tags."""
-    for template in declare(runners={"user-namespaces": True}, tags={"a": "b"}).of("ec2:LaunchTemplate").values():
+    nodes = {"arm64": {"instance-types": ["m7g.4xlarge"], "security-groups": ["sg-0123456789abcdef0"]}}
+    stack = declare(nodes=nodes, runners={"user-namespaces": True}, tags={"a": "b"})
+    for template in stack.of("ec2:LaunchTemplate").values():
         assert template.ignored == ("tagSpecifications",)
         others = template.inputs.keys() - {"tags", "tagSpecifications", "updateDefaultVersion"}
         assert set(template.replaced_by) == others, "its nodes would have the tags of long ago"
