@@ -89,11 +89,11 @@ def waiting(console: Console) -> None:
     with console.status("Simulating ..."):
         figures = list(presets.measure())
     table = Table("runners.warm", title="A model of a day: seconds until a job runs, and node hours")
-    for column in ("median", "95 %", f"> {presets.NOTICEABLE_SECONDS} s", "rebuilds", "hours"):
+    for column in ("median", "95 %", f"> {presets.NOTICEABLE_SECONDS} s", "rebuilds", "hours", "dollars"):
         table.add_column(column, justify="right")
     for day in presets.DAYS:
         table.add_section()
-        table.add_row(f"{day}, {presets.DAYS[day]} pipelines", style="bold")
+        table.add_row(f"{day} ({presets.DAYS[day]})", style="bold")
         for each in (each for each in figures if each.day == day):
             table.add_row(
                 each.preset,
@@ -102,6 +102,7 @@ def waiting(console: Console) -> None:
                 f"{each.noticeable:.1%}",
                 f"{each.rebuild:.0f}",
                 f"{each.node_hours:.0f}",
+                f"{each.dollars:.0f}",
             )
     console.print(table)
     WAITING_CHART.write_text(waiting_chart.draw(figures))
