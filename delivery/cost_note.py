@@ -29,11 +29,15 @@ def section(
     return f"{head}\n\n{table_head(titles)}", [_row(change, region, prices) for change in changes]
 
 
+_IDLE = "When idle, $0 as before, but for warm capacity."
+
+
 def of_stack(groups: Mapping[str, NodeGroup], region: str, prices: Prices) -> Iterator[str]:
     """Sentences without markup on what a stack's nodes cost."""
     for name, group in groups.items():
         yield f"{name}: {group}: {_cost(at_most(group, region, prices))}"
-    yield f"all nodes at once: {_cost(total(list(groups.values()), region, prices))}; idle: {_dollars(Decimal(0))}"
+    all_nodes = _cost(total(list(groups.values()), region, prices))
+    yield f"all nodes at once: {all_nodes}; idle: {_dollars(Decimal(0))}, but for warm capacity"
     yield f"images in ECR: {_dollars(prices.image_storage)} a GB-month"
     yield f"AWS's list prices in {region} ({prices.day}), without {NOT_COUNTED}"
 
@@ -41,12 +45,12 @@ def of_stack(groups: Mapping[str, NodeGroup], region: str, prices: Prices) -> It
 def _difference(before: HourlyCost, after: HourlyCost, changes: Sequence[GroupChange]) -> str:
     if unknown := (before + after).unknown:
         missing = ", ".join(code(name) for name in unknown)
-        return f"What the nodes cost at most is **not known**: there is no price of {missing}. When idle, $0 as before."
+        return f"What the nodes cost at most is **not known**: there is no price of {missing}. {_IDLE}"
     difference = after.dollars - before.dollars
     only = changes[0].after if len(changes) == 1 and changes[0].before is None else None
     what = f": {code(str(only))}" if only else ""
     sign = "+" if difference >= 0 else "-"
-    text = f"At most **{sign}{_dollars(abs(difference))} an hour**{what}, when all nodes run. When idle, $0 as before."
+    text = f"At most **{sign}{_dollars(abs(difference))} an hour**{what}, when all nodes run. {_IDLE}"
     if without := (before + after).without:
         text += f" Without the nodes' volumes: there is no price of {', '.join(map(code, without))}."
     return text

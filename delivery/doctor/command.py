@@ -13,6 +13,7 @@ from functools import partial
 import gitlab
 import requests
 
+from delivery import cost, cost_note, prices
 from delivery.doctor.build_jobs import Choice, choose
 from delivery.doctor.builder import check_builder_image
 from delivery.doctor.builds import Builds
@@ -54,8 +55,15 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
             Section(title="Before a deployment", checks=answers.before),
             Section(title="After the deployment", checks=after.checks(deployed)),
         ),
+        cost=_cost(options.stack, settings),
     )
     return _finish(options, environment, report)
+
+
+def _cost(stack: str, settings: Settings) -> list[str]:
+    """What the stack costs, if its file names the region."""
+    region = config.region(stack)
+    return list(cost_note.of_stack(cost.of_settings(settings), region, prices.load())) if region else []
 
 
 def _finish(options: argparse.Namespace, environment: Mapping[str, str], report: Report) -> int:

@@ -70,6 +70,8 @@ class Report:
     deployed: bool
     """Whether the stack was deployed, so that there was more to check."""
     sections: Sequence[Section]
+    cost: Sequence[str] = ()
+    """What the stack costs at most and when idle, in sentences."""
 
     @property
     def exit_code(self) -> int:
@@ -89,6 +91,7 @@ class Report:
             "stack": self.stack,
             "deployed": self.deployed,
             "result": str(Result.FAILED if self.exit_code else Result.OK),
+            "cost": list(self.cost),
             "checks": [
                 {
                     "section": section.title,

@@ -47,6 +47,12 @@ def table(report: Report, *, color: bool, width: int = 100) -> str:
             *(line for check in section.checks for line in _rows(check, titles, color, width)),
             "",
         ]
+    if report.cost:
+        lines += [
+            "Cost",
+            *(line for each in report.cost for line in _wrapped(clean(each), "  ", width, following="    ")),
+        ]
+        lines.append("")
     return "\n".join([*lines, report.summary, ""])
 
 

@@ -53,6 +53,15 @@ def test_people_read_a_table() -> None:
     )
 
 
+def test_people_read_what_the_stack_costs() -> None:
+    costly = replace(
+        REPORT, cost=("all nodes at once: $9.54 an hour\x1b[31m; idle: $0", "images in ECR: $0.10 a GB-month")
+    )
+    expected = "Cost\n  all nodes at once: $9.54 an hour; idle: $0\n  images in ECR: $0.10 a GB-month\n\n5 checks: "
+    assert expected in table(costly, color=False)
+    assert costly.as_json()["cost"] == list(costly.cost)
+
+
 def test_colors_add_nothing_but_colors() -> None:
     colored = table(REPORT, color=True)
     assert "\x1b[31m✗ failed" in colored
