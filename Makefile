@@ -56,7 +56,7 @@ pulumi: $(VENV)/installed ## Run any command of the pulumi CLI on the sandbox's 
 
 test: $(VENV)/installed ## Run every test.
 	@$(BIN)/python -m sandbox.engine.install
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist loadgroup
 
 check: $(VENV)/installed ## Lint, format check and strict types.
 	@$(BIN)/ruff check .

@@ -19,6 +19,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--refresh-golden", action="store_true", help="write the golden files anew")
 
 
+_TESTS = Path(__file__).parent
+TOGETHER = (
+    *("bootstrap/test_deployment.py", "bootstrap/test_recorded_rights.py", "browser", "plugin", "test_secrets.py"),
+    *("kubernetes/test_scheduling.py", "kubernetes/test_warm_capacity.py"),
+    *("sandbox/builds/test_builder_job.py", "sandbox/builds/test_company_network.py"),
+    "sandbox/builds/test_private_ground.py",
+)
+"""Modules and folders whose tests share something expensive, such as a deployment of their own."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share something on one worker of `pytest --dist loadgroup`: each worker would make its own."""
+    for item in items:
+        for place in TOGETHER:
+            if item.path.is_relative_to(_TESTS / place):
+                item.add_marker(pytest.mark.xdist_group(place))
+
+
 @pytest.fixture(scope="session")
 def deployed() -> Iterator[ScratchProject]:
     """The shipped stack, deployed. Its tests deploy nothing, undo what they edit, and share it."""
