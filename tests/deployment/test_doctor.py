@@ -235,7 +235,7 @@ def test_a_job_of_ci_that_is_cancelled_leaves_nothing_in_gitlab(deployed: Scratc
             if "pending" in line:
                 process.terminate()
                 break
-        assert process.wait(30) == 143
+        assert process.wait(120) == 143
     cloud = Cloud(deployed)
     for what in ("repository/branches", "protected_branches"):
         found = cloud.gitlab(f"/projects/platform%2Fimages/{what}").json()
