@@ -54,9 +54,9 @@ reset: $(VENV)/installed ## Stop the sandbox and delete its data: the next `make
 pulumi: $(VENV)/installed ## Run any command of the pulumi CLI on the sandbox's stack: ARGS='stack export'.
 	@$(BIN)/python -m sandbox pulumi $(ARGS)
 
-test: $(VENV)/installed ## Run every test.
+test: $(VENV)/installed ## Run the tests; ARGS=--slow adds those that deploy for minutes.
 	@$(BIN)/python -m sandbox.engine.install
-	@$(BIN)/python -m pytest -n auto --dist loadgroup
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 check: $(VENV)/installed ## Lint, format check and strict types.
 	@$(BIN)/ruff check .

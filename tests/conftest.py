@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`pytest --refresh-golden` writes the golden files anew, to be read in the diff before they are committed."""
+    """Add `--refresh-golden`, whose result is to be read in the diff before it is committed, and `--slow`."""
     parser.addoption("--refresh-golden", action="store_true", help="write the golden files anew")
+    parser.addoption("--slow", action="store_true", help="also run the tests that deploy many stacks, for minutes each")
 
 
 _TESTS = Path(__file__).parent
@@ -28,10 +29,24 @@ TOGETHER = (
 )
 """Modules and folders whose tests share something expensive, such as a deployment of their own."""
 
+SLOW = (
+    *("bootstrap/test_recorded_rights.py", "deployment/test_several_stacks.py", "deployment/test_company_rules.py"),
+    *("deployment/test_node_changes.py", "deployment/test_repositories.py", "deployment/test_company_network.py"),
+    "deployment/test_key_changes.py::test_changes_do_what_the_table_says",
+    "deployment/test_doctor.py::test_every_runner_builds_an_image_with_real_buildkit",
+    "plugin/test_plugin.py::test_a_project_in_another_language_deploys_the_platform",
+)
+"""Tests that deploy stacks of their own for minutes. CI has 40 minutes for everything."""
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep tests that share something on one worker of `pytest --dist loadgroup`: each worker would make its own."""
     for item in items:
+        name = item.nodeid.removeprefix("tests/")
+        if name.startswith(SLOW) and not config.getoption("--slow"):
+            item.add_marker(
+                pytest.mark.skip(reason="deploys for minutes, and CI has 40: make test ARGS=--slow runs it")
+            )
         for place in TOGETHER:
             if item.path.is_relative_to(_TESTS / place):
                 item.add_marker(pytest.mark.xdist_group(place))
