@@ -30,7 +30,8 @@ TOGETHER = (
 """Modules and folders whose tests share something expensive, such as a deployment of their own."""
 
 SLOW = (
-    *("bootstrap/test_recorded_rights.py", "deployment/test_several_stacks.py", "deployment/test_company_rules.py"),
+    *("bootstrap/test_deployment.py", "bootstrap/test_recorded_rights.py", "sandbox/builds/test_company_network.py"),
+    *("deployment/test_several_stacks.py", "deployment/test_company_rules.py"),
     *("deployment/test_node_changes.py", "deployment/test_repositories.py", "deployment/test_company_network.py"),
     "deployment/test_key_changes.py::test_changes_do_what_the_table_says",
     "deployment/test_doctor.py::test_every_runner_builds_an_image_with_real_buildkit",
