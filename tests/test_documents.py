@@ -1,4 +1,4 @@
-"""What the documents name exists: linked files and headings, settings, commands, and the files of README's tables."""
+"""The things that the documents name exist: linked files and headings, settings, commands, and the files of README's tables."""
 
 import importlib.util
 import re

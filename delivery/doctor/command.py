@@ -61,7 +61,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 
 def _cost(stack: str, settings: Settings) -> list[str]:
-    """What the stack costs, if its file names the region."""
+    """The cost of the stack, if its file names the region."""
     region = config.region(stack)
     return list(cost_note.of_stack(cost.of_settings(settings), region, prices.load())) if region else []
 

@@ -71,7 +71,7 @@ class Report:
     """Whether the stack was deployed, so that there was more to check."""
     sections: Sequence[Section]
     cost: Sequence[str] = ()
-    """What the stack costs at most and when idle, in sentences."""
+    """The cost of the stack at most and when idle, in sentences."""
 
     @property
     def exit_code(self) -> int:
