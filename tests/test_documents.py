@@ -1,4 +1,4 @@
-"""The things that the documents name exist: linked files and headings, settings, commands, and the files of README's tables."""
+"""The things that documents name exist: linked files and headings, settings, commands, files of README's tables."""
 
 import importlib.util
 import re
