@@ -5,7 +5,7 @@ settings before, or the state was lost.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import pulumi_aws as aws
@@ -48,9 +48,9 @@ class Repositories:
         return self.own | {each.name for each in self.others}
 
 
-def repositories(settings: Settings, stack: str) -> Repositories:
-    """The stack's repositories that exist."""
-    names = set(aws.ecr.get_repositories().names)
+def repositories(settings: Settings, stack: str, listed: Iterable[str]) -> Repositories:
+    """The stack's repositories that exist. `listed` are the names of all in the region."""
+    names = set(listed)
     wanted = {name: path for name, path in checks.repositories(settings) if name in names}
     if not wanted:
         return Repositories(own=frozenset(), others=())
@@ -58,12 +58,12 @@ def repositories(settings: Settings, stack: str) -> Repositories:
         resource_type_filters=["ecr:repository"],
         tag_filters=[{"key": key, "values": [value]} for key, value in aws_tags(stack, {}).items()],
     )
-    listed = {each.resource_arn.partition(":repository/")[2] for each in tagged.resource_tag_mapping_lists}
+    tagged_names = {each.resource_arn.partition(":repository/")[2] for each in tagged.resource_tag_mapping_lists}
     # The list may be older than a repository: ECR itself is asked about those that are missing in it.
-    found = [_repository(name, path) for name, path in wanted.items() if name not in listed]
+    found = [_repository(name, path) for name, path in wanted.items() if name not in tagged_names]
     own = [each.name for each in found if aws_tags(stack, {}).items() <= each.tags.items()]
     return Repositories(
-        own=frozenset(wanted.keys() & listed).union(own),
+        own=frozenset(wanted.keys() & tagged_names).union(own),
         others=tuple(each for each in found if each.name not in own),
     )
 
@@ -120,13 +120,6 @@ def notices(settings: Settings, others: tuple[Repository, ...]) -> Iterator[Noti
             f"except latest, and images without a tag expire after {days} days",
             hint="Tag those that are deployed by digest.",
         )
-
-
-def running_nodes(cluster: str, groups: Callable[[str], bool]) -> Mapping[str, int]:
-    """The number of nodes of each node group whose name `groups` accepts."""
-    names = [name for name in aws.eks.get_node_groups(cluster_name=cluster).names if groups(name)]
-    found = (aws.eks.get_node_group(cluster_name=cluster, node_group_name=name) for name in names)
-    return {each.node_group_name: each.scaling_configs[0].desired_size for each in found}
 
 
 def generations(name: str, running: Mapping[str, int]) -> int:

@@ -4,14 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from delivery.markdown import code, some
 from delivery.preview import Change, Operation
-
-NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
-RUNNER = "gitlab:index/userRunner:UserRunner"
-RELEASE = "kubernetes:helm.sh/v3:Release"
-NAMESPACE = "kubernetes:core/v1:Namespace"
-ROLE = "aws:iam/role:Role"
-REPOSITORY = "aws:ecr/repository:Repository"
-_LAUNCH_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
+from delivery.resource_types import LAUNCH_TEMPLATE, NAMESPACE, NODE_GROUP, RELEASE, REPOSITORY, RUNNER
 
 _NOTE = "maintenanceNote"
 """The property by which `components/runners.py` replaces a runner together with its node group or namespace."""
@@ -25,7 +18,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "subnetIds": "the subnets change",
         "version": "the Kubernetes version changes",
     },
-    _LAUNCH_TEMPLATE: {
+    LAUNCH_TEMPLATE: {
         "blockDeviceMappings": "the disk of the nodes changes",
         "metadataOptions": "the metadata options of the nodes change",
         "tagSpecifications": "the tags of the instances change",
@@ -98,8 +91,8 @@ class Causes:
             yield "the runner's maintenance note was edited in GitLab"
 
     def _of_template(self, change: Change) -> Iterator[str]:
-        words = _WORDS[_LAUNCH_TEMPLATE]
-        found = [each for template in self.used(change, _LAUNCH_TEMPLATE) for each in template.properties]
+        words = _WORDS[LAUNCH_TEMPLATE]
+        found = [each for template in self.used(change, LAUNCH_TEMPLATE) for each in template.properties]
         yield from (words[each.top] for each in found if each.top in words)
         if not any(each.top in words for each in found):
             yield "the launch template changes"

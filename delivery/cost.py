@@ -11,13 +11,10 @@ from typing import Any
 
 from delivery.preview import Change, Operation, Preview, name_of, type_of
 from delivery.prices import BASELINE_IOPS, BASELINE_THROUGHPUT, Prices, UnknownPriceError, dearest
+from delivery.resource_types import LAUNCH_TEMPLATE, NODE_GROUP, REPOSITORY
 from stacks.cluster import Capacity
 from stacks.quantities import GIBIBYTE
 from stacks.settings import Settings
-
-_GROUP = "aws:eks/nodeGroup:NodeGroup"
-_TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
-_REPOSITORY = "aws:ecr/repository:Repository"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,9 +109,9 @@ def of_settings(settings: Settings) -> Mapping[str, NodeGroup]:
 
 def of_preview(preview: Preview) -> list[GroupChange]:
     """The node groups that the update creates, changes or deletes."""
-    templates = {change.parent: change for change in preview.changes if change.type == _TEMPLATE}
-    kept = {step.parent: step.inputs for step in preview.unchanged if type_of(step.urn) == _TEMPLATE}
-    kept_groups = {step.parent: step for step in preview.unchanged if type_of(step.urn) == _GROUP}
+    templates = {change.parent: change for change in preview.changes if change.type == LAUNCH_TEMPLATE}
+    kept = {step.parent: step.inputs for step in preview.unchanged if type_of(step.urn) == LAUNCH_TEMPLATE}
+    kept_groups = {step.parent: step for step in preview.unchanged if type_of(step.urn) == NODE_GROUP}
     found = [_changed(change, templates.get(change.parent), kept.get(change.parent)) for change in _groups(preview)]
     for parent, step in kept_groups.items():
         if template := templates.get(parent):
@@ -125,11 +122,11 @@ def of_preview(preview: Preview) -> list[GroupChange]:
 
 def new_repositories(preview: Preview) -> int:
     """The number of ECR repositories that the update creates."""
-    return sum(change.type == _REPOSITORY and change.operation is Operation.CREATE for change in preview.changes)
+    return sum(change.type == REPOSITORY and change.operation is Operation.CREATE for change in preview.changes)
 
 
 def _groups(preview: Preview) -> Iterator[Change]:
-    return (change for change in preview.changes if change.type == _GROUP)
+    return (change for change in preview.changes if change.type == NODE_GROUP)
 
 
 def _changed(change: Change, template: Change | None, kept: Mapping[str, Any] | None) -> GroupChange:

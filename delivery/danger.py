@@ -1,10 +1,13 @@
 """A warning for reviewers, and the sentence that several equal warnings make together."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeAlias
 
+from delivery.causes import Causes
 from delivery.markdown import code, some
+from delivery.preview import Change
 
 _MOST_NAMES = 20
 _PLURAL = {
@@ -57,6 +60,10 @@ class Danger:
         verb, _, more = self.verb.partition(" ")
         said = f"{verb if one else _PLURAL[verb]} {more}".strip()
         return f"The {noun} {some([code(name) for name in self.names], _MOST_NAMES)} {said}{self.rest}"
+
+
+Rule: TypeAlias = Callable[[Change, Causes], Iterator[Danger]]
+"""The dangers of one change of a certain type."""
 
 
 def right(text: str) -> Danger:

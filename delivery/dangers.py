@@ -6,18 +6,19 @@ There are rules for each dangerous type of resource. A resource without a rule i
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from delivery import gains, guards, interruptions, repositories, starters
-from delivery.causes import RUNNER, Causes
+from delivery import gains, guards, interruptions, starters
+from delivery.causes import Causes
 from delivery.danger import Concern, Danger, together
 from delivery.file_diff import file_diff
 from delivery.markdown import code, some
 from delivery.preview import Change, Operation
 from delivery.repositories import losses
+from delivery.resource_types import REPOSITORY, RUNNER
 
 _MOST_NAMES = 8
 _FILE = "gitlab:index/repositoryFile:RepositoryFile"
 _RULES = (interruptions.RULES, starters.RULES, gains.RULES, guards.RULES)
-TYPES = frozenset({*chain(*_RULES), repositories.TYPE, _FILE})
+TYPES = frozenset({*chain(*_RULES), REPOSITORY, _FILE})
 """The types of resources that have a rule."""
 
 

@@ -1,12 +1,13 @@
 """Warnings of rights that an identity in AWS or Kubernetes gains."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from delivery.causes import RELEASE, ROLE, Causes
-from delivery.danger import Danger, right, rights
+from delivery.causes import Causes
+from delivery.danger import Danger, Rule, right, rights
 from delivery.markdown import code, some
 from delivery.preview import Change, Operation, qualified_type_of
+from delivery.resource_types import RELEASE, ROLE
 from delivery.rights import Grant, UnreadableError, gained, iam_denials, iam_grants, kubernetes_grants
 from delivery.rights_in_words import granted, principals
 from delivery.values import find, is_secret, is_unknown, shown
@@ -18,7 +19,7 @@ _BUILDS = "buildyard:components:PushIdentity"
 """The component whose policies are the rights of builds."""
 
 
-def _iam_policy(property_name: str, noun: str) -> Callable[[Change, Causes], Iterator[Danger]]:
+def _iam_policy(property_name: str, noun: str) -> Rule:
     def rule(change: Change, _: Causes) -> Iterator[Danger]:
         after = change.new.get(property_name)
         before = change.old.get(property_name) or ""
@@ -76,7 +77,7 @@ def _named(change: Change, causes: Causes, key: str, noun: str, kind: str) -> st
     return f"the {noun} {code(names[0])}" if len(names) == 1 else f"a {noun} that this update creates"
 
 
-def _kubernetes_role(noun: str) -> Callable[[Change, Causes], Iterator[Danger]]:
+def _kubernetes_role(noun: str) -> Rule:
     return lambda change, _: _gained_rules(change, "rules", noun)
 
 
@@ -95,7 +96,7 @@ def _gained_rules(change: Change, path: str, noun: str) -> Iterator[Danger]:
         yield rights(noun, change.name, "gains rights", f" in Kubernetes: {granted(new_grants)}.")
 
 
-def _kubernetes_binding(noun: str) -> Callable[[Change, Causes], Iterator[Danger]]:
+def _kubernetes_binding(noun: str) -> Rule:
     def rule(change: Change, _: Causes) -> Iterator[Danger]:
         if change.operation is Operation.DELETE:
             return
@@ -118,7 +119,7 @@ def _several(value: Any) -> Sequence[Any]:
     return value if isinstance(value, list) else [value]
 
 
-RULES: Mapping[str, Callable[[Change, Causes], Iterator[Danger]]] = {
+RULES: Mapping[str, Rule] = {
     RELEASE: _manager,
     _POLICY: _iam_policy("policy", "IAM policy"),
     "aws:iam/rolePolicy:RolePolicy": _iam_policy("policy", "IAM policy"),

@@ -1,13 +1,14 @@
 """Warnings of guards that weaken: admission and network policies, permissions boundaries."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from delivery.causes import ROLE, Causes
-from delivery.danger import Danger, right, rights
+from delivery.causes import Causes
+from delivery.danger import Danger, Rule, right, rights
 from delivery.markdown import code, some
 from delivery.preview import Change, Operation
+from delivery.resource_types import ROLE
 from delivery.values import find, shown
 
 _MOST_NAMES = 8
@@ -94,7 +95,7 @@ def _permissions_boundary(change: Change, _: Causes) -> Iterator[Danger]:
         yield rights("IAM role", change.name, "loses the permissions boundary", rest)
 
 
-RULES: Mapping[str, Callable[[Change, Causes], Iterator[Danger]]] = {
+RULES: Mapping[str, Rule] = {
     ROLE: _permissions_boundary,
     "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy": _admission_policy,
     "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicyBinding": _admission_binding,

@@ -1,11 +1,12 @@
 """Warnings of interruptions: jobs that are cut off or that the update waits for."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from delivery.causes import NAMESPACE, NODE_GROUP, RELEASE, RUNNER, Causes
-from delivery.danger import Concern, Danger
+from delivery.causes import Causes
+from delivery.danger import Concern, Danger, Rule
 from delivery.file_diff import text_diff
 from delivery.preview import Change, Operation
+from delivery.resource_types import NAMESPACE, NODE_GROUP, RELEASE, RUNNER
 from delivery.values import find, is_secret, is_unknown
 
 _JOBS_FAIL = "**Running jobs fail.**"
@@ -39,34 +40,21 @@ def _namespace(change: Change, causes: Causes) -> Iterator[Danger]:
 
 def _node_group(change: Change, causes: Causes) -> Iterator[Danger]:
     if _goes(change):
-        yield Danger(
-            concern=Concern.INTERRUPTION,
-            noun="node group",
-            names=(change.name,),
-            verb=_gone(change),
-            rest=f"{causes.because(change)}. {_end_of_jobs(list(causes.users(change, RUNNER)), _NODES_END)}",
-        )
+        outcome = _end_of_jobs(list(causes.users(change, RUNNER)), _NODES_END)
+        yield _interruption(change, "node group", _gone(change), f"{causes.because(change)}. {outcome}")
     elif change.operation is Operation.UPDATE and change.changes("launchTemplate", "version", "releaseVersion"):
-        yield Danger(
-            concern=Concern.INTERRUPTION,
-            noun="node group",
-            names=(change.name,),
-            verb="gets new nodes",
-            # https://docs.aws.amazon.com/eks/latest/userguide/managed-node-update-behavior.html
-            rest=": the jobs on the old ones are evicted. The update fails if a disruption budget forbids that for "
-            "longer than 15 minutes.",
+        # https://docs.aws.amazon.com/eks/latest/userguide/managed-node-update-behavior.html
+        rest = (
+            ": the jobs on the old ones are evicted. The update fails if a disruption budget forbids that for longer "
+            "than 15 minutes."
         )
+        yield _interruption(change, "node group", "gets new nodes", rest)
 
 
 def _runner(change: Change, causes: Causes) -> Iterator[Danger]:
     if _goes(change):
-        yield Danger(
-            concern=Concern.INTERRUPTION,
-            noun="runner",
-            names=(change.name,),
-            verb=_gone(change),
-            rest=f"{causes.because(change)}. {_end_of_jobs([change], _JOBS_FAIL)}",
-        )
+        rest = f"{causes.because(change)}. {_end_of_jobs([change], _JOBS_FAIL)}"
+        yield _interruption(change, "runner", _gone(change), rest)
 
 
 def _end_of_jobs(runners: Sequence[Change], otherwise: str) -> str:
@@ -78,14 +66,14 @@ def _release(change: Change, causes: Causes) -> Iterator[Danger]:
     restarts = change.operation is Operation.UPDATE and change.changes("values", "version", "chart", "valueYamlFiles")
     if not restarts and not _goes(change):
         return
-    yield Danger(
-        concern=Concern.INTERRUPTION,
-        noun="runner manager",
-        names=(change.name,),
-        verb="restarts" if restarts else _gone(change),
-        rest=f"{causes.because(change)}. {_WAITS if change.waits and not restarts else _grace(change)}",
-        diff=_config_diff(change) if restarts else "",
-    )
+    verb = "restarts" if restarts else _gone(change)
+    outcome = _WAITS if change.waits and not restarts else _grace(change)
+    diff = _config_diff(change) if restarts else ""
+    yield _interruption(change, "runner manager", verb, f"{causes.because(change)}. {outcome}", diff)
+
+
+def _interruption(change: Change, noun: str, verb: str, rest: str, diff: str = "") -> Danger:
+    return Danger(concern=Concern.INTERRUPTION, noun=noun, names=(change.name,), verb=verb, rest=rest, diff=diff)
 
 
 def _grace(change: Change) -> str:
@@ -105,7 +93,7 @@ def _config_diff(change: Change) -> str:
     return text_diff(before, after, "a/config.toml", "b/config.toml")
 
 
-RULES: Mapping[str, Callable[[Change, Causes], Iterator[Danger]]] = {
+RULES: Mapping[str, Rule] = {
     NAMESPACE: _namespace,
     NODE_GROUP: _node_group,
     RUNNER: _runner,

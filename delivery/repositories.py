@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from delivery.markdown import code
 from delivery.preview import Change, Operation
+from delivery.resource_types import REPOSITORY
 from stacks.names import IMAGE_TAG
 from stacks.trust import TIER_TAG, Tier
-
-TYPE = "aws:ecr/repository:Repository"
 
 
 def losses(changes: Sequence[Change], because: Callable[[Change], str]) -> Iterator[str]:
@@ -20,7 +19,7 @@ def losses(changes: Sequence[Change], because: Callable[[Change], str]) -> Itera
 
     `because` gives the end of the sentence that a repository is replaced.
     """
-    found = [change for change in changes if change.type == TYPE]
+    found = [change for change in changes if change.type == REPOSITORY]
     names = _Names(found)
     for change in found:
         name = code(str(change.old.get("name") or change.name))

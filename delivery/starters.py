@@ -1,11 +1,12 @@
 """Warnings of projects and branches that can start jobs from now on."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-from delivery.causes import RUNNER, Causes
-from delivery.danger import Concern, Danger, rights
+from delivery.causes import Causes
+from delivery.danger import Concern, Danger, Rule, rights
 from delivery.markdown import code
 from delivery.preview import Change, Operation
+from delivery.resource_types import RUNNER
 from delivery.values import is_unknown, shown
 
 
@@ -72,7 +73,7 @@ def _enabled_project(change: Change, _: Causes) -> Iterator[Danger]:
         )
 
 
-RULES: Mapping[str, Callable[[Change, Causes], Iterator[Danger]]] = {
+RULES: Mapping[str, Rule] = {
     RUNNER: _runner,
     "gitlab:index/projectRunnerEnablement:ProjectRunnerEnablement": _enabled_project,
 }

@@ -14,3 +14,8 @@ BUILDKIT_VERSION = "0.33.1"
 
 BUILDER_VERSION = "1.2.0"
 """The tag of `images/builder`, the image that the published pipeline's jobs run in. Every change there raises it."""
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """The parts of a version such as `1.34`, for comparisons."""
+    return tuple(int(number) for number in version.split("."))

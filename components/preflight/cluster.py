@@ -9,6 +9,7 @@ from components.preflight import account_rules
 from components.preflight.checks import Check, RefusalError, attempt
 from components.preflight.parallel import together
 from stacks.settings import Identity, Settings
+from stacks.versions import numbers
 
 OLDEST_KUBERNETES = "1.32"
 """The oldest version that EKS still supports; it upgrades older clusters by itself, and makes no AMIs for them.
@@ -187,8 +188,3 @@ def _vpc_endpoint_addresses(vpc: str) -> tuple[str, ...]:
     )
     interfaces = together(partial(aws.ec2.get_network_interface, id=each) for each in sorted(found.ids))
     return tuple(address for each in interfaces for address in (each.private_ip, *each.ipv6_addresses) if address)
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    """A version's parts, for comparisons."""
-    return tuple(int(number) for number in version.split("."))

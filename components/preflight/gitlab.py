@@ -9,7 +9,7 @@ import pulumi_gitlab as gitlab
 
 from components.preflight.checks import Check, RefusalError, attempt
 from stacks.settings import Settings
-from stacks.versions import RUNNER_VERSION
+from stacks.versions import RUNNER_VERSION, numbers
 
 GITLAB_COM = "https://gitlab.com/"
 
@@ -35,7 +35,7 @@ def check_version() -> Check:
         check.unknown(f"the version of {url}", answer, f"It must be {_minor(RUNNER_VERSION)} or newer.")
         return check
     check.found = f"{answer.version}, runner {RUNNER_VERSION}"
-    if (version := _minor(answer.version)) and _numbers(version) < _numbers(_minor(RUNNER_VERSION)):
+    if (version := _minor(answer.version)) and numbers(version) < numbers(_minor(RUNNER_VERSION)):
         check.problem(
             "stacks/versions.py: RUNNER_VERSION",
             f"GitLab Runner {RUNNER_VERSION} is newer than GitLab {answer.version} on {url}",
@@ -48,10 +48,6 @@ def _minor(version: str) -> str:
     """The first two numbers of a version such as `19.2.1-ee`."""
     found = re.match(r"\d+\.\d+", version)
     return found[0] if found else ""
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in version.split("."))
 
 
 def find_runner_scope(settings: Settings) -> tuple[GitLab | None, Check]:

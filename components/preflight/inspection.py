@@ -7,16 +7,16 @@ from functools import partial
 
 from components import company_network
 from components.preflight.account import Account, check_rights, find_account
-from components.preflight.checks import Check
+from components.preflight.checks import Check, RefusalError
 from components.preflight.cluster import Cluster, find_cluster
 from components.preflight.contexts import check_contexts
 from components.preflight.gitlab import GitLab, check_version, find_runner_scope
-from components.preflight.inventory import find_repositories, find_running_nodes
+from components.preflight.inventory import find_repositories, find_running_nodes, list_repositories
 from components.preflight.names import check_names
-from components.preflight.nodes import find_instance_types, find_node_groups
+from components.preflight.nodes import check_nodes_for_managers, find_instance_types, list_node_groups
 from components.preflight.parallel import Threads
 from components.preflight.projects import check_projects
-from components.preflight.quotas import Needs, check_quotas, list_repositories, list_roles
+from components.preflight.quotas import Needs, check_quotas, list_roles
 from stacks import neighbours
 from stacks.problems import Notice, Problem
 from stacks.settings import Settings
@@ -55,10 +55,8 @@ def inspect(settings: Settings, *, stack: str, source: str) -> Inspection:
         of_account = threads.ask(partial(find_account, settings))
         of_cluster = threads.ask(partial(find_cluster, settings))
         of_types = threads.ask(partial(find_instance_types, settings))
-        of_groups = threads.ask(partial(find_node_groups, settings.cluster.name))
-        repositories = threads.ask(list_repositories)
-        of_repositories = threads.ask(partial(find_repositories, settings, stack))
-        of_running = threads.ask(partial(find_running_nodes, settings, stack))
+        of_groups = threads.ask(partial(list_node_groups, settings.cluster.name))
+        of_repositories = threads.ask(list_repositories)
         roles = threads.ask(list_roles)
         version = threads.ask(check_version)
         of_scope = threads.ask(partial(find_runner_scope, settings))
@@ -66,28 +64,29 @@ def inspect(settings: Settings, *, stack: str, source: str) -> Inspection:
     account, whose = of_account.result()
     cluster, in_cluster = of_cluster.result()
     types, build_nodes = of_types.result()
-    groups, managers = of_groups.result()
+    groups, repositories = of_groups.result(), of_repositories.result()
     scope, owner = of_scope.result()
-    taken_in, registry = of_repositories.result()
-    running, nodes = of_running.result()
+    running, nodes = find_running_nodes(stack, groups)
     with_branch, projects = of_projects.result()
     needs = Needs(
         settings=settings,
         stack=stack,
         instance_types=types,
-        node_groups=groups,
-        repositories=repositories.result(),
+        node_groups=None if isinstance(groups, RefusalError) else list(groups),
+        repositories=repositories,
         roles=roles.result(),
     )
     with Threads() as threads:
+        inventory = threads.ask(partial(find_repositories, settings, stack, repositories))
         contexts = threads.ask(partial(check_contexts, with_branch))
         quotas = threads.ask(partial(check_quotas, needs, account)) if account else None
+    taken_in, registry = inventory.result()
     checks = [
         check_names(settings, stack),
         _other_stacks(settings, stack),
         whose,
         *in_cluster,
-        managers,
+        check_nodes_for_managers(settings.cluster.name, groups),
         build_nodes,
         nodes,
         registry,

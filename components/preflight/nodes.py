@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
+from typing import TypeAlias
 
 import pulumi_aws as aws
 
@@ -9,6 +10,9 @@ from components.preflight.checks import Check, RefusalError, attempt
 from components.preflight.parallel import together
 from stacks.settings import Settings
 from stacks.sizing import InstanceType, check_fit
+
+NodeGroups: TypeAlias = Mapping[str, aws.eks.GetNodeGroupResult | RefusalError]
+"""Managed node groups by name, and refusals to describe one."""
 
 _REPELLING = ("NO_SCHEDULE", "NO_EXECUTE")
 
@@ -44,23 +48,25 @@ def _instance_type(name: str) -> InstanceType:
     )
 
 
-def find_node_groups(cluster: str) -> tuple[list[str] | None, Check]:
-    """The names of the cluster's managed node groups, and whether managers can run on one. None: they are not known."""
-    check = Check(title="Nodes for managers")
-    listed = attempt(lambda: aws.eks.get_node_groups(cluster_name=cluster))
+def list_node_groups(cluster: str) -> NodeGroups | RefusalError:
+    """The cluster's managed node groups."""
+    listed = attempt(lambda: sorted(aws.eks.get_node_groups(cluster_name=cluster).names))
     if isinstance(listed, RefusalError):
-        check.unknown(f"the node groups of {cluster}", listed, "Allow eks:ListNodegroups.")
-        return None, check
-    names = sorted(listed.names)
+        return listed
     groups = together(
-        partial(attempt, partial(aws.eks.get_node_group, cluster_name=cluster, node_group_name=name)) for name in names
+        partial(attempt, partial(aws.eks.get_node_group, cluster_name=cluster, node_group_name=name)) for name in listed
     )
-    usable = [
-        name
-        for name, group in zip(names, groups, strict=True)
-        if not isinstance(group, RefusalError) and _takes_any_pod(group)
-    ]
-    refusals = [group for group in groups if isinstance(group, RefusalError) and not group.is_missing]
+    return dict(zip(listed, groups, strict=True))
+
+
+def check_nodes_for_managers(cluster: str, groups: NodeGroups | RefusalError) -> Check:
+    """Check whether managers can run on one of the cluster's node groups."""
+    check = Check(title="Nodes for managers")
+    if isinstance(groups, RefusalError):
+        check.unknown(f"the node groups of {cluster}", groups, "Allow eks:ListNodegroups.")
+        return check
+    usable = [name for name, group in groups.items() if not isinstance(group, RefusalError) and _takes_any_pod(group)]
+    refusals = [group for group in groups.values() if isinstance(group, RefusalError) and not group.is_missing]
     if usable:
         check.found = f"node group {usable[0]}" + (f" and {len(usable) - 1} more" if len(usable) > 1 else "")
     elif refusals:
@@ -73,7 +79,7 @@ def find_node_groups(cluster: str) -> tuple[list[str] | None, Check]:
             "If nodes of another kind take them (Karpenter, self-managed, Fargate), all is well: "
             "kubectl get nodes -o custom-columns=NAME:.metadata.name,TAINTS:.spec.taints",
         )
-    return names, check
+    return check
 
 
 def _takes_any_pod(group: aws.eks.GetNodeGroupResult) -> bool:

@@ -188,11 +188,6 @@ _RIGHTS = (
 )
 
 
-def list_repositories() -> Sequence[str] | RefusalError:
-    """The names of all repositories in the region."""
-    return attempt(lambda: aws.ecr.get_repositories().names)
-
-
 def list_roles() -> Sequence[str] | RefusalError:
     """The names of all roles in the account."""
     return attempt(lambda: aws.iam.get_roles().names)

@@ -76,6 +76,12 @@ def test_node_groups_that_cannot_be_seen_are_told(function: str, right: str) -> 
     assert right in notice, "people do not know which right to give"
 
 
+def test_a_node_group_of_somebody_else_need_not_be_readable() -> None:
+    found = inspected(refusals={"getNodeGroup": "AccessDeniedException"})
+    assert check(found, "Nodes that run").found == "0 in 0 node groups of the stack"
+    assert problems(found) == {}
+
+
 def quota(value: float, **keys: Any) -> Any:
     return inspected(answers={"getServiceQuota": {"value": value}}, **keys)
 

@@ -143,7 +143,7 @@ def test_roles_are_for(identity: str, principal: str, action: str, context: dict
 
 
 @pytest.mark.parametrize(
-    ("trust", "identity"), product(("isolated", "shared", "protected-only"), ("pod-identity", "irsa"))
+    ("trust", "identity"), [*product(("isolated", "shared", "protected-only"), ("pod-identity", "irsa"))]
 )
 def test_the_linter_finds_nothing_in_a_stacks_own_policies(trust: str, identity: str) -> None:
     declared = declare(trust=trust, identity=identity)

@@ -2,8 +2,9 @@
 
 import pytest
 
-from delivery.causes import NAMESPACE, NODE_GROUP, REPOSITORY, RUNNER, Causes
+from delivery.causes import Causes
 from delivery.note import note
+from delivery.resource_types import NAMESPACE, NODE_GROUP, REPOSITORY, RUNNER
 from tests.delivery.previews import Step, preview, step, urn_of
 
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"

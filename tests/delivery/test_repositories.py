@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from delivery.preview import Operation
-from delivery.repositories import TYPE, losses
+from delivery.repositories import losses
+from delivery.resource_types import REPOSITORY
 from tests.delivery.previews import Step, preview, step
 
 
@@ -14,13 +15,13 @@ def repository(name: str, image: str = "", **more: Any) -> dict[str, Any]:
 
 
 def leaves(name: str, image: str = "", *, retained: bool = True, forced: bool = False, **more: Any) -> Step:
-    made = step("delete", TYPE, name, old=repository(name, image, **more), outputs={"forceDelete": forced})
+    made = step("delete", REPOSITORY, name, old=repository(name, image, **more), outputs={"forceDelete": forced})
     made["oldState"]["retainOnDelete"] = retained
     return made
 
 
 def comes(name: str, image: str) -> Step:
-    return step("create", TYPE, name, new=repository(name, image))
+    return step("create", REPOSITORY, name, new=repository(name, image))
 
 
 def said(*steps: Step) -> str:
@@ -41,9 +42,13 @@ def test_the_repository_of_merge_requests_is_deleted_without_much_ado() -> None:
 
 def test_the_word_for_a_deletion_is_a_danger_when_it_is_given() -> None:
     before = {**repository("p/web"), "forceDelete": False}
-    changed = step("update", TYPE, old=before, new={**before, "forceDelete": True}, details={"forceDelete": "update"})
+    changed = step(
+        "update", REPOSITORY, old=before, new={**before, "forceDelete": True}, details={"forceDelete": "update"}
+    )
     assert "`p/web` is deleted **with all its images**" in said(changed)
-    taken_back = step("update", TYPE, old=changed["newState"]["inputs"], new=before, details={"forceDelete": "update"})
+    taken_back = step(
+        "update", REPOSITORY, old=changed["newState"]["inputs"], new=before, details={"forceDelete": "update"}
+    )
     assert not [*losses(preview(taken_back).changes, lambda _: "")]
 
 
@@ -72,8 +77,8 @@ def test_nothing_is_guessed_where_several_names_are_possible() -> None:
 
 def test_a_repository_that_is_taken_in_shows_what_changes_on_it() -> None:
     old, new = repository("p/web"), {**repository("p/web"), "imageTagMutability": "IMMUTABLE"}
-    taken_in = step("import", TYPE, new=old)
-    changed = step("update", TYPE, old=old, new=new, details={"imageTagMutability": "add"})
+    taken_in = step("import", REPOSITORY, new=old)
+    changed = step("update", REPOSITORY, old=old, new=new, details={"imageTagMutability": "add"})
     [change] = preview(taken_in, changed).changes
     assert change.operation is Operation.IMPORT
     assert [found.path for found in change.properties] == ["imageTagMutability"]
