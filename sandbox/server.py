@@ -133,7 +133,8 @@ def main() -> None:
 
 
 def _refuse_other_directories(directory: Path) -> None:
-    if directory.is_dir() and not (directory / _START_LOCK).exists() and any(directory.iterdir()):
+    # The lock is a sandbox's first file, so it is looked for after the others: another start may be making them now.
+    if directory.is_dir() and any(directory.iterdir()) and not (directory / _START_LOCK).exists():
         raise ServerError(f"{directory} holds files that are not the sandbox's; name an empty directory for its data.")
 
 

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -104,6 +105,20 @@ def test_two_starts_at_once_make_one_process(directory: Path) -> None:
     with ThreadPoolExecutor() as pool:
         first, second = pool.map(server.start, [directory, directory])
     assert first == second
+
+
+def test_a_directory_that_another_command_is_just_taking_is_no_stranger(tmp_path: Path) -> None:
+    both = Barrier(2)
+
+    def delete(directory: Path) -> None:
+        both.wait()
+        server.delete(directory)
+
+    with ThreadPoolExecutor() as pool:
+        for number in range(50):  # a race: each is a chance of two in five to meet the moment
+            directory = tmp_path / str(number)
+            directory.mkdir()
+            list(pool.map(delete, [directory, directory]))
 
 
 def test_a_port_that_somebody_else_has_taken_is_replaced(directory: Path) -> None:
