@@ -200,13 +200,17 @@ def _security_contexts() -> Mapping[str, Any]:
     gains privileges by its file mode, so privilege escalation must be allowed, and not all capabilities can be
     dropped. The helper container needs none of this, and keeps the default profiles.
     Source: https://github.com/moby/buildkit/blob/master/docs/rootless.md
+
+    There is no `fs_group`: it sets the setgid bit on the folders of the clone and of BuildKit's state, and from there
+    COPY and RUN would take it into images. Everybody may write to an emptyDir, and the pod's one user owns its tokens.
+    Sources: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#security-context,
+    https://kubernetes.io/docs/concepts/storage/projected-volumes/#securitycontext-interactions
     """
     return {
         "pod_security_context": {
             "run_as_non_root": True,
             "run_as_user": BUILD_USER,
             "run_as_group": BUILD_USER,
-            "fs_group": BUILD_USER,
             "seccomp_profile": {"type": "RuntimeDefault"},
         },
         "build_container_security_context": {

@@ -148,7 +148,8 @@ def test_the_helper_stays_confined_and_no_container_is_root() -> None:
     config = kubernetes()
     pod = config["pod_security_context"]
     assert pod["run_as_non_root"] is True
-    assert pod["run_as_user"] == pod["fs_group"] == 1000, "the helper's clone would belong to another user"
+    assert pod["run_as_user"] == pod["run_as_group"] == 1000, "the helper's clone would belong to another user"
+    assert "fs_group" not in pod, "images would get the setgid bit of the folders that they are built in"
     assert pod["seccomp_profile"]["type"] == "RuntimeDefault"
     assert "helper_container_security_context" not in config
 

@@ -212,7 +212,6 @@ def _pod_context(configured: Mapping[str, Any]) -> Object:
         "runAsNonRoot": configured["run_as_non_root"],
         "runAsUser": configured["run_as_user"],
         "runAsGroup": configured["run_as_group"],
-        "fsGroup": configured["fs_group"],
         **_profiles(configured),
     }
 
