@@ -122,11 +122,16 @@ build_image() {
   if [ "$own_cache" != "$default_cache" ]; then
     caches="$caches $default_cache"
   fi
+  # The state of earlier jobs, which kept_state.py finds, gives way to a cache that was renewed after it.
+  renewed=$repository:${cache_prefix}renewed-$BUILDYARD_ARCHITECTURE
+  BUILDYARD_RENEWED="$published:${renewed##*:} $renewed"
   if [ "${BUILDYARD_CACHE-}" = renew ]; then
     echo "BUILDYARD_CACHE is renew: every step runs again."
+    BUILDYARD_RENEWED=
     caches=
     set -- "$@" --no-cache
   fi
+  export BUILDYARD_RENEWED
 
   # The files of needed jobs have been read, and would change the checksum of a context that contains them.
   rm -rf .buildyard
@@ -157,6 +162,11 @@ build_image() {
     [ -n "$damaged" ] || return "$result"
     echo "The build cache $damaged is damaged: the registry has not all that it lists. Building without a cache." >&2
     buildkit "$@"
+  fi
+
+  if [ "${BUILDYARD_CACHE-}" = renew ] && [ -n "${BUILDYARD_STATE-}" ] && [ -n "$own_cache" ]; then
+    crane tag "$own_cache" "${renewed##*:}" ||
+      echo "The state of earlier jobs on build nodes stays as it was before: $renewed could not be moved." >&2
   fi
 
   mkdir .buildyard

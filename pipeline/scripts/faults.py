@@ -4,6 +4,9 @@ Arguments: the command, whose output is passed on. If the registry throttles or 
 pause; BuildKit keeps what it has built. After any other fault, the output ends with a sentence that says what to do,
 and the exit code is one of `Fault`, which the pipeline's `retry` names. A mistake in the Dockerfile has BuildKit's own
 exit code, 1.
+
+BuildKit continues with a state that earlier jobs left on the node, if there is one. If that could be what is wrong, the
+command runs again without it.
 """
 
 import os
@@ -18,6 +21,7 @@ from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 
+from pipeline.scripts.kept_state import KeptState, claim
 from pipeline.scripts.registry import PAUSES
 
 
@@ -42,7 +46,7 @@ SENTENCES = {
     ),
     Fault.DISK: (
         "The disk is full: raise resources.ephemeral-storage of this image in the stack's settings, and nodes.disk if "
-        "the node's disk is too small."
+        "the node's disk is too small, or nodes.cache if the nodes have one."
     ),
     Fault.REGISTRY: (
         "The registry throttled or failed the requests, and still did after {seconds:.0f} seconds: wait until the "
@@ -55,6 +59,7 @@ SENTENCES = {
 }
 
 _MISTAKE = "did not complete successfully"  # a RUN step failed: what it printed is not the registry's answer
+_NOT_THE_STATE = (_MISTAKE, "dockerfile parse error")
 _KILLED = re.compile(r"did not complete successfully: exit code: 137$")
 _NO_DAEMON = re.compile(
     r"failed to receive status: .*code = Unavailable|failed to list workers: |could not connect to "
@@ -153,11 +158,18 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _run(command: Sequence[str], last: "deque[str]", stop: _Stop) -> int:
+def _run(command: Sequence[str], last: "deque[str]", stop: _Stop, state: "KeptState | None") -> int:
     """Run the command, pass its output on and keep its last lines. Ends it if this process is told to stop."""
     stop.wait()  # else the command could run on, unknown to this process
+    flags = f"{os.environ.get('BUILDKITD_FLAGS', '')} --root={state.root}" if state else None
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        command,
+        env={**os.environ, "BUILDKITD_FLAGS": flags} if flags else None,
+        pass_fds=[state.lock] if state else (),  # the folder stays locked as long as a daemon lives
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     ) as child:
         try:
             stop.go()
@@ -177,30 +189,51 @@ def _run(command: Sequence[str], last: "deque[str]", stop: _Stop) -> int:
     return status if status >= 0 else 128 - status
 
 
+def may_be_the_state(fault: "Fault | None", last: Sequence[str]) -> bool:
+    """Whether a build that failed could succeed without the state of earlier jobs."""
+    return fault in (None, Fault.DAEMON) and not any(each in line for line in last for each in _NOT_THE_STATE)
+
+
 def main(command: Sequence[str]) -> int:
     """Run the command, again after each pause while the registry fails. Returns the job's exit code."""
     stop = _Stop()
     signal.signal(signal.SIGTERM, stop)
     started, kills, rest = time.monotonic(), out_of_memory_kills(), iter(PAUSES)
+    state, suspect, emptied = claim(os.environ, _say), None, False
     while True:
         last: deque[str] = deque(maxlen=_LINES)
         try:
-            status = _run(command, last, stop)
+            status = _run(command, last, stop, state)
             if not status:
+                if suspect:
+                    suspect.empty()
                 return 0
             killed = out_of_memory_kills() > kills
             fault = find_fault(status, last, killed=killed, credentials=helper_error)
+            if state and fault is Fault.DISK and not emptied:
+                _say("The disk is full. Building again without the state that earlier jobs left on it.")
+                state.empty()
+                emptied = True
+                continue
+            if state and may_be_the_state(fault, last):
+                _say("Building again without the state of earlier jobs on this node, in case that it is damaged.")
+                state, suspect = None, state
+                continue
             pause = next(rest, None) if fault is Fault.REGISTRY else None
             if pause is not None:
-                print(f"The registry throttled or failed a request; next try in {pause} s.", flush=True)
+                _say(f"The registry throttled or failed a request; next try in {pause} s.")
                 time.sleep(pause)
                 continue
         except _StoppedError:
             fault = Fault.STOPPED
         if fault is None:
             return status
-        print(f"\n{SENTENCES[fault].format(limit=memory_limit(), seconds=time.monotonic() - started)}", flush=True)
+        _say(f"\n{SENTENCES[fault].format(limit=memory_limit(), seconds=time.monotonic() - started)}")
         return int(fault)
+
+
+def _say(words: str) -> None:
+    print(words, flush=True)
 
 
 if __name__ == "__main__":

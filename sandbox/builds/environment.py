@@ -70,10 +70,15 @@ def build_environment(
         }
         network = stack.enter_context(proxy(hosts, directory / "certificates"))
         identities = stack.enter_context(pod_identity(set(accounts.values()), aws=aws, region=region, key=token_key))
+        pods, nodes = pods or PodSettings(), directory / "nodes"
         runner = Runner(
             worker=worker,
-            environment={**network.environment, **(pods or PodSettings()).place(directory / "pods", worker)},
-            identities={name: identities[account] for name, account in accounts.items()},
+            environment={**network.environment, **pods.place(directory / "pods", worker)},
+            identities={
+                # Each tier has nodes of its own. Those of both architectures are one here: see `Runner`.
+                name: {**identities[account], **pods.place_node_folders(nodes / account.namespace, worker)}
+                for name, account in accounts.items()
+            },
             job_tokens=job_tokens,
         )
         yield BuildEnvironment(images=images, runner=runner, ecr=ecr)

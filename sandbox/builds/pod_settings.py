@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import requests
@@ -27,11 +27,13 @@ class PodSettings:
     environment: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     """The contents of the files in mounted ConfigMaps, by their paths in the pod."""
+    node_folders: frozenset[str] = frozenset()
+    """Where folders of the node are mounted."""
 
     def without_proxies(self) -> "PodSettings":
         """These settings where the sandbox's own proxy stands for the company's, which this machine does not know."""
         kept = {name: value for name, value in self.environment.items() if name.upper() not in _PROXIES}
-        return PodSettings(environment=kept, files=self.files)
+        return replace(self, environment=kept)
 
     def place(self, folder: Path, worker: Worker) -> dict[str, str]:
         """Write the files into a folder, and return the variables, which name them there.
@@ -46,11 +48,20 @@ class PodSettings:
             places[path] = str(place)
         return {name: places.get(value, value) for name, value in self.environment.items()}
 
+    def place_node_folders(self, node: Path, worker: Worker) -> dict[str, str]:
+        """Make the node's folders below `node`, and return the variables that name them there."""
+        return {
+            name: str(worker.own(node / value.strip("/")))
+            for name, value in self.environment.items()
+            if value in self.node_folders
+        }
+
 
 def read_pod_settings(config: str, config_maps: ConfigMaps) -> PodSettings:
     """The settings in a runner's `config.toml`."""
     [runner] = tomllib.loads(config)["runners"]
-    mounted: Iterable[Mapping[str, str]] = runner["kubernetes"].get("volumes", {}).get("config_map", ())
+    volumes = runner["kubernetes"].get("volumes", {})
+    mounted: Iterable[Mapping[str, str]] = volumes.get("config_map", ())
     return PodSettings(
         environment=dict(each.split("=", 1) for each in runner.get("environment", ())),
         files={
@@ -58,6 +69,7 @@ def read_pod_settings(config: str, config_maps: ConfigMaps) -> PodSettings:
             for volume in mounted
             for file, content in config_maps(volume["name"]).items()
         },
+        node_folders=frozenset(volume["mount_path"] for volume in volumes.get("host_path", ())),
     )
 
 

@@ -1,12 +1,8 @@
 """An attacker who may push a branch: jobs of any text, on any tags, with all that a job's pod can reach."""
 
-import gzip
-import io
-import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import requests
 import yaml
 
 from sandbox.builds.events import Event, Trigger
@@ -207,18 +203,6 @@ class Attacker:
         """The tag of the default branch's cache."""
         [found] = [tag for tag in self.environment.tags(self.project) if tag.startswith(tags.CACHE_PREFIX)]
         return found
-
-    def file(self, tag: str, name: str) -> str | None:
-        """The content of a file in the released image."""
-        images = self.environment.builds.images
-        content = None
-        for layer in images.read(f"{self.repository}/manifests/{tag}")["layers"]:
-            url = f"{images.url}/v2/{self.repository}/blobs/{layer['digest']}"
-            data = gzip.decompress(requests.get(url, timeout=30).content)
-            with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-                if name in archive.getnames() and (file := archive.extractfile(name)):
-                    content = file.read().decode()
-        return content
 
 
 def words(result: Result) -> str:

@@ -28,14 +28,14 @@ def test_a_doctored_cache_does_not_reach_a_release(isolated: Attacker) -> None:
     own = isolated.run(doctor(isolated, f"{isolated.repository}/review"))
     assert own.passed, f"the attack itself does not work, so it shows nothing: {words(own)}"
     assert isolated.release("v1.0.0").passed
-    assert isolated.file("v1.0.0", "installed") == "one\n"
+    assert isolated.environment.file(isolated.project, "v1.0.0", "installed") == "one\n"
 
 
 def test_shared_a_doctored_cache_reaches_a_release(shared: Attacker) -> None:
     attack = shared.run(doctor(shared, shared.repository))
     assert attack.passed, words(attack)
     assert shared.release("v1.0.0").passed
-    assert shared.file("v1.0.0", "installed") == "owned\n"
+    assert shared.environment.file(shared.project, "v1.0.0", "installed") == "owned\n"
 
 
 def move(attacker: Attacker, tag: str, *options: str) -> str:
@@ -91,7 +91,7 @@ def test_a_moved_base_does_not_reach_its_dependent_images(environment: Environme
     assert not attack.passed
     assert DENIED in words(attack)
     next_push(attacker)
-    assert attacker.file("latest", "base") == "clean\n"
+    assert attacker.environment.file(attacker.project, "latest", "base") == "clean\n"
 
 
 def test_shared_a_moved_base_reaches_its_dependent_images(environment: Environment) -> None:
@@ -99,7 +99,7 @@ def test_shared_a_moved_base_reaches_its_dependent_images(environment: Environme
     attack = replaced_base(attacker)
     assert attack.passed, words(attack)
     next_push(attacker)
-    assert attacker.file("latest", "base") == "owned\n"
+    assert attacker.environment.file(attacker.project, "latest", "base") == "owned\n"
 
 
 def number(attacker: Attacker, pipeline: str) -> str:

@@ -1,6 +1,9 @@
 """Real builds of the example groups' projects, and helpers for assertions about them."""
 
+import gzip
+import io
 import os
+import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from rich.console import Console
 
 from sandbox.builds.environment import BuildEnvironment, build_environment
 from sandbox.builds.events import Event, Trigger
 from sandbox.builds.gitlab_project import Checkout, GitLabProject
 from sandbox.builds.other_registries import Login
+from sandbox.builds.pod_settings import PodSettings
 from sandbox.builds.prerequisites import MissingPrerequisitesError, require
 from sandbox.builds.progress import Job
 from sandbox.builds.run import Result, run
@@ -76,6 +81,18 @@ class Environment:
         pages = self.group.client("ecr").get_paginator("list_images").paginate(repositoryName=f"{project.path}/{image}")
         return {each["imageTag"] for page in pages for each in page["imageIds"] if "imageTag" in each}
 
+    def file(self, project: ImageProject, tag: str, name: str, image: str = "app") -> str | None:
+        """The content of a file in an image for one architecture. None if no layer has the file."""
+        images, repository = self.builds.images, f"{project.path}/{image}"
+        content = None
+        for layer in images.read(f"{repository}/manifests/{tag}")["layers"]:
+            url = f"{images.url}/v2/{repository}/blobs/{layer['digest']}"
+            data = gzip.decompress(requests.get(url, timeout=30).content)
+            with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+                if name in archive.getnames() and (file := archive.extractfile(name)):
+                    content = file.read().decode()
+        return content
+
 
 def on_branch(branch: str, trigger: Trigger = Trigger.SCHEDULE) -> Event:
     return Event(trigger=trigger, ref=branch)
@@ -117,6 +134,7 @@ def open_environment(
     *,
     ecr_hosts: Iterable[str] = (),
     logins: Sequence[Login] = (),
+    pods: PodSettings | None = None,
 ) -> Iterator[Environment]:
     made, directory = example
     place = worker.own(directory / name)
@@ -129,5 +147,6 @@ def open_environment(
         worker=worker,
         ecr_hosts=ecr_hosts,
         logins=logins,
+        pods=pods,
     ) as builds:
         yield Environment(group=made, builds=builds, directory=place)
