@@ -14,6 +14,7 @@ _SECTIONS = {
     "startup": tables.startup,
     "first-builds": tables.first_builds,
     "builds": tables.builds,
+    "kept-state": tables.kept_state,
 }
 
 

@@ -10,6 +10,7 @@ from benchmarks import machine, rendering
 from benchmarks import previews as preview_sizes
 from benchmarks import refusals as refused
 from benchmarks.builds import chart, comparison
+from benchmarks.builds import kept_state as kept
 from benchmarks.builds import startup as pod_startup
 from benchmarks.builds.comparison import Change, Contender, Measurement
 from benchmarks.waiting import chart as waiting_chart
@@ -124,6 +125,27 @@ def first_builds(console: Console) -> None:
 def builds(console: Console) -> None:
     """Compare the published build with others, and draw `docs/benchmarks.svg`."""
     show_builds(console, _shown(console, comparison.measure()))
+
+
+def kept_state(console: Console) -> None:
+    """Compare builds of a large image with and without the state that earlier jobs left on the node."""
+    measured = []
+    with console.status("Building ..."):
+        for each in kept.measure():
+            measured.append(each)
+            console.print(f"run {each.run + 1}: {each.change}, {each.place}: {each.seconds:.1f} s")
+    table = Table(
+        "", *map(str, kept.Place), "to the registry cache", "to a warm daemon", title="A 1 GB image, in seconds"
+    )
+    for change in kept.CHANGES:
+        table.add_row(
+            str(change),
+            *(f"{kept.seconds(measured, place, change):.2f}" for place in kept.Place),
+            f"{kept.ratio(measured, kept.Place.KEPT, change, kept.Place.REGISTRY):.1%}",
+            f"{kept.ratio(measured, kept.Place.KEPT, change, kept.Place.DAEMON):.1%}",
+        )
+    console.print(table)
+    console.print(machine.describe_builds())
 
 
 def _shown(console: Console, measurements: Iterable[Measurement]) -> list[Measurement]:

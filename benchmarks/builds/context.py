@@ -20,7 +20,7 @@ RUN cat /packages/checksums /app/source | sha256sum >/app/program
 """
 
 # Words of less than 32 bits: implementations of awk differ for larger ones.
-_INSTALL = """\
+INSTALL = """\
 set -eu
 mkdir -p "$1"
 while read -r package; do
@@ -47,7 +47,7 @@ class Context:
         """Write the first state of the context."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self._put("Dockerfile", _DOCKERFILE)
-        self._put("install.sh", _INSTALL)
+        self._put("install.sh", INSTALL)
         self._put("packages.lock", "".join(f"{number}\n" for number in range(1, packages + 1)))
         self._put("source", "print 1\n")
 

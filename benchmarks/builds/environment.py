@@ -82,18 +82,20 @@ class Environment:
         }
         return Pod(script=(_JOBS / f"{name}.sh").read_text(), variables=variables)
 
+    def variables(self, home: Path) -> dict[str, str]:
+        """The variables of every process of a pod, whose own files are in `home`."""
+        return {
+            **self.worker.environment,
+            **self.around.runner.environment,
+            **self.around.runner.identities[_RUNNER],
+            "HOME": str(home),
+            "TMPDIR": str(self.worker.own(home / "tmp")),
+        }
+
     def run(self, pod: Pod) -> Run:
         """Run a job with nothing left from other jobs. Raises RuntimeError with its output if it fails."""
         with self.worker.scratch() as home:
-            environment = {
-                **self.worker.environment,
-                **self.around.runner.environment,
-                **self.around.runner.identities[_RUNNER],
-                **pod.variables,
-                **self.checkout.variables,
-                "HOME": str(home),
-                "TMPDIR": str(self.worker.own(home / "tmp")),
-            }
+            environment = {**self.variables(home), **pod.variables, **self.checkout.variables}
             started, worked = time.perf_counter(), _processor_seconds()
             process = self.worker.start(
                 ["sh", "-ec", pod.script],
@@ -118,8 +120,11 @@ def _processor_seconds() -> float:
 
 
 @contextmanager
-def open_environment(images: Sequence[str]) -> Iterator[Environment]:
-    """Deploy a stack with these images, and run what builds need while the context is open."""
+def open_environment(images: Sequence[str], kind: type[Context] = Context) -> Iterator[Environment]:
+    """Deploy a stack with these images, and run what builds need while the context is open.
+
+    `kind` is that of the context that all of the images have.
+    """
     config = stack_config(images)
     with scratch_project() as project, tempfile.TemporaryDirectory(prefix="buildyard-bench-") as folder:
         directory = Path(folder)
@@ -139,7 +144,7 @@ def open_environment(images: Sequence[str]) -> Iterator[Environment]:
         ) as around:
             source = GitLabProject(url=endpoints.gitlab, path=_PROJECT, token=endpoints.gitlab_token)
             checkout = source.check_out(Event.on_schedule(_BRANCH), worker.own(directory / "run") / "checkout", worker)
-            context = Context(checkout.directory / _CONTEXT)
+            context = kind(checkout.directory / _CONTEXT)
             context.write()
             yield Environment(
                 context=context,
