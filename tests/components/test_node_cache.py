@@ -142,6 +142,15 @@ def test_the_volume_is_found_by_each_of_its_names(node: Node, name: str) -> None
     assert node.boot()[0] == f"mkfs /dev/{name}"
 
 
+@pytest.mark.parametrize("name", ["xvdb", "sdb"])
+def test_the_name_in_the_launch_template_decides_between_blank_disks(node: Node, name: str) -> None:
+    node.disk("nvme3n1")
+    node.disk("nvme4n1")
+    node.disk(name)
+    node.seen_by_lsblk("nvme3n1", "nvme4n1", name)
+    assert node.boot()[0] == f"mkfs /dev/{name}"
+
+
 @pytest.mark.parametrize(
     "disks", [{}, {"xvdb": "ext4"}, {"nvme1n1": "xfs"}, {"nvme1n1": "", "nvme2n1": ""}, {"zram0": ""}], ids=str
 )
