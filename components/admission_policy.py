@@ -36,6 +36,8 @@ class AdmissionRules:
     """The labels that a build pod's node selector must name."""
     config_maps: Sequence[str]
     """The ConfigMaps that build pods may mount."""
+    host_folders: Sequence[str]
+    """The folders of nodes that build pods may mount: as a whole, and no other pods."""
     user_namespaces: bool
     pause: "PausePods | None" = None
     """The pods that keep capacity warm, if there are any."""
@@ -66,7 +68,7 @@ def admission_policy(rules: AdmissionRules) -> dict[str, Any]:
         },
         "variables": [{"name": name, "expression": expression} for name, expression in _variables(rules).items()],
         "validations": [
-            *_every_pod(),
+            *_every_pod(rules),
             *(
                 {**validation, "expression": f"variables.isManager || ({validation['expression']})"}
                 for validation in _build_pod(rules)
@@ -110,10 +112,12 @@ def admission_binding(policy: str) -> dict[str, Any]:
 
 
 def _variables(rules: AdmissionRules) -> dict[str, str]:
+    folders = "variables.volumes.filter(v, has(v.hostPath)).map(v, v.name)"
     is_pause = f"object.metadata.?labels[?{json.dumps(PAUSE_POD)}].orValue('') == 'true'" if rules.pause else "false"
     return {
         "containers": "object.spec.containers + object.spec.?initContainers.orValue([])",
         "volumes": "object.spec.?volumes.orValue([])",
+        **({"hostFolders": folders} if rules.host_folders else {}),
         # Of the pod, for containers that say nothing.
         "nonRoot": "object.spec.?securityContext.?runAsNonRoot.orValue(false)",
         "user": "object.spec.?securityContext.?runAsUser.orValue(-1)",
@@ -131,16 +135,13 @@ def _own_users(rules: AdmissionRules) -> str:
     return json.dumps(f"system:serviceaccount:{rules.namespace}:")
 
 
-def _every_pod() -> Iterator[dict[str, str]]:
+def _every_pod(rules: AdmissionRules) -> Iterator[dict[str, str]]:
     yield _rule(
         "!object.spec.?hostNetwork.orValue(false) && !object.spec.?hostPID.orValue(false)"
         " && !object.spec.?hostIPC.orValue(false)",
         "the pod uses the network, processes or IPC of its node: remove hostNetwork, hostPID and hostIPC",
     )
-    yield _of_volumes(
-        "has(v.emptyDir) || has(v.configMap) || has(v.secret) || has(v.projected) || has(v.downwardAPI)",
-        "volumes may only be emptyDir, configMap, secret, projected or downwardAPI",
-    )
+    yield from _kinds_of_volumes(rules.host_folders)
     yield _of_containers("!c.?securityContext.?privileged.orValue(false)", "containers must not be privileged")
     yield _of_containers(
         "c.?securityContext.?capabilities.?add.orValue([]).size() == 0", "containers must not add capabilities"
@@ -175,6 +176,24 @@ def _every_pod() -> Iterator[dict[str, str]]:
     yield _rule(
         "!object.spec.?priorityClassName.orValue('').startsWith('system-')",
         "the pod takes a priority of the system's pods: remove priorityClassName",
+    )
+
+
+def _kinds_of_volumes(host_folders: Sequence[str]) -> Iterator[dict[str, str]]:
+    kinds = "has(v.emptyDir) || has(v.configMap) || has(v.secret) || has(v.projected) || has(v.downwardAPI)"
+    message = "volumes may only be emptyDir, configMap, secret, projected or downwardAPI"
+    if not host_folders:
+        yield _of_volumes(kinds, message)
+        return
+    folders = f"has(v.hostPath) && v.hostPath.path in {json.dumps(list(host_folders))}"
+    yield _of_volumes(
+        f"{kinds} || ({folders} && !variables.isManager && !variables.isPause)",
+        f"{message}, and in build pods the hostPath {', '.join(host_folders)}",
+    )
+    yield _of_containers(
+        "c.?volumeMounts.orValue([]).all(m, !(m.name in variables.hostFolders)"
+        " || (!has(m.subPath) && !has(m.subPathExpr)))",
+        "containers must mount a hostPath as a whole: remove subPath and subPathExpr",
     )
 
 

@@ -9,12 +9,13 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from components import policy_documents
+from components import node_cache, policy_documents
 from components.labels import BUILDS, NODE_GROUP, TAINT_VALUE, node_labels
+from components.runner_config import BUILD_USER
 from stacks.architecture import Architecture
 from stacks.cluster import BOUNDARY, Capacity, Nodes
 from stacks.iam import Iam
-from stacks.quantities import GIBIBYTE
+from stacks.quantities import GIBIBYTE, Quantity
 
 MANAGED_POLICIES = (
     # The node reads its own name and its cluster; the Pod Identity agent on it gets the credentials of pods.
@@ -117,20 +118,7 @@ class BuildNodes(pulumi.ComponentResource):
         return aws.ec2.LaunchTemplate(
             self._name,
             update_default_version=True,
-            block_device_mappings=[
-                {
-                    "device_name": ROOT_DEVICE,
-                    "ebs": {
-                        "volume_type": "gp3",
-                        "volume_size": int(self._args.nodes.disk.value / GIBIBYTE),
-                        "iops": self._args.nodes.disk_iops,
-                        "throughput": self._args.nodes.disk_throughput,
-                        "encrypted": "true",
-                        **({"kms_key_id": self._args.nodes.kms_key} if self._args.nodes.kms_key else {}),
-                        "delete_on_termination": "true",
-                    },
-                }
-            ],
+            block_device_mappings=block_devices(self._args.nodes),
             metadata_options={
                 "http_endpoint": "enabled",
                 "http_tokens": "required",
@@ -138,7 +126,7 @@ class BuildNodes(pulumi.ComponentResource):
                 "http_put_response_hop_limit": 1,
             },
             vpc_security_group_ids=self._security_groups,
-            user_data=user_data(boot_script=self._args.nodes.boot_script, user_namespaces=self._args.user_namespaces),
+            user_data=user_data(scripts=boot_scripts(self._args.nodes), user_namespaces=self._args.user_namespaces),
             tag_specifications=[
                 {"resource_type": resource, "tags": tags} for resource in ("instance", "volume", "network-interface")
             ],
@@ -256,8 +244,36 @@ def managed_policies(*, cni_role: bool) -> tuple[str, ...]:
     return MANAGED_POLICIES if cni_role else (*MANAGED_POLICIES, CNI_POLICY)
 
 
-def user_data(*, boot_script: str | None, user_namespaces: bool) -> str:
-    """A script, and the kubelet's configuration, in base64. EKS merges them with its own, and runs the script first.
+def block_devices(nodes: Nodes) -> list[Any]:
+    """The volumes of a node: the root volume, and the one that keeps BuildKit's state, if the settings have one."""
+
+    def volume(device: str, size: Quantity, iops: int, throughput: int) -> dict[str, Any]:
+        ebs = {
+            "volume_type": "gp3",
+            "volume_size": int(size.value / GIBIBYTE),
+            "iops": iops,
+            "throughput": throughput,
+            "encrypted": "true",
+            **({"kms_key_id": nodes.kms_key} if nodes.kms_key else {}),
+            "delete_on_termination": "true",
+        }
+        return {"device_name": device, "ebs": ebs}
+
+    cache = nodes.cache
+    return [
+        volume(ROOT_DEVICE, nodes.disk, nodes.disk_iops, nodes.disk_throughput),
+        *([volume(node_cache.DEVICE, cache.size, cache.iops, cache.throughput)] if cache else ()),
+    ]
+
+
+def boot_scripts(nodes: Nodes) -> list[str]:
+    """The scripts that run before a node joins the cluster, in this order."""
+    ours = [node_cache.boot_script(owner=BUILD_USER)] if nodes.cache else []
+    return [*ours, *([nodes.boot_script] if nodes.boot_script else ())]
+
+
+def user_data(*, scripts: Sequence[str], user_namespaces: bool) -> str:
+    """Scripts, and the kubelet's configuration, in base64. EKS merges them with its own, and runs the scripts first.
 
     Sources: https://awslabs.github.io/amazon-eks-ami/nodeadm/,
     https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html#launch-template-user-data
@@ -274,9 +290,12 @@ def user_data(*, boot_script: str | None, user_namespaces: bool) -> str:
         "kind": "NodeConfig",
         "spec": {"kubelet": {"config": kubelet}},
     }
-    script = ('text/x-shellscript; charset="utf-8"', boot_script) if boot_script else None
+    parts = [
+        *(('text/x-shellscript; charset="utf-8"', script) for script in scripts),
+        ("application/node.eks.aws", json.dumps(config)),  # which is YAML too
+    ]
     lines = ["MIME-Version: 1.0", f'Content-Type: multipart/mixed; boundary="{BOUNDARY}"', ""]
-    for kind, text in filter(None, (script, ("application/node.eks.aws", json.dumps(config)))):  # which is YAML too
+    for kind, text in parts:
         lines += [f"--{BOUNDARY}", f"Content-Type: {kind}", "", text]
     return base64.b64encode("\n".join((*lines, f"--{BOUNDARY}--", "")).encode()).decode()
 

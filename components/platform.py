@@ -273,6 +273,7 @@ class Platform(pulumi.ComponentResource):
             builder_image=self._builder_image,
             cluster_name=self._args.lookups.cluster.name,
             node_groups={architecture: group.node_group_name for architecture, group in nodes.items()},
+            caches={architecture for architecture in nodes if self._settings.nodes[architecture].cache},
             deny_networks=self._args.lookups.cluster.networks,
             allow_networks=[
                 *(Destination(cidr=address) for address in self._args.lookups.cluster.vpc_endpoints),

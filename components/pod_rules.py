@@ -37,6 +37,8 @@ class PodRulesArgs:
     runners: Runners
     config_maps: Sequence[str]
     """The ConfigMaps that build pods may mount."""
+    host_folders: Sequence[str]
+    """The folders of nodes that build pods may mount."""
     deny: Sequence[str]
     """The networks that build pods cannot reach."""
     allow: Sequence[Destination]
@@ -107,6 +109,7 @@ class PodRules(pulumi.ComponentResource):
             managers=args.managers,
             node_labels=args.node_labels,
             config_maps=args.config_maps,
+            host_folders=args.host_folders,
             user_namespaces=args.runners.user_namespaces,
             pause=args.pause,
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 import tomli_w
 
+from components import node_cache
 from components.company_network import ca_volume
 from components.labels import BUILDS, DO_NOT_EVICT, TAINT_VALUE, node_selector
 from stacks.architecture import Architecture
@@ -74,6 +75,8 @@ class RunnerConfig:
     """The variables of every container of a job."""
     ca_bundle: bool = False
     """Whether jobs mount the company's certificate authorities."""
+    cache: bool = False
+    """Whether the nodes have a disk that keeps BuildKit's state."""
     helper_image: str | None = None
     """A mirror of the helper's image, without a tag."""
     warm: WarmPods | None = None
@@ -82,11 +85,12 @@ class RunnerConfig:
 
 def config_toml(config: RunnerConfig) -> str:
     """The runner's section of `config.toml`. The chart's values set the manager's global options."""
+    environment = {**config.environment, **(node_cache.VARIABLES if config.cache else {})}
     section = {
         "executor": "kubernetes",
         # By default a manager requests one job at a time, and GitLab holds each request for a while.
         "request_concurrency": config.runners.concurrent,
-        **({"environment": _assignments(config.environment)} if config.environment else {}),
+        **({"environment": _assignments(environment)} if environment else {}),
         "feature_flags": {
             **FEATURE_FLAGS,
             **({"FF_USE_ADVANCED_POD_SPEC_CONFIGURATION": True} if config.runners.user_namespaces else {}),
@@ -122,6 +126,7 @@ def _kubernetes(config: RunnerConfig) -> dict[str, Any]:
         "volumes": {
             "empty_dir": [_buildkit_state(config.runners.ceilings)],
             **({"config_map": [ca_volume()]} if config.ca_bundle else {}),
+            **({"host_path": [node_cache.host_path()]} if config.cache else {}),
         },
         **({"autoscaler": _autoscaler(config.warm)} if config.warm else {}),
         **(_user_namespaces() if config.runners.user_namespaces else {}),

@@ -1,6 +1,7 @@
 """The runners of one trust tier: one per architecture in GitLab, and its manager, which starts the jobs' pods."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,6 +13,7 @@ from components.admission_policy import PausePods
 from components.authorities import Authorities, AuthoritiesArgs
 from components.company_network import CA_CONFIG_MAP, job_variables, proxy_variables
 from components.labels import kubernetes_labels, node_labels
+from components.node_cache import HOST_FOLDER
 from components.pod_rules import PodRules, PodRulesArgs
 from components.preview_access import PreviewAccess, PreviewAccessArgs
 from components.runner_chart import Manager, chart_source, chart_values, escape_template
@@ -48,6 +50,8 @@ class RunnersArgs:
     cluster_name: str
     node_groups: Mapping[Architecture, pulumi.Input[str]]
     """The EKS node groups that the jobs of each architecture run on."""
+    caches: AbstractSet[Architecture]
+    """The architectures whose nodes have a disk that keeps BuildKit's state."""
     deny_networks: Sequence[str]
     """The networks that build pods cannot reach, except for `allow_networks`."""
     allow_networks: Sequence[Destination]
@@ -254,6 +258,7 @@ class Runners(pulumi.ComponentResource):
             node_labels=node_labels(args.stack),
             runners=args.runners,
             config_maps=[CA_CONFIG_MAP] if args.network.ca_bundle else [],
+            host_folders=[HOST_FOLDER] if args.caches else [],
             deny=args.deny_networks,
             allow=args.allow_networks,
             pause=self._pause,
@@ -274,6 +279,7 @@ class Runners(pulumi.ComponentResource):
             image=args.builder_image,
             environment=job_variables(args.network.proxy, args.network.ca_bundle, services=args.service_networks),
             ca_bundle=args.network.ca_bundle is not None,
+            cache=architecture in args.caches,
             helper_image=args.network.mirrors.helper_image,
             warm=WarmPods(warm=args.runners.warm, image=self._pause.image, priority_class=self._pause.priority_class)
             if self._pause

@@ -19,7 +19,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "version": "the Kubernetes version changes",
     },
     LAUNCH_TEMPLATE: {
-        "blockDeviceMappings": "the disk of the nodes changes",
+        "blockDeviceMappings": "the disks of the nodes change",
         "metadataOptions": "the metadata options of the nodes change",
         "tagSpecifications": "the tags of the instances change",
         "userData": "the configuration of the nodes changes",

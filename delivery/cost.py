@@ -12,14 +12,14 @@ from typing import Any
 from delivery.preview import Change, Operation, Preview, name_of, type_of
 from delivery.prices import BASELINE_IOPS, BASELINE_THROUGHPUT, Prices, UnknownPriceError, dearest
 from delivery.resource_types import LAUNCH_TEMPLATE, NODE_GROUP, REPOSITORY
-from stacks.cluster import Capacity
+from stacks.cluster import Capacity, Nodes
 from stacks.quantities import GIBIBYTE
 from stacks.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Volume:
-    """A node's root volume, of the type gp3."""
+    """A node's volume, of the type gp3."""
 
     gigabytes: int
     iops: int = BASELINE_IOPS
@@ -33,8 +33,8 @@ class NodeGroup:
     instance_types: tuple[str, ...]
     max_size: int
     spot: bool
-    volume: Volume | None
-    """None if the preview does not say it."""
+    volumes: tuple[Volume, ...]
+    """Of each node. Empty if the preview does not say them."""
 
     def __str__(self) -> str:
         types = " or ".join(self.instance_types)
@@ -76,14 +76,16 @@ def at_most(group: NodeGroup | None, region: str, prices: Prices) -> HourlyCost:
         node = dearest(prices, region, group.instance_types)
     except UnknownPriceError as error:
         return HourlyCost(unknown=(str(error),))
-    if group.volume is None:
+    if not group.volumes:
         return HourlyCost(dollars=node * group.max_size, without=("volumes of an unknown size",))
-    volume = group.volume
     try:
-        disk = prices.volume_hour(region, gigabytes=volume.gigabytes, iops=volume.iops, throughput=volume.throughput)
+        disks = sum(
+            prices.volume_hour(region, gigabytes=each.gigabytes, iops=each.iops, throughput=each.throughput)
+            for each in group.volumes
+        )
     except UnknownPriceError as error:
         return HourlyCost(dollars=node * group.max_size, without=(str(error),))
-    return HourlyCost(dollars=(node + disk) * group.max_size)
+    return HourlyCost(dollars=(node + disks) * group.max_size)
 
 
 def total(groups: Sequence[NodeGroup | None], region: str, prices: Prices) -> HourlyCost:
@@ -98,13 +100,17 @@ def of_settings(settings: Settings) -> Mapping[str, NodeGroup]:
             instance_types=nodes.instance_types,
             max_size=nodes.max_size,
             spot=nodes.capacity is Capacity.SPOT,
-            volume=Volume(
-                gigabytes=int(nodes.disk.value / GIBIBYTE), iops=nodes.disk_iops, throughput=nodes.disk_throughput
-            ),
+            volumes=tuple(_volumes_of(nodes)),
         )
         for tier in settings.trust.tiers
         for architecture, nodes in settings.nodes.items()
     }
+
+
+def _volumes_of(nodes: Nodes) -> Iterator[Volume]:
+    yield Volume(gigabytes=int(nodes.disk.value / GIBIBYTE), iops=nodes.disk_iops, throughput=nodes.disk_throughput)
+    if cache := nodes.cache:
+        yield Volume(gigabytes=int(cache.size.value / GIBIBYTE), iops=cache.iops, throughput=cache.throughput)
 
 
 def of_preview(preview: Preview) -> list[GroupChange]:
@@ -145,14 +151,19 @@ def _group(inputs: Mapping[str, Any], template: Mapping[str, Any] | None) -> Nod
         instance_types=tuple(each for each in types if isinstance(each, str)) if isinstance(types, list) else (),
         max_size=_number(size) or 0,
         spot=inputs.get("capacityType") == "SPOT",
-        volume=_volume(template or {}),
+        volumes=_volumes(template or {}),
     )
 
 
-def _volume(template: Mapping[str, Any]) -> Volume | None:
+def _volumes(template: Mapping[str, Any]) -> tuple[Volume, ...]:
     devices = template.get("blockDeviceMappings")
-    first = devices[0] if isinstance(devices, list) and devices else None
-    disk = first.get("ebs") if isinstance(first, Mapping) else None
+    found = [_volume(each) for each in devices] if isinstance(devices, list) else []
+    known = [each for each in found if each]
+    return tuple(known) if len(known) == len(found) else ()
+
+
+def _volume(device: Any) -> Volume | None:
+    disk = device.get("ebs") if isinstance(device, Mapping) else None
     size = _number(disk.get("volumeSize")) if isinstance(disk, Mapping) else None
     if disk is None or size is None:
         return None

@@ -33,6 +33,16 @@ def _whole_gibibytes(size: Quantity) -> Quantity:
     return size
 
 
+MAX_VOLUME = 65536
+"""GiB. Source: https://docs.aws.amazon.com/ebs/latest/userguide/general-purpose.html#gp3-ebs-volume-type"""
+
+
+def _cache_size(size: Quantity) -> Quantity:
+    if not 10 * GIBIBYTE <= size.value <= MAX_VOLUME * GIBIBYTE:
+        raise refusal(f"{size} is not between 10Gi and {MAX_VOLUME}Gi", "Use, for example, 200Gi.")
+    return _whole_gibibytes(size)
+
+
 InstanceType = Annotated[str, pattern_text(r"^[a-z0-9-]+\.[a-z0-9-]+$", "Use EC2 instance types, such as m7g.4xlarge.")]
 Subnet = Annotated[
     str, pattern_text(r"^subnet-[a-z0-9]+$", "Use the ids of subnets, such as subnet-0a1b2c3d4e5f60001.")
@@ -114,6 +124,20 @@ class Cluster(Model):
     """Whether the VPC CNI has an IAM role of its own, by Pod Identity or IRSA. Then nodes need no rights for it."""
 
 
+class NodeCache(Model):
+    """A second disk of each node, which keeps BuildKit's state from job to job and lives as long as the node.
+
+    On instance types with an instance store, that is used instead, and the EBS volume stays empty: make it small there.
+    """
+
+    size: Annotated[Quantity, AfterValidator(_cache_size)]
+    """The size of the volume, which is of the type gp3."""
+    iops: Annotated[Integer, Field(ge=3000, le=80000)] = 6000
+    """The provisioned IOPS of the volume. 3,000 cost nothing extra."""
+    throughput: Annotated[Integer, Field(ge=125, le=2000)] = 500
+    """The provisioned throughput of the volume, in MiB per second. 125 cost nothing extra."""
+
+
 class Nodes(Model):
     """The node group of one architecture, one per trust tier. It starts with no nodes and scales with the builds."""
 
@@ -127,8 +151,10 @@ class Nodes(Model):
     """The provisioned IOPS of the root volume, which is of the type gp3. 3,000 cost nothing extra."""
     disk_throughput: Annotated[Integer, Field(ge=125, le=2000)] = 500
     """The provisioned throughput of the root volume, in MiB per second. 125 cost nothing extra."""
+    cache: NodeCache | None = None
+    """A second disk that keeps BuildKit's state from job to job. Default: none, so every job starts without."""
     kms_key: KmsKey | None = None
-    """The ARN of the KMS key that encrypts the root volume. Default: the account's default key for EBS."""
+    """The ARN of the KMS key that encrypts the volumes. Default: the account's default key for EBS."""
     capacity: Capacity = Capacity.SPOT
     security_groups: Annotated[tuple[SecurityGroup, ...], Field(max_length=15)] = ()
     """Security groups of the nodes, in addition to the cluster's own."""

@@ -12,6 +12,10 @@ CA_VARIABLE = "BUILDYARD_CA_BUNDLE"
 
 PROXY_VARIABLE = "BUILDYARD_PROXY"
 """The variable by which a runner tells its jobs that the proxy is the stack's, so that `RUN` steps may know it."""
+
+STATE_VARIABLE = "BUILDYARD_STATE"
+"""The variable by which a runner tells its jobs the folder on the node where BuildKit's state outlives them."""
+
 STACK_TAG = "buildyard:stack"
 """The AWS tag that says which stack a resource belongs to."""
 

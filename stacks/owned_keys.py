@@ -241,5 +241,5 @@ CONFIGURES = Owned(
 )
 JOBS = Owned(patterns=("BUILDYARD_*",), why="jobs know their stack by it", instead=_LEAVE)
 
-RESERVED_VOLUMES = ("buildkit", "ca-bundle", "repo", "scripts", "logs", "tmp")
+RESERVED_VOLUMES = ("buildkit", "buildkit-cache", "ca-bundle", "repo", "scripts", "logs", "tmp")
 """The names of volumes in the pods of jobs and managers."""

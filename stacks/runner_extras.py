@@ -157,7 +157,7 @@ def _check_config(config: Mapping[str, Any], unset: Owned) -> Iterator[Problem]:
         if _mapping(volume).get("name") in RESERVED_VOLUMES:
             yield problem((*location, "name"), "is the name of a volume of Buildyard's", "Use another name.")
         path = re.sub("/+", "/", str(_mapping(volume).get("mount_path")))
-        if path.startswith(("/home/user/.local", "/etc/buildyard")):
+        if f"{path}/".startswith(("/home/user/.local", "/etc/buildyard", "/buildkit/")):
             yield problem((*location, "mount_path"), "hides files of the build", "Use another folder.")
 
 

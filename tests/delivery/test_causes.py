@@ -45,7 +45,7 @@ def test_a_runner_is_replaced_for_what_replaces_its_nodes(path: str, words: str)
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("blockDeviceMappings[0].ebs.volumeSize", "the disk of the nodes changes"),
+        ("blockDeviceMappings[0].ebs.volumeSize", "the disks of the nodes change"),
         ("userData", "the configuration of the nodes changes"),
         ("tagSpecifications[0].tags.a", "the tags of the instances change"),
         ("latestVersion", "the launch template changes"),

@@ -16,6 +16,7 @@ from delivery.prices import UnknownPriceError, dearest
 from stacks import config
 from stacks.architecture import Architecture
 from tests.delivery.previews import PLATFORM, Step, preview, step
+from tests.stacks.stack_settings import settings
 
 GROUP, TEMPLATE = "aws:eks/nodeGroup:NodeGroup", "aws:ec2/launchTemplate:LaunchTemplate"
 REGION = "eu-central-1"
@@ -58,7 +59,7 @@ def test_a_group_costs_its_dearest_type_with_its_volume_for_every_node() -> None
         instance_types=("m7g.4xlarge", "m6g.4xlarge"),
         max_size=10,
         spot=True,
-        volume=Volume(gigabytes=200, iops=6000, throughput=500),
+        volumes=(Volume(gigabytes=200, iops=6000, throughput=500),),
     )
     disk = (200 * Decimal("0.0952") + 3000 * Decimal("0.006") + 375 * Decimal("0.0476")) / 730
     assert at_most(nodes, REGION, PRICES) == HourlyCost(dollars=10 * (Decimal("0.7821") + disk))
@@ -80,7 +81,10 @@ def test_a_larger_maximum_costs_the_difference_with_the_volumes_of_the_template_
     )
     [change] = of_preview(preview(*steps))
     assert change.after == NodeGroup(
-        instance_types=("m7g.4xlarge",), max_size=20, spot=True, volume=Volume(gigabytes=200, iops=6000, throughput=500)
+        instance_types=("m7g.4xlarge",),
+        max_size=20,
+        spot=True,
+        volumes=(Volume(gigabytes=200, iops=6000, throughput=500),),
     )
     assert round(hourly(preview(*steps)), 6) == round(at_most(change.after, REGION, PRICES).dollars / 2, 6)
 
@@ -92,6 +96,24 @@ def test_a_larger_disk_alone_changes_the_cost_of_a_group_that_stays() -> None:
         step("update", TEMPLATE, old=template(200), new=template(400), details={"blockDeviceMappings": "update"}),
     )
     assert round(hourly(preview(*steps)), 6) == round(10 * 200 * Decimal("0.0952") / 730, 6)
+
+
+def test_a_second_disk_costs_as_much_as_its_size_and_speed() -> None:
+    two = template()
+    two["blockDeviceMappings"] += template(100, 3000, 225)["blockDeviceMappings"]
+    steps = below(
+        "arm64",
+        step("same", GROUP, old=group(), new=group()),
+        step("update", TEMPLATE, old=template(), new=two, details={"blockDeviceMappings[1]": "add"}),
+    )
+    disk = (100 * Decimal("0.0952") + 100 * Decimal("0.0476")) / 730
+    assert round(hourly(preview(*steps)), 6) == round(10 * disk, 6)
+
+
+def test_the_second_disk_of_the_settings_is_counted() -> None:
+    nodes = {"arm64": {"instance-types": ["m7g.4xlarge"], "cache": {"size": "100Gi", "iops": 4000, "throughput": 250}}}
+    [of_nodes] = of_settings(settings(nodes=nodes)).values()
+    assert of_nodes.volumes[1:] == (Volume(gigabytes=100, iops=4000, throughput=250),)
 
 
 def test_a_deleted_group_costs_nothing_any_more() -> None:
@@ -107,8 +129,8 @@ def test_each_group_has_the_template_of_its_own_component() -> None:
         *below("arm64", step("create", GROUP, "a", new=group()), step("create", TEMPLATE, "a", new=template(100))),
         *below("amd64", step("create", GROUP, "b", new=group()), step("create", TEMPLATE, "b", new=template(300))),
     ]
-    sizes = {change.name: change.after.volume for change in of_preview(preview(*steps)) if change.after}
-    assert {name: volume.gigabytes for name, volume in sizes.items() if volume} == {"a": 100, "b": 300}
+    sizes = {change.name: change.after.volumes for change in of_preview(preview(*steps)) if change.after}
+    assert {name: volume.gigabytes for name, [volume] in sizes.items()} == {"a": 100, "b": 300}
 
 
 def test_a_change_of_something_else_has_no_section() -> None:

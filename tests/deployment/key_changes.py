@@ -137,6 +137,7 @@ CHANGES: Mapping[str, Change] = {
     "nodes.*.max-size": _both_nodes("max-size", 8),
     "nodes.*.disk": _both_nodes("disk", "300Gi"),
     "nodes.*.disk-iops": _both_nodes("disk-iops", 8000),
+    "nodes.*.cache.size": _both_nodes("cache", {"size": "100Gi"}),
     "nodes.*.kms-key": _both_nodes("kms-key", KEY),
     "nodes.*.capacity": _both_nodes("capacity", "on-demand"),
     "nodes.*.security-groups": _both_nodes("security-groups", [OTHER_GROUP]),
@@ -230,6 +231,7 @@ CHANGES: Mapping[str, Change] = {
 ALIKE: Mapping[str, Sequence[str]] = {
     "cluster.daemon-sets.cpu": ("cluster.daemon-sets.memory", "cluster.daemon-sets.ephemeral-storage"),
     "nodes.*.disk-iops": ("nodes.*.disk-throughput",),
+    "nodes.*.cache.size": ("nodes.*.cache.iops", "nodes.*.cache.throughput"),
     "runners.project": ("runners.group",),
     **{
         f"{container}.cpu.request": (

@@ -166,6 +166,10 @@ def _volumes(kubernetes: Mapping[str, Any], builds: str) -> list[tuple[Object, s
         ({"name": each["name"], "emptyDir": _size_limit(each)}, each["mount_path"])
         for each in kubernetes["volumes"]["empty_dir"]
     ]
+    folders = [
+        ({"name": each["name"], "hostPath": {"path": each["host_path"]}}, each["mount_path"])
+        for each in kubernetes["volumes"].get("host_path", ())
+    ]
     maps = [
         ({"name": each["name"], "configMap": {"name": each["name"]}}, each["mount_path"])
         for each in kubernetes["volumes"].get("config_map", ())
@@ -175,7 +179,7 @@ def _volumes(kubernetes: Mapping[str, Any], builds: str) -> list[tuple[Object, s
         for name in ("scripts", "logs")
     )
     own = (("repo", builds), ("scripts", scripts), ("logs", logs))
-    return [*maps, *configured, *(({"name": name, "emptyDir": {}}, path) for name, path in own)]
+    return [*folders, *maps, *configured, *(({"name": name, "emptyDir": {}}, path) for name, path in own)]
 
 
 def _size_limit(volume: Mapping[str, str]) -> Object:

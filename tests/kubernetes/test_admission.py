@@ -8,10 +8,13 @@ import pytest
 
 from components.company_network import CA_CONFIG_MAP, CA_FOLDER
 from components.labels import BUILD_POD, BUILDS
+from components.node_cache import HOST_FOLDER, JOB_FOLDER, VOLUME
+from sandbox.providers.kubernetes.runner_chart import rendered_config
+from stacks.names import STATE_VARIABLE
 from tests.components.mocks import NAME
 from tests.kubernetes.api_server import ApiServer, RefusalError
-from tests.kubernetes.deployed import REPLICA_SETS, Deployed, create_default_account, deploy
-from tests.kubernetes.runner_pods import Job, Object
+from tests.kubernetes.deployed import REPLICA_SETS, Deployed, create_default_account, deploy, job_pod
+from tests.kubernetes.runner_pods import Job, Object, pause_deployment_of
 from tests.stacks.authorities import authority
 
 pytestmark = pytest.mark.kubernetes
@@ -79,6 +82,7 @@ DOCTORED: dict[str, tuple[Doctor, str]] = {
     "the node's processes": (change("pod", hostPID=True), ON_NODE),
     "the node's IPC": (change("pod", hostIPC=True), ON_NODE),
     "a folder of the node": (volume(hostPath={"path": "/"}), VOLUMES),
+    "the kept state of a stack that keeps none": (volume(hostPath={"path": HOST_FOLDER}), VOLUMES),
     "a volume that outlives the job": (volume(persistentVolumeClaim={"claimName": "data"}), VOLUMES),
     "a volume of a network driver": (volume(csi={"driver": "efs.csi.aws.com"}), VOLUMES),
     "privileged": (change("build", securityContext={"privileged": True}), "containers must not be privileged: build"),
@@ -270,3 +274,66 @@ def test_proc_stays_masked(api_server: ApiServer, stack: Deployed) -> None:
     pod["spec"]["hostUsers"] = False  # without it, the API server refuses this by itself
     change("build", securityContext={"procMount": "Unmasked"})(pod)
     assert "containers must not unmask /proc: build" in refused(stack, pod)
+
+
+@pytest.fixture(scope="module")
+def cached(api_server: ApiServer) -> Deployed:
+    """A stack whose arm64 nodes have a disk that keeps BuildKit's state, and some of them are warm."""
+    types = {"arm64": "m7g.4xlarge", "amd64": "m7i.4xlarge"}
+    nodes: dict[str, Any] = {architecture: {"instance-types": [each]} for architecture, each in types.items()}
+    nodes["arm64"]["cache"] = {"size": "100Gi"}
+    return deploy(api_server, nodes=nodes, runners={"namespace": "cached", "warm": {"when": "always"}})
+
+
+def test_jobs_mount_the_state_that_their_node_keeps(cached: Deployed) -> None:
+    admitted = cached.admitted(cached.job_pod())
+    [kept] = [each["hostPath"] for each in admitted["spec"]["volumes"] if each["name"] == VOLUME]
+    assert kept["path"] == HOST_FOLDER
+    for container in admitted["spec"]["containers"]:
+        assert {"name": VOLUME, "mountPath": JOB_FOLDER} in container["volumeMounts"]
+        assert {"name": STATE_VARIABLE, "value": JOB_FOLDER} in container["env"]
+    other = job_pod(cached.stack, f"{NAME}-amd64", Job())
+    assert VOLUME not in {each["name"] for each in other["spec"]["volumes"]}, "its nodes have no such disk"
+    cached.admitted(other)
+
+
+KEPT = f"{VOLUMES.removesuffix(': more')}, and in build pods the hostPath {HOST_FOLDER}: "
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/mnt", f"{HOST_FOLDER}/", f"{HOST_FOLDER}/x", f"/{HOST_FOLDER}", f"{HOST_FOLDER}x", "/var/run"]
+)
+def test_no_other_folder_of_the_node_is_mounted(cached: Deployed, path: str) -> None:
+    pod = cached.job_pod()
+    volume(hostPath={"path": path})(pod)
+    assert f"denied request: {KEPT}more" in refused(cached, pod)
+
+
+def test_nothing_above_the_kept_state_is_mounted(cached: Deployed) -> None:
+    pod = cached.job_pod()
+    volume(hostPath={"path": f"{HOST_FOLDER}/.."})(pod)
+    with pytest.raises(RefusalError, match=r"must not contain '\.\.'"):
+        cached.admitted(pod)
+
+
+@pytest.mark.parametrize("key", ["subPath", "subPathExpr"])
+@pytest.mark.parametrize("container", ["build", "init-permissions"])
+def test_the_kept_state_is_mounted_as_a_whole(cached: Deployed, container: str, key: str) -> None:
+    pod = copy.deepcopy(cached.job_pod())
+    everything = [*pod["spec"]["containers"], *pod["spec"]["initContainers"]]
+    [changed] = [each for each in everything if each["name"] == container]
+    changed["volumeMounts"] = [{**each, key: "x"} for each in changed["volumeMounts"] if each["name"] == VOLUME]
+    reason = f"containers must mount a hostPath as a whole: remove subPath and subPathExpr: {container}"
+    assert f"denied request: {reason}" in refused(cached, pod)
+
+
+def test_pause_pods_and_managers_do_not_mount_the_kept_state(cached: Deployed) -> None:
+    config = cached.stack.of("helm.sh:Release")[f"{NAME}-arm64"].plain()["values"]["runners"]["config"]
+    template = pause_deployment_of(rendered_config(config), replicas=1)["spec"]["template"]
+    pause = {"apiVersion": "v1", "kind": "Pod", **template}
+    pause["metadata"] |= {"name": "pause", "namespace": cached.namespace}
+    for pod in (pause, cached.manager_pod()):
+        cached.admitted(pod, REPLICA_SETS)
+        mounting = copy.deepcopy(pod)
+        mounting["spec"].setdefault("volumes", []).append({"name": "more", "hostPath": {"path": HOST_FOLDER}})
+        assert f"denied request: {KEPT}more" in refused(cached, mounting, REPLICA_SETS)

@@ -92,6 +92,11 @@ REFUSED = [
         '[[runners.kubernetes.volumes.empty_dir]]\nname = "x"\nmount_path = "/home/user//.local/share/buildkit"',
         "empty_dir[0].mount_path hides files of the build",
     ),
+    ('[[runners.kubernetes.volumes.empty_dir]]\nname = "buildkit-cache"', "empty_dir[0].name is the name of a volume"),
+    (
+        '[[runners.kubernetes.volumes.empty_dir]]\nname = "x"\nmount_path = "/buildkit"',
+        "empty_dir[0].mount_path hides files of the build",
+    ),
     ("feature_flags.FF_GIT_URLS_WITHOUT_TOKENS = false", "feature_flags.FF_GIT_URLS_WITHOUT_TOKENS is Buildyard's"),
     ('kubernetes.pod_labels."job.runner.gitlab.com/pod" = "x"', "kubernetes.pod_labels.job.runner.gitlab.com/pod is"),
     (
@@ -102,6 +107,7 @@ REFUSED = [
     ('cache.S3.secretKEY = "x"', "cache.S3.secretKEY is Buildyard's"),
     ('environment = ["https_proxy=http://x"]', "environment[0] sets https_proxy"),
     ('environment = ["TEAM=a", "AWS_ACCESS_KEY_ID=a"]', "environment[1] sets AWS_ACCESS_KEY_ID"),
+    ('environment = ["BUILDYARD_STATE=/x"]', "environment[0] sets BUILDYARD_STATE"),
     ('environment = ["BUILDYARD_CA_BUNDLE=/x"]', "environment[0] sets BUILDYARD_CA_BUNDLE"),
     ('pre_build_script = "{{ .Values.secret }}"', "pre_build_script contains {{, a template of Helm"),
     ("kubernetes.poll_timout = 1", "GitLab Runner knows no key kubernetes.poll_timout"),

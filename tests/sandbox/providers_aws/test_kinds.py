@@ -207,6 +207,15 @@ def test_a_launch_template_gets_a_version_with_each_change_of_what_it_launches(
     assert preview["latestVersion"] is UNKNOWN, "a preview would not show that the node group changes, too"
     assert template.update(bigger) == {"blockDeviceMappings[0].ebs.volumeSize": "UPDATE"}
     assert (template.outputs["latestVersion"], template.outputs["defaultVersion"]) == (2, 2)
+
+    two = json.loads(json.dumps(bigger))
+    two["blockDeviceMappings"].append({"deviceName": "/dev/xvdb", "ebs": {"volumeSize": 100, "iops": 6000}})
+    assert template.update(two) == {"blockDeviceMappings[1]": "ADD"}
+    [live] = aws("ec2").describe_launch_template_versions(LaunchTemplateId=template.id, Versions=["$Latest"])[
+        "LaunchTemplateVersions"
+    ]
+    second = live["LaunchTemplateData"]["BlockDeviceMappings"][1]
+    assert second == {"DeviceName": "/dev/xvdb", "Ebs": {"VolumeSize": 100, "Iops": 6000}}
     template.delete()
 
 
