@@ -90,7 +90,7 @@ def waiting(console: Console) -> None:
     with console.status("Simulating ..."):
         figures = list(presets.measure())
     table = Table("runners.warm", title="A model of a day: seconds until a job runs, and node hours")
-    for column in ("median", "95 %", f"> {presets.NOTICEABLE_SECONDS} s", "rebuilds", "hours", "dollars"):
+    for column in ("median", "95 %", f"> {presets.NOTICEABLE_SECONDS} s", "rebuilds", "hours", "dollars", "state found"):
         table.add_column(column, justify="right")
     for day in presets.DAYS:
         table.add_section()
@@ -104,6 +104,7 @@ def waiting(console: Console) -> None:
                 f"{each.rebuild:.0f}",
                 f"{each.node_hours:.0f}",
                 f"{each.dollars:.0f}",
+                f"{each.found:.0%}",
             )
     console.print(table)
     WAITING_CHART.write_text(waiting_chart.draw(figures))

@@ -59,6 +59,8 @@ class Outcome:
     waits: Sequence[tuple[Arrival, float]]
     """Each job, and the seconds from its arrival until its container runs."""
     node_hours: float
+    found: int
+    """How many jobs ran on a node that had built their image before."""
 
 
 @dataclass(eq=False)
@@ -68,6 +70,8 @@ class _Node:
     jobs: int = 0
     pauses: int = 0
     idle_since: float = 0
+    built: set[int] = field(default_factory=set)
+    """The images that were built on it."""
 
 
 @dataclass
@@ -79,6 +83,7 @@ class Group:
     nodes: list[_Node] = field(default_factory=list)
     waits: list[tuple[Arrival, float]] = field(default_factory=list)
     node_seconds: float = 0
+    found: int = 0
 
     def run(self, arrivals: Sequence[Arrival]) -> Outcome:
         """Simulate the day, and the jobs that end after it."""
@@ -94,7 +99,7 @@ class Group:
         if self.settings.warm_jobs:
             self._clock.process(self._every(SCAN_SECONDS, self._keep_warm))
         self._clock.run(until=25 * HOUR)
-        return Outcome(waits=self.waits, node_hours=self.node_seconds / HOUR)
+        return Outcome(waits=self.waits, node_hours=self.node_seconds / HOUR, found=self.found)
 
     def _every(self, seconds: float, action: Callable[[], None]) -> Generator[simpy.Event, Any, None]:
         while True:
@@ -119,15 +124,20 @@ class Group:
                 yield self._between(PULL_SECONDS)
                 node.has_images = True
             self.waits.append((arrival, self._clock.now - arrival.at))
+            self.found += arrival.image in node.built
             yield self._clock.timeout(arrival.seconds)
+        node.built.add(arrival.image)
         node.jobs -= 1
         self._settle()
 
     def _place(self) -> _Node | None:
-        """A place for a job: a free one, or that of a pause pod."""
-        for node in self._ready():
-            if self._free(node):
-                return self._taken(node)
+        """A place for a job: a free one on the node that has most of them, or that of a pause pod.
+
+        Source: https://kubernetes.io/docs/reference/config-api/kube-scheduler-config.v1/ (`LeastAllocated`)
+        """
+        roomiest = max(self._ready(), key=self._free, default=None)
+        if roomiest and self._free(roomiest):
+            return self._taken(roomiest)
         for node in self._ready():
             if node.pauses:
                 node.pauses -= 1

@@ -47,6 +47,8 @@ class Figures:
     node_hours: float
     dollars: float
     """The price of the node hours on demand, in REGION."""
+    found: float
+    """The share of jobs whose node had built their image before."""
 
 
 def measure() -> Iterator[Figures]:
@@ -87,6 +89,7 @@ def _figures(name: str, preset: str, outcomes: Sequence[tuple[Architecture, Outc
         rebuild=_percentile(rebuilds, 95) if rebuilds else 0.0,
         node_hours=sum(outcome.node_hours for _, outcome in outcomes),
         dollars=sum(_dollars(architecture, outcome) for architecture, outcome in outcomes),
+        found=sum(outcome.found for _, outcome in outcomes) / len(waits),
     )
 
 

@@ -52,6 +52,12 @@ def test_a_stopped_node_starts_faster() -> None:
     assert STOPPED_NODE_SECONDS[0] < first < STOPPED_NODE_SECONDS[2] + 10 + 3 + 5
 
 
+def test_a_node_has_the_state_of_what_it_built() -> None:
+    one, other = job(HOUR), replace(job(HOUR + 120), image=1)
+    assert Group(SMALL, 1).run([one, other, job(HOUR + 300)]).found == 1
+    assert Group(SMALL, 1).run([one, job(HOUR + 1800)]).found == 0, "the state goes with its node"
+
+
 @pytest.mark.parametrize("settings", [SMALL, replace(SMALL, warm_jobs=2)])
 def test_jobs_never_share_a_place(settings: Settings) -> None:
     burst = [job(HOUR, 600) for _ in range(20)]
