@@ -90,7 +90,15 @@ def waiting(console: Console) -> None:
     with console.status("Simulating ..."):
         figures = list(presets.measure())
     table = Table("runners.warm", title="A model of a day: seconds until a job runs, and node hours")
-    for column in ("median", "95 %", f"> {presets.NOTICEABLE_SECONDS} s", "rebuilds", "hours", "dollars", "state found"):
+    for column in (
+        "median",
+        "95 %",
+        f"> {presets.NOTICEABLE_SECONDS} s",
+        "rebuilds",
+        "hours",
+        "dollars",
+        "state found",
+    ):
         table.add_column(column, justify="right")
     for day in presets.DAYS:
         table.add_section()

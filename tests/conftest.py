@@ -86,3 +86,12 @@ def environment(example: tuple["ExampleGroup", Path], worker: "Worker") -> Itera
 
     with open_environment(example, worker) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def nodes(example: tuple["ExampleGroup", Path], worker: "Worker") -> Iterator["Environment"]:
+    """An environment for real builds, on nodes with a disk for BuildKit's state."""
+    from tests.sandbox.builds.environments import KEEPING, open_environment
+
+    with open_environment(example, worker, "kept", pods=KEEPING) as opened:
+        yield opened

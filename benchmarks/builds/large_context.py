@@ -1,7 +1,8 @@
 """An image with a large base: 1 GB in 20,000 files below its dependencies and its source.
 
-The base stands for a distribution's packages and a language's runtime. Half of its content is random, and the
-other half compresses to nothing. `install.sh` stands for a package manager with a cache: it computes each package once, and then copies it.
+The base stands for a distribution's packages and a language's runtime. Half of its content is random, and the other
+half compresses to nothing. `install.sh` stands for a package manager with a cache: it computes each package once, and
+then copies it.
 """
 
 from benchmarks.builds.context import INSTALL, Context

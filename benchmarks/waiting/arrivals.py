@@ -55,9 +55,7 @@ def _jobs(pipelines: int, chance: random.Random) -> Iterator[Arrival]:
         for image in _chosen(images, chance):
             seconds = min(chance.lognormvariate(0, SPREAD) * MEDIAN_SECONDS, LONGEST_SECONDS)
             for architecture in Architecture:
-                yield Arrival(
-                    at=at, seconds=seconds, tier=tier, architecture=architecture, images=images, image=image
-                )
+                yield Arrival(at=at, seconds=seconds, tier=tier, architecture=architecture, images=images, image=image)
 
 
 def _chosen(images: int, chance: random.Random) -> set[int]:

@@ -174,3 +174,35 @@ def test_a_merge_requests_base_is_built_from_its_own_branch_and_not_released(iso
     [image] = result.images
     assert image.report["IMAGE_URL"] == isolated.review
     assert isolated.environment.tags(isolated.project) == before
+
+
+PROGRAM = {**FILES, "app/Dockerfile": f"{FILES['app/Dockerfile']}RUN cat /installed /source >/program\n"}
+
+SPOIL = """\
+cd "$BUILDYARD_STATE"
+rootlesskit sh -c 'for each in */state/*/snapshots/snapshots/*/fs/installed; do echo owned >"$each"; done'
+"""
+
+
+def rebuild(attacker: Attacker) -> str | None:
+    """Let the project's owner change the source. Returns what the last step made of it and of what is installed."""
+    attacker.project.commit({"app/source": "print 2\n"})
+    built = attacker.environment.build(attacker.project)
+    assert built.passed, words(built)
+    return attacker.environment.file(attacker.project, "latest", "program")
+
+
+def test_a_spoiled_state_on_a_node_does_not_reach_latest(nodes: Environment) -> None:
+    attacker = prepare(nodes, Trust.ISOLATED, files=PROGRAM)
+    attacker.push({"app/source": "print evil\n"})
+    assert nodes.build(attacker.project, attacker.merge_request()).passed  # so that there is a state to spoil
+    attack = attacker.run(SPOIL)
+    assert attack.passed, f"the attack itself does not work, so it shows nothing: {words(attack)}"
+    assert rebuild(attacker) == "one\nprint 2\n"
+
+
+def test_shared_a_spoiled_state_on_a_node_reaches_latest(nodes: Environment) -> None:
+    attacker = prepare(nodes, Trust.SHARED, files=PROGRAM)
+    attack = attacker.run(SPOIL)
+    assert attack.passed, words(attack)
+    assert rebuild(attacker) == "owned\nprint 2\n"

@@ -16,6 +16,7 @@ import pytest
 import requests
 from rich.console import Console
 
+from components import node_cache
 from sandbox.builds.environment import BuildEnvironment, build_environment
 from sandbox.builds.events import Event, Trigger
 from sandbox.builds.gitlab_project import Checkout, GitLabProject
@@ -37,6 +38,8 @@ COPY source /source
 """
 FILES = {"app/Dockerfile": DOCKERFILE, "app/dependencies": "one\n", "app/source": "print 1\n"}
 """An image whose second step depends on `dependencies` alone, and whose third on `source`."""
+KEEPING = PodSettings(environment=node_cache.VARIABLES, node_folders=frozenset(node_cache.VARIABLES.values()))
+"""The pods of a runner whose nodes have a disk for BuildKit's state."""
 
 
 @dataclass(kw_only=True)

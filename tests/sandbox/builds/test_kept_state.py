@@ -13,18 +13,17 @@ from pathlib import Path
 import pytest
 import requests
 
+from components.node_cache import JOB_FOLDER
 from pipeline.scripts.kept_state import part_in_use
 from sandbox.builds.events import Event, Trigger
-from sandbox.builds.pod_settings import PodSettings
 from sandbox.builds.worker import Worker
 from stacks import tags
 from stacks.trust import Tier, Trust
-from tests.sandbox.builds.environments import Environment, job, on_branch, open_environment, words
-from tests.sandbox.builds.example_group import ExampleGroup, ImageProject, account
+from tests.sandbox.builds.environments import Environment, job, on_branch, words
+from tests.sandbox.builds.example_group import ImageProject, account
 
 pytestmark = pytest.mark.builds
 BUILD = "build-app:amd64"
-MOUNT = "/buildkit"
 OCI = "application/vnd.oci.image.manifest.v1+json"
 DOCKERFILE = """\
 FROM busybox:1.37
@@ -36,17 +35,9 @@ COPY source /source
 FILES = {"app/Dockerfile": DOCKERFILE, "app/dependencies": "one\n", "app/source": "print 1\n"}
 
 
-@pytest.fixture(scope="module")
-def nodes(example: tuple[ExampleGroup, Path], worker: Worker) -> Iterator[Environment]:
-    """An environment whose nodes have such a disk."""
-    pods = PodSettings(environment={"BUILDYARD_STATE": MOUNT}, node_folders=frozenset({MOUNT}))
-    with open_environment(example, worker, "kept", pods=pods) as opened:
-        yield opened
-
-
 def disk(nodes: Environment, tier: Tier = Tier.PROTECTED) -> Path:
     """The disk of a tier's nodes."""
-    return nodes.directory / "nodes" / account(Trust.ISOLATED, tier).namespace / MOUNT.strip("/")
+    return nodes.directory / "nodes" / account(Trust.ISOLATED, tier).namespace / JOB_FOLDER.strip("/")
 
 
 def folders(nodes: Environment, project: ImageProject, tier: Tier = Tier.PROTECTED) -> list[Path]:
