@@ -5,16 +5,18 @@ from typing import Any
 import pytest
 
 from sandbox.scratch import ScratchProject
+from sandbox.services.aws.seed import SYSTEM_NODES
 from tests.deployment.conftest import Cloud
 from tests.deployment.test_life import enlarge_disk, tag_everything
 
 
 def groups(cloud: Cloud) -> dict[str, dict[str, Any]]:
-    """The node groups by the names that they have without their generated ends."""
+    """The stack's node groups by the names that they have without their generated ends."""
     eks = cloud.aws("eks")
     found = [
         eks.describe_nodegroup(clusterName="ci", nodegroupName=name)["nodegroup"]
         for name in eks.list_nodegroups(clusterName="ci")["nodegroups"]
+        if name != SYSTEM_NODES
     ]
     named = {each["nodegroupName"][:-8]: each for each in found}
     assert len(named) == len(found), "an old generation is still there"

@@ -38,6 +38,11 @@ STACKS: dict[str, dict[str, Any]] = {
 KEY = "arn:aws:kms:{region}:123456789012:key/00000000-0000-4000-8000-000000000000"
 
 
+def _repository(stack: Mapping[str, Any], name: str) -> str:
+    """The name of a stack's repository, which a destroyed stack would leave if its settings did not name it."""
+    return "/".join(filter(None, (stack["registry"].get("prefix"), name)))
+
+
 @dataclass(frozen=True)
 class Company:
     """An account with clusters in two regions, and a GitLab with three groups."""
@@ -84,6 +89,7 @@ class Company:
             "account": ACCOUNT,
             "kms-key": KEY.format(region=stack["region"]),
             "pull-through": {"quay": {}},
+            "delete-images": [_repository(stack, "buildyard/builder"), _repository(stack, f"{stack['project']}/web")],
             **stack["registry"],
         }
         image = {"name": "web", "context": "."}
