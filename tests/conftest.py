@@ -1,5 +1,6 @@
 """Options of the test run, and the deployed stack that tests of several rooms look at."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,11 +56,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def deployed() -> Iterator[ScratchProject]:
-    """The shipped stack, deployed. Its tests deploy nothing, undo what they edit, and share it."""
+    """The shipped stack, deployed. Its tests deploy nothing, undo what they edit, and share it.
+
+    `data_as_deployed` keeps what its sandbox has at the beginning.
+    """
     with scratch_project() as project:
         done = project.sandbox("up")
         assert done.returncode == 0, done.stdout + done.stderr
+        shutil.copytree(project.data, data_as_deployed(project))
         yield project
+
+
+def data_as_deployed(project: ScratchProject) -> Path:
+    """The sandbox's data as they were when `deployed` had been deployed."""
+    return project.data.with_name("as-deployed")
 
 
 @pytest.fixture(scope="session")
