@@ -31,12 +31,9 @@ TOGETHER = (
 """Modules and folders whose tests share something expensive, such as a deployment of their own."""
 
 SLOW = (
-    *("bootstrap/test_deployment.py", "bootstrap/test_recorded_rights.py", "sandbox/builds/test_company_network.py"),
-    *("deployment/test_several_stacks.py", "deployment/test_company_rules.py"),
-    *("deployment/test_node_changes.py", "deployment/test_repositories.py", "deployment/test_company_network.py"),
+    *("bootstrap/test_recorded_rights.py", "sandbox/builds/test_company_network.py"),
     "deployment/test_key_changes.py::test_changes_do_what_the_table_says",
     "deployment/test_doctor.py::test_every_runner_builds_an_image_with_real_buildkit",
-    "plugin/test_plugin.py::test_a_project_in_another_language_deploys_the_platform",
 )
 """Tests that deploy stacks of their own for minutes. CI has 40 minutes for everything."""
 
