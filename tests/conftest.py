@@ -1,5 +1,6 @@
 """Options of the test run, and the deployed stack that tests of several rooms look at."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,12 +31,9 @@ TOGETHER = (
 """Modules and folders whose tests share something expensive, such as a deployment of their own."""
 
 SLOW = (
-    *("bootstrap/test_deployment.py", "bootstrap/test_recorded_rights.py", "sandbox/builds/test_company_network.py"),
-    *("deployment/test_several_stacks.py", "deployment/test_company_rules.py"),
-    *("deployment/test_node_changes.py", "deployment/test_repositories.py", "deployment/test_company_network.py"),
+    *("bootstrap/test_recorded_rights.py", "sandbox/builds/test_company_network.py"),
     "deployment/test_key_changes.py::test_changes_do_what_the_table_says",
     "deployment/test_doctor.py::test_every_runner_builds_an_image_with_real_buildkit",
-    "plugin/test_plugin.py::test_a_project_in_another_language_deploys_the_platform",
 )
 """Tests that deploy stacks of their own for minutes. CI has 40 minutes for everything."""
 
@@ -55,11 +53,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def deployed() -> Iterator[ScratchProject]:
-    """The shipped stack, deployed. Its tests deploy nothing, undo what they edit, and share it."""
+    """The shipped stack, deployed. Its tests deploy nothing, undo what they edit, and share it.
+
+    `data_as_deployed` keeps what its sandbox has at the beginning.
+    """
     with scratch_project() as project:
         done = project.sandbox("up")
         assert done.returncode == 0, done.stdout + done.stderr
+        shutil.copytree(project.data, data_as_deployed(project))
         yield project
+
+
+def data_as_deployed(project: ScratchProject) -> Path:
+    """The sandbox's data as they were when `deployed` had been deployed."""
+    return project.data.with_name("as-deployed")
 
 
 @pytest.fixture(scope="session")

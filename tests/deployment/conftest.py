@@ -1,14 +1,21 @@
 """Whole deployments: the unmodified program, the pulumi CLI, the providers and the emulated services."""
 
+import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import boto3
 import pytest
 import requests
+from rich.console import Console
 
+from sandbox.endpoints import read_endpoints
+from sandbox.engine import install
+from sandbox.engine.cli import PulumiCli, open_stack
 from sandbox.scratch import ScratchProject, scratch_project
+from tests.conftest import data_as_deployed
 
 
 @dataclass(frozen=True)
@@ -37,8 +44,41 @@ class Cloud:
         return requests.get(address, headers={"PRIVATE-TOKEN": token}, timeout=10)
 
 
+def update(project: ScratchProject) -> str:
+    """Deploy the settings, and check that a second update would do nothing. Returns the first one's output.
+
+    One process runs the program for both, which is much faster than two commands of the sandbox.
+    """
+    with opened(project) as cli, cli.program():
+        said = cli.ask("up", "--yes", "--skip-preview")
+        cli.ask("preview", "--expect-no-changes")
+    return said
+
+
+@contextmanager
+def opened(project: ScratchProject) -> Iterator[PulumiCli]:
+    """The CLI on the stack of a project whose sandbox runs."""
+    endpoints = read_endpoints(project.data)
+    assert endpoints is not None
+    with open_stack(install.pulumi(Console(stderr=True)), project.data, endpoints, project.root) as cli:
+        yield cli
+
+
 @pytest.fixture
 def scratch() -> Iterator[ScratchProject]:
     """The project as it is shipped, nothing started, nothing deployed."""
     with scratch_project() as project:
+        yield project
+
+
+@pytest.fixture
+def own_stack(deployed: ScratchProject) -> Iterator[ScratchProject]:
+    """The shipped stack, deployed, for one test that changes it: a copy of `deployed` in a sandbox of its own.
+
+    Its GitLab has another address, so the first update changes the four managers, too.
+    """
+    with scratch_project() as project:
+        shutil.copytree(data_as_deployed(deployed), project.data)
+        started = project.sandbox("start")
+        assert started.returncode == 0, started.stderr
         yield project

@@ -5,9 +5,11 @@ than the name of a field. A preview of it says which kinds of resources change, 
 of the table in `docs/operations.md`.
 """
 
+import copy
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -256,6 +258,37 @@ ALIKE: Mapping[str, Sequence[str]] = {
 }
 """Keys that need no preview of their own: the same code reads them as the key before them, from another field."""
 
+
+def together(keys: Iterable[str], config: Config) -> list[list[str]]:
+    """Groups of keys whose changes the table gives the same words, and which do not touch each other in `config`."""
+    groups: list[list[str]] = []
+    for key in keys:
+        for group in groups:
+            if words_of(group[0]) == words_of(key) and all(_apart(config, key, other) for other in group):
+                group.append(key)
+                break
+        else:
+            groups.append([key])
+    return groups
+
+
+def _apart(config: Config, *keys: str) -> bool:
+    """Whether two changes can be made in any order, and neither hides the other."""
+    try:
+        results = [changed(config, order) for order in (keys, keys[::-1], keys[:1], keys[1:])]
+    except (KeyError, ValueError):
+        return False
+    return results[0] == results[1] and results[0] not in results[2:]
+
+
+def changed(config: Config, keys: Iterable[str]) -> Config:
+    """The settings after some changes."""
+    made = copy.deepcopy(config)
+    for key in keys:
+        CHANGES[key](made)
+    return made
+
+
 KINDS = {
     "Namespace": "namespaces",
     **dict.fromkeys(("UserRunner", "ProjectRunnerEnablement"), "runners"),
@@ -318,6 +351,7 @@ def _effect(step: Mapping[str, Any]) -> str:
     return KINDS.get(kind, kind)
 
 
+@cache
 def documented() -> Mapping[str, set[str]]:
     """The words of each key in the table, by the keys' patterns, in which `*` is anything."""
     section = OPERATIONS.read_text().partition(HEADING)[2].partition("\n## ")[0]
@@ -333,6 +367,12 @@ def documented() -> Mapping[str, set[str]]:
 def row_of(key: str) -> list[str]:
     """The patterns of the table that match a key."""
     return [each for each in documented() if re.fullmatch(re.escape(each).replace(r"\*", ".*"), key)]
+
+
+def words_of(key: str) -> set[str]:
+    """The words of a key in the table."""
+    [pattern] = row_of(key)
+    return documented()[pattern]
 
 
 def words() -> Iterable[str]:

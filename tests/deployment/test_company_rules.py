@@ -5,10 +5,9 @@ import time
 from typing import Any
 
 import gitlab
-import pytest
 
 from sandbox.scratch import ScratchProject
-from tests.deployment.conftest import Cloud
+from tests.deployment.conftest import Cloud, opened, update
 from tests.deployment.test_job_safety import Config, DeployedStack, pausing
 
 ACCOUNT = "123456789012"
@@ -27,9 +26,8 @@ def roles(iam: Any) -> dict[str, dict[str, Any]]:
     return {name: iam.get_role(RoleName=name)["Role"] for name in found}
 
 
-@pytest.mark.timeout(600)
-def test_roles_move_to_another_path_when_their_last_job_has_ended(scratch: ScratchProject) -> None:
-    stack = DeployedStack(scratch)
+def test_roles_move_to_another_path_when_their_last_job_has_ended(own_stack: ScratchProject) -> None:
+    stack = DeployedStack(own_stack)
     iam, eks = stack.cloud.aws("iam"), stack.cloud.aws("eks")
     old = roles(iam)
     make_boundary(iam)
@@ -65,16 +63,16 @@ def test_roles_move_to_another_path_when_their_last_job_has_ended(scratch: Scrat
     policies = [each for each in iam.list_policies(Scope="Local")["Policies"] if each["PolicyName"] != "boundary"]
     assert policies
     assert {each["Path"] for each in policies} == {"/ci/"}
-    assert scratch.sandbox("preview", "--expect-no-changes").returncode == 0
 
-    stack.edit(lambda config: config.pop("buildyard:iam"))
-    back = scratch.sandbox("up", "--skip-preview")
-    assert back.returncode == 0, back.stdout + back.stderr
+    with opened(own_stack) as cli, cli.program():
+        cli.ask("preview", "--expect-no-changes")
+        stack.edit(lambda config: config.pop("buildyard:iam"))
+        cli.write_settings()
+        cli.ask("up", "--yes", "--skip-preview")
     assert roles(iam).keys() == old.keys()
     assert not any("PermissionsBoundary" in each for each in roles(iam).values())
 
 
-@pytest.mark.timeout(600)
 def test_nodes_and_runners_are_as_the_settings_say(scratch: ScratchProject) -> None:
     started = scratch.sandbox("start")
     assert started.returncode == 0, started.stderr
@@ -92,10 +90,7 @@ def test_nodes_and_runners_are_as_the_settings_say(scratch: ScratchProject) -> N
     }
     config["buildyard:runners"]["tags"] = {"prefix": "builds"}
     scratch.write_config(config)
-    done = scratch.sandbox("up", "--skip-preview")
-    assert done.returncode == 0, done.stdout + done.stderr
-    again = scratch.sandbox("preview", "--expect-no-changes")
-    assert again.returncode == 0, again.stdout + again.stderr
+    update(scratch)
 
     [group] = [name for name in eks.list_nodegroups(clusterName="ci")["nodegroups"] if "sandbox-arm64" in name]
     described = eks.describe_nodegroup(clusterName="ci", nodegroupName=group)["nodegroup"]
@@ -114,7 +109,6 @@ def test_nodes_and_runners_are_as_the_settings_say(scratch: ScratchProject) -> N
     assert "tags: [builds-arm64, builds-linux, builds-$BUILDYARD_TIER]" in file, file[:2000]
 
 
-@pytest.mark.timeout(600)
 def test_runners_are_for_the_projects_of_the_settings_alone(scratch: ScratchProject) -> None:
     started = scratch.sandbox("start")
     assert started.returncode == 0, started.stderr
@@ -131,18 +125,15 @@ def test_runners_are_for_the_projects_of_the_settings_alone(scratch: ScratchProj
     etl = {"path": "platform/etl", "default-branch": "master", "images": [{"name": "etl", "context": "."}]}
     config["buildyard:projects"].append(etl)
     scratch.write_config(config)
-    done = scratch.sandbox("up", "--skip-preview")
-    assert done.returncode == 0, done.stdout + done.stderr
+    update(scratch)
 
     def runners(name: str) -> int:
         return len(cloud.gitlab(f"/projects/platform%2F{name}/runners").json())
 
     assert (runners("images"), runners("etl"), runners("stranger")) == (4, 4, 0)
-    assert scratch.sandbox("preview", "--expect-no-changes").returncode == 0
     config["buildyard:projects"].pop()
     scratch.write_config(config)
-    fewer = scratch.sandbox("up", "--skip-preview")
-    assert fewer.returncode == 0, fewer.stdout + fewer.stderr
-    assert (runners("images"), runners("etl")) == (4, 0)
-    gone = scratch.sandbox("destroy")
-    assert gone.returncode == 0, gone.stdout + gone.stderr
+    with opened(scratch) as cli, cli.program():
+        cli.ask("up", "--yes", "--skip-preview")
+        assert (runners("images"), runners("etl")) == (4, 0)
+        cli.ask("destroy", "--yes", "--run-program")

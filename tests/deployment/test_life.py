@@ -145,14 +145,13 @@ def test_a_sandbox_that_was_killed_comes_back_on_other_ports_with_all_that_was_d
     assert repaired.returncode == 0, repaired.stdout + repaired.stderr
 
 
-def test_a_reset_sandbox_is_a_new_one(scratch: ScratchProject) -> None:
-    assert scratch.sandbox("up", "--skip-preview").returncode == 0
-    (scratch.data / "kubernetes" / "objects.json").write_text("not JSON")
-    reset = scratch.sandbox("reset")
+def test_a_reset_sandbox_is_a_new_one(own_stack: ScratchProject) -> None:
+    (own_stack.data / "kubernetes" / "objects.json").write_text("not JSON")
+    reset = own_stack.sandbox("reset")
     assert reset.returncode == 0, reset.stdout + reset.stderr
-    again = scratch.sandbox("up", "--skip-preview")
+    again = own_stack.sandbox("up", "--skip-preview")
     assert again.returncode == 0, again.stdout + again.stderr
-    assert len(Cloud(scratch).aws("ecr").describe_repositories()["repositories"]) == 7
+    assert len(Cloud(own_stack).aws("ecr").describe_repositories()["repositories"]) == 7
 
 
 def test_nothing_of_the_users_own_is_read_or_written(scratch: ScratchProject, tmp_path: Path) -> None:

@@ -62,17 +62,16 @@ def test_the_first_deployment_publishes_nothing_while_something_is_missing(
     assert Cloud(scratch).gitlab(FILE).status_code == 200
 
 
-def test_an_update_that_fails_leaves_the_pipeline_as_it_was(scratch: ScratchProject) -> None:
-    assert scratch.sandbox("up", "--skip-preview").returncode == 0
-    before = Cloud(scratch).gitlab(FILE).json()["last_commit_id"]
+def test_an_update_that_fails_leaves_the_pipeline_as_it_was(own_stack: ScratchProject) -> None:
+    before = Cloud(own_stack).gitlab(FILE).json()["last_commit_id"]
 
     def add_image(config: dict[str, Any]) -> None:
         config["buildyard:projects"][0]["images"].append({"name": "docs", "context": "images/web"})
 
-    with scratch.edited(add_image):
-        done = update(scratch, Refusal("aws:ecr/repository:Repository", "name", "platform/images/docs"))
+    with own_stack.edited(add_image):
+        done = update(own_stack, Refusal("aws:ecr/repository:Repository", "name", "platform/images/docs"))
         assert done.returncode != 0
-        assert Cloud(scratch).gitlab(FILE).json()["last_commit_id"] == before, "its jobs could not push the new image"
-        again = scratch.sandbox("up", "--skip-preview")
+        assert Cloud(own_stack).gitlab(FILE).json()["last_commit_id"] == before, "its jobs could not push the new image"
+        again = own_stack.sandbox("up", "--skip-preview")
     assert again.returncode == 0, again.stdout + again.stderr
-    assert Cloud(scratch).gitlab(FILE).json()["last_commit_id"] != before
+    assert Cloud(own_stack).gitlab(FILE).json()["last_commit_id"] != before

@@ -212,34 +212,32 @@ def test_what_a_killed_creation_did_not_make_is_made(scratch: ScratchProject, de
     assert inventory(scratch) == inventory(deployed)
 
 
-def test_a_killed_replacement_ends_with_one_of_each(scratch: ScratchProject, deployed: ScratchProject) -> None:
-    assert scratch.sandbox("up", "--skip-preview").returncode == 0
-    config = scratch.read_config()
+def test_a_killed_replacement_ends_with_one_of_each(own_stack: ScratchProject, deployed: ScratchProject) -> None:
+    config = own_stack.read_config()
     enlarge_disk(config)
-    scratch.write_config(config)
+    own_stack.write_config(config)
     for gate, said in (
         (Gate("create", ["aws:ec2/launchTemplate:LaunchTemplate"], after=True), "it is recorded now"),
         (Gate("create", ["aws:eks/nodeGroup:NodeGroup"], after=True), "it is recorded now"),
         (Gate("delete", ["kubernetes:core/v1:Secret"], after=False), "interrupted while deleting"),
         (Gate("delete", ["aws:eks/nodeGroup:NodeGroup"], after=True), "interrupted while deleting"),
     ):
-        kill_at(scratch, gate)
-        lines = recover(scratch)
+        kill_at(own_stack, gate)
+        lines = recover(own_stack)
         assert [line for line in lines if said in line], lines
-    done = scratch.sandbox("up", "--skip-preview")
+    done = own_stack.sandbox("up", "--skip-preview")
     assert done.returncode == 0, done.stdout + done.stderr
-    again = scratch.sandbox("preview", "--expect-no-changes")
+    again = own_stack.sandbox("preview", "--expect-no-changes")
     assert again.returncode == 0, again.stdout + again.stderr
-    assert inventory(scratch) == inventory(deployed)
+    assert inventory(own_stack) == inventory(deployed)
 
 
-def test_a_killed_destroy_goes_on(scratch: ScratchProject) -> None:
-    assert scratch.sandbox("up", "--skip-preview").returncode == 0
-    kill_at(scratch, Gate("delete", ["aws:eks/podIdentityAssociation:PodIdentityAssociation"], after=True), "destroy")
-    done = scratch.sandbox("destroy")
+def test_a_killed_destroy_goes_on(own_stack: ScratchProject) -> None:
+    kill_at(own_stack, Gate("delete", ["aws:eks/podIdentityAssociation:PodIdentityAssociation"], after=True), "destroy")
+    done = own_stack.sandbox("destroy")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert Cloud(scratch).aws("ecr").describe_repositories()["repositories"] == []
-    assert Cloud(scratch).gitlab("/runners/all").json() == []
+    assert Cloud(own_stack).aws("ecr").describe_repositories()["repositories"] == []
+    assert Cloud(own_stack).gitlab("/runners/all").json() == []
 
 
 def test_what_somebody_else_made_meanwhile_is_taken_in_by_the_command_that_is_named(scratch: ScratchProject) -> None:

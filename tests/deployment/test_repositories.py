@@ -3,10 +3,8 @@
 import json
 from typing import Any
 
-import pytest
-
 from sandbox.scratch import ScratchProject
-from tests.deployment.conftest import Cloud
+from tests.deployment.conftest import Cloud, update
 
 Config = dict[str, Any]
 WEB = "platform/images/web"
@@ -24,13 +22,9 @@ def tags_of(ecr: Any, repository: str) -> list[str]:
 
 
 def up(project: ScratchProject, **changes: Any) -> str:
-    """Deploy the stack with some keys changed, and find that a second update would do nothing."""
+    """Deploy the stack with some keys changed: the CLI's output."""
     project.write_config({**project.read_config(), **changes})
-    done = project.sandbox("up", "--skip-preview")
-    assert done.returncode == 0, done.stdout + done.stderr
-    again = project.sandbox("preview", "--expect-no-changes")
-    assert again.returncode == 0, again.stdout + again.stderr
-    return done.stdout + done.stderr
+    return update(project)
 
 
 def images(project: ScratchProject, *names: str) -> list[dict[str, Any]]:
@@ -40,10 +34,11 @@ def images(project: ScratchProject, *names: str) -> list[dict[str, Any]]:
     return [{**first, "images": kept}]
 
 
-@pytest.mark.timeout(300)
 def test_images_stay_until_the_settings_name_them(scratch: ScratchProject) -> None:
-    everything = scratch.read_config()
-    shipped = everything["buildyard:projects"]
+    config = scratch.read_config()
+    del config["buildyard:nodes"]["amd64"]  # repositories are the same for one architecture
+    scratch.write_config(config)
+    shipped = config["buildyard:projects"]
     assert scratch.sandbox("start").returncode == 0
     ecr = Cloud(scratch).aws("ecr")
     ecr.create_repository(repositoryName=WEB, tags=[{"Key": "owner", "Value": "shop"}])

@@ -24,11 +24,17 @@ from sandbox import server
 from sandbox.endpoints import data_directory
 from sandbox.engine import install
 from sandbox.engine.cli import open_stack
-stack, *arguments = sys.argv[1:]
+stack, *commands = sys.argv[1:]
 services = server.start(data_directory())
 with open_stack(install.pulumi(Console(stderr=True)), data_directory(), services, stack=stack) as cli:
-    sys.exit(cli.run(arguments))
+    if len(commands) == 1:
+        sys.exit(cli.run(commands[0].split()))
+    with cli.program():  # one process for all, which is faster
+        for command in commands:
+            cli.ask(*command.split())
 """
+
+DESTROY = "destroy --yes --run-program"
 
 STACKS: dict[str, dict[str, Any]] = {
     "first": {"region": "ap-east-1", "cluster": "ci", "project": "platform/images", "registry": {}},
@@ -36,6 +42,11 @@ STACKS: dict[str, dict[str, Any]] = {
     "second": {"region": "ap-east-1", "cluster": "other", "project": "others/images", "registry": {"prefix": "second"}},
 }
 KEY = "arn:aws:kms:{region}:123456789012:key/00000000-0000-4000-8000-000000000000"
+
+
+def _repository(stack: Mapping[str, Any], name: str) -> str:
+    """The name of a stack's repository, which a destroyed stack would leave if its settings did not name it."""
+    return "/".join(filter(None, (stack["registry"].get("prefix"), name)))
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,7 @@ class Company:
             "account": ACCOUNT,
             "kms-key": KEY.format(region=stack["region"]),
             "pull-through": {"quay": {}},
+            "delete-images": [_repository(stack, "buildyard/builder"), _repository(stack, f"{stack['project']}/web")],
             **stack["registry"],
         }
         image = {"name": "web", "context": "."}
@@ -97,10 +109,11 @@ class Company:
         }
         (self.scratch.root / "stacks" / f"Pulumi.{name}.yaml").write_text(yaml.safe_dump({"config": content}))
 
-    def pulumi(self, stack: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    def pulumi(self, stack: str, *commands: str) -> "subprocess.CompletedProcess[str]":
+        """Run commands of the CLI until one fails."""
         python = self.scratch.command()[0]
         return subprocess.run(
-            [python, "-c", PULUMI, stack, *arguments],
+            [python, "-c", PULUMI, stack, *commands],
             cwd=self.scratch.root,
             env=self.scratch.environment,
             capture_output=True,
@@ -108,10 +121,9 @@ class Company:
             check=False,
         )
 
-    def done(self, stack: str, *arguments: str) -> str:
-        result = self.pulumi(stack, *arguments)
+    def done(self, stack: str, *commands: str) -> None:
+        result = self.pulumi(stack, *commands)
         assert result.returncode == 0, result.stdout + result.stderr
-        return result.stdout
 
     def names(self) -> set[str]:
         """The names of all that the account's, the cluster's and GitLab's stacks made."""
@@ -150,17 +162,14 @@ def test_stacks_of_one_account_leave_each_other_alone(company: Company) -> None:
         company.write(name, stack)
     for name in STACKS:
         present = company.names()
-        company.done(name, "up", "--yes", "--skip-preview")
+        company.done(name, "up --yes --skip-preview")
         made[name] = company.names() - present
         assert company.names() >= present, f"{name} replaced something of another stack"
         assert len(made[name]) > 10
-    for name in STACKS:
-        company.done(name, "preview", "--expect-no-changes")
-    company.done("first", "destroy", "--yes", "--run-program")
+    company.done("first", "preview --expect-no-changes", DESTROY)
     assert company.names() == before | made["abroad"] | made["second"]
     for name in ("abroad", "second"):
-        company.done(name, "preview", "--expect-no-changes")
-        company.done(name, "destroy", "--yes", "--run-program")
+        company.done(name, "preview --expect-no-changes", DESTROY)
     assert company.names() == before
 
 

@@ -74,8 +74,8 @@ class Done:
 
 def run(job: Mapping[str, Any], folder: Path, *, shell: list[str] | None = None, **variables: str) -> Done:
     """Run a job in `folder/project`. A variable with an empty value is not set."""
-    project, record = folder / "project", folder / "record"
-    for each in (project, record):
+    project, record, temporary = folder / "project", folder / "record", folder / "temporary"
+    for each in (project, record, temporary):
         each.mkdir(exist_ok=True)
     if variables.get("CI_COMMIT_BRANCH") and not (project / ".git").exists():
         git = ("git", "-c", "user.name=x", "-c", "user.email=x@example.com", "-C", str(project))
@@ -85,6 +85,7 @@ def run(job: Mapping[str, Any], folder: Path, *, shell: list[str] | None = None,
         "PATH": os.pathsep.join([str(STUBS), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(STUBS / "no_waiting"),
         "STUB_RECORD": str(record),
+        "TMPDIR": str(temporary),  # a pod's folders go with the pod
         "CI_PROJECT_DIR": str(project),
         **GITLAB,
         **job["variables"],
