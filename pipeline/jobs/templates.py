@@ -134,6 +134,7 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
             ),
             scripts.shell("after_build.sh"),
             *release_version(inputs),
+            *_mount_layers(inputs),
             scripts.function("check_stages", "stages.py"),
             scripts.function(
                 "measure", "measure.py", tags.LATEST, METRICS, inputs.settings.monitoring.pushgateway or ""
@@ -175,6 +176,12 @@ def release_version(inputs: PipelineInputs) -> Sequence[str]:
     """The shell function for images with `semver: true`, if there are any."""
     needed = any(image.semver for image in inputs.project.built)
     return (scripts.function("release_version", "semver.py", review_suffix(inputs)),) if needed else ()
+
+
+def _mount_layers(inputs: PipelineInputs) -> Sequence[str]:
+    """The shell function that mounts the layers of dependencies, if ECR does that."""
+    needed = inputs.settings.registry.blob_mounting and any(image.depends_on for image in inputs.project.built)
+    return (scripts.function("mount_layers", "mount.py"),) if needed else ()
 
 
 def review_suffix(inputs: PipelineInputs) -> str:
