@@ -64,7 +64,8 @@ def _script(inputs: PipelineInputs, image: Image) -> Iterator[str]:
     lines = [shlex.join(["build_image", *built, image.context, *dockerfile_of(image)]), *build_options(image)]
     yield " \\\n  ".join(lines)
     if image.lint:
-        yield shlex.join(["lint_dockerfile", image.dockerfile_path, templates.FINDINGS])
+        stage = [image.target] if image.target else []
+        yield shlex.join(["lint_dockerfile", image.dockerfile_path, templates.FINDINGS, *stage])
     yield shlex.join(["report_metrics", *built])
     if image.test:
         yield shlex.join(["test_image", *built, _exec_form(image.test)])
