@@ -112,24 +112,30 @@ def _above(name: str, context: str, base: str) -> Mapping[str, Any]:
 
 
 def _builds(environment: Environment, images: Sequence[Mapping[str, Any]], run: int) -> Iterator[Transfer]:
-    ecr = boto3.Session("sandbox", "sandbox", region_name=REGION).client("ecr", endpoint_url=environment.aws)
     for version, step in enumerate((Step.FIRST, Step.REBUILD)):
         (environment.checkout.directory / "base" / "version").write_text(f"{run}.{version}\n")
         _job(environment, f"base-{run}")
         for way in BUILDS[run % 4 :] + BUILDS[: run % 4]:  # so that the order differs between runs
             mounts = way in (Way.MOUNTED, Way.LINKED_MOUNTED)
-            ecr.put_account_setting(name="BLOB_MOUNTING", value="ENABLED" if mounts else "DISABLED")
+            _set_mounting(environment, on=mounts)
             pipeline = published_pipeline(config_of(images, {"blob-mounting": mounts}), environment.registry_host)
             image = f"{way.image}-{run}"
             yield _measured(replace(environment, pipeline=pipeline), image, f"base-{run}", run, step, way)
 
 
 def _compressions(environment: Environment, images: Sequence[Mapping[str, Any]], run: int) -> Iterator[Transfer]:
+    _set_mounting(environment, on=True)  # so that whoever pulls the layer does not push it
     for way in COMPRESSIONS if run % 2 else reversed(COMPRESSIONS):
-        pipeline = published_pipeline(config_of(images, {"compression": way.image}), environment.registry_host)
+        registry = {"compression": way.image, "blob-mounting": True}
+        pipeline = published_pipeline(config_of(images, registry), environment.registry_host)
         own = replace(environment, pipeline=pipeline)
         yield _measured(own, f"{way.image}-{run}", None, run, Step.PUSH, way)
         yield _measured(own, f"{way.image}-reader-{run}", f"{way.image}-{run}", run, Step.PULL, way)
+
+
+def _set_mounting(environment: Environment, *, on: bool) -> None:
+    ecr = boto3.Session("sandbox", "sandbox", region_name=REGION).client("ecr", endpoint_url=environment.aws)
+    ecr.put_account_setting(name="BLOB_MOUNTING", value="ENABLED" if on else "DISABLED")
 
 
 def _measured(environment: Environment, image: str, base: str | None, run: int, step: Step, way: Way) -> Transfer:

@@ -90,3 +90,15 @@ def test_a_base_with_another_encryption_is_uploaded(mounting: Environment) -> No
     )
     built(mounting, project)
     assert layers(mounting, f"{project.path}/app") <= uploads(mounting, repository)
+
+
+def test_a_last_step_with_link_pulls_and_uploads_nothing_of_the_base(mounting: Environment) -> None:
+    linked = {**ABOVE, "above/Dockerfile": "FROM app\nCOPY --link source /above\n"}
+    project = mounting.project(IMAGES, linked)  # whose pipeline asks for no mounts: BuildKit does
+    built(mounting, project)
+    base = layers(mounting, f"{project.path}/app")
+    assert not base & uploads(mounting, f"{project.path}/above")
+    pulled = {
+        blob.digest for blob in mounting.builds.ecr.traffic.downloaded if blob.repository == f"{project.path}/app"
+    }
+    assert not base & pulled, "the advice to use COPY --link would be wrong"
