@@ -13,6 +13,7 @@ _SECTIONS = {
     "waiting": tables.waiting,
     "startup": tables.startup,
     "first-builds": tables.first_builds,
+    "bytes": tables.transfers,
     "builds": tables.builds,
     "kept-state": tables.kept_state,
 }

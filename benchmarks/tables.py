@@ -9,7 +9,7 @@ from rich.table import Table
 from benchmarks import machine, rendering
 from benchmarks import previews as preview_sizes
 from benchmarks import refusals as refused
-from benchmarks.builds import chart, comparison
+from benchmarks.builds import chart, comparison, transfer
 from benchmarks.builds import kept_state as kept
 from benchmarks.builds import startup as pod_startup
 from benchmarks.builds.comparison import Change, Contender, Measurement
@@ -117,6 +117,29 @@ def waiting(console: Console) -> None:
     console.print(table)
     WAITING_CHART.write_text(waiting_chart.draw(figures))
     console.print(f"Drew {WAITING_CHART}.", soft_wrap=True)
+
+
+def transfers(console: Console) -> None:
+    """Measure what builds push and pull with mounting, zstd and `COPY --link`."""
+    measured = []
+    with console.status("Building ..."):
+        for each in transfer.measure():
+            measured.append(each)
+            console.print(f"run {each.run + 1}: {each.step}, {each.way}: {each.seconds:.1f} s")
+    table = Table("", "", title=f"Fewer bytes: medians of {transfer.RUNS} runs, and ratios in one run")
+    for column in ("MB pushed", "MB pulled", "seconds", "ratio of seconds"):
+        table.add_column(column, justify="right")
+    for step, way in transfer.combinations():
+        found = transfer.figure(measured, step, way)
+        table.add_row(
+            str(step) if way is transfer.USUAL[way] else "",
+            str(way),
+            f"{found.pushed / 1e6:.1f}",
+            f"{found.pulled / 1e6:.1f}",
+            f"{found.seconds:.1f}",
+            f"{found.ratio:.0%}",
+        )
+    console.print(table)
 
 
 def first_builds(console: Console) -> None:

@@ -130,6 +130,7 @@ def _reads(stack: Stack) -> Iterable[Document]:
             "ec2:DescribeVpcs",
             "ecr:DescribePullThroughCacheRules",
             "ecr:DescribeRepositoryCreationTemplates",
+            "ecr:GetAccountSetting",
             "ecr:GetAuthorizationToken",
             "iam:ListOpenIDConnectProviders",
             "iam:ListRoles",
@@ -249,6 +250,8 @@ def _ecr_writes(stack: Stack) -> Iterable[Document]:
     )
     if stack.settings.registry.kms_key:
         yield {"Sid": "EncryptRepositories", **use_of_key(stack.settings.registry.kms_key)}
+    # For registry.blob-mounting. AWS knows no narrower right: it includes ECR's other settings of the account.
+    yield _allow("WriteRegistrySettings", ["ecr:PutAccountSetting"], ["*"])
     yield _allow(
         "WritePullThroughCaches",
         [

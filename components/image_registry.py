@@ -71,6 +71,8 @@ class ImageRegistry(pulumi.ComponentResource):
         if args.pull_policy:
             for name in args.pulled:
                 self._create_pull_policy(name, args.pull_policy)
+        if args.registry.blob_mounting is True:
+            self._turn_on_blob_mounting()
         self.urls = {repository: each.repository_url for repository, each in self.repositories.items()}
         self.register_outputs({"urls": self.urls})
 
@@ -101,6 +103,19 @@ class ImageRegistry(pulumi.ComponentResource):
                 # It cannot change: the repository would be replaced, and its images lost.
                 ignore_changes=["encryptionConfigurations"],
             ),
+        )
+
+    def _turn_on_blob_mounting(self) -> None:
+        """Let ECR mount layers of other repositories, in the whole account and region.
+
+        AWS's provider deletes nothing: the account keeps the setting when the stack no longer has it.
+        Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/blob-mounting.html
+        """
+        aws.ecr.AccountSetting(
+            f"{self._name}-blob-mounting",
+            name="BLOB_MOUNTING",
+            value="ENABLED",
+            opts=pulumi.ResourceOptions(parent=self),
         )
 
     def _lifecycle_policy(self, repository: str) -> policy_documents.Document:

@@ -174,6 +174,12 @@ def _in_aws(own: Stack, other: Stack) -> Iterator[Problem]:
             message=f"{where} the pull-through cache {same[0]}{_more(same)}, too",
             hint="Set different prefixes in the two files.",
         )
+    if own.settings.registry.blob_mounting is True and other.settings.registry.blob_mounting is True:
+        yield Problem(
+            path="buildyard:registry.blob-mounting",
+            message=f"{other.source} turns it on, too, and it is one setting of the account and region",
+            hint="Write elsewhere in one of the two files: the builds of both stacks use it.",
+        )
     if own.settings.cluster.name == other.settings.cluster.name and (same := _same(own.namespaces, other.namespaces)):
         yield Problem(
             path="buildyard:runners.namespace",

@@ -178,8 +178,8 @@ class Image(Model):
     """A command that runs in the built image, on each architecture, before anything is tagged: a text for `/bin/sh -c`,
     or a list of the program and its arguments. If it fails, the build job fails."""
     lint: bool = False
-    """Whether hadolint checks the Dockerfile. Its findings fail no job: they are in the job's log, and in the merge
-    request as a code quality report."""
+    """Whether hadolint checks the Dockerfile, and a check of ours for `COPY --link`. Findings fail no job: they are in
+    the job's log, and in the merge request as a code quality report."""
     retired: bool = False
     """Whether the image is no longer built. Its repository and its releases stay."""
     resources: Resources = Resources()

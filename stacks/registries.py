@@ -6,8 +6,9 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from fnmatch import fnmatchcase
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -219,6 +220,18 @@ class Pull(Model):
     """AWS accounts whose Lambda functions, in the stack's region, run these images."""
 
 
+class Compression(str, Enum):
+    """The compression of the layers that builds make."""
+
+    GZIP = "gzip"
+    """Every reader of images knows it."""
+    ZSTD = "zstd"
+    """Smaller and faster, but not every reader knows it: see `docs/registries.md`."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
 class Registry(Model):
     """The ECR registry of the account that the stack deploys to."""
 
@@ -246,6 +259,12 @@ class Registry(Model):
     """Registries whose images builds pull through ECR's cache."""
     pull: Pull = Pull()
     """Who else may pull the released images: accounts, roles, organizations, Lambda functions."""
+    blob_mounting: Literal[False, True, "elsewhere"] = False
+    """Whether pushes take layers that other repositories have, instead of uploading them. `true` turns it on for the
+    account and region, so one stack has it; it stays on when this key goes. `elsewhere`: somebody else turned it on."""
+    compression: Compression = Compression.GZIP
+    """The compression of layers that are built from now on. `zstd` needs readers that know it. Layers of base images
+    and of build caches keep theirs."""
     adopt: bool = False
     """Whether the stack takes in ECR repositories that already exist under the names of its images, with what they
     contain. Those with the tag of another stack never."""

@@ -59,11 +59,17 @@ class Run:
 class Environment:
     """Images with one repository each, the jobs that build them, and one context for all."""
 
+    aws: str
+    """The URL of AWS."""
     context: Context
     around: BuildEnvironment
     worker: Worker
     checkout: Checkout
     pipeline: Pipeline
+
+    @property
+    def registry_host(self) -> str:
+        return self.around.registry_host
 
     def published(self, image: str) -> Pod:
         """The job of the published pipeline that builds an image for this machine's processor."""
@@ -125,7 +131,14 @@ def open_environment(images: Sequence[str], kind: type[Context] = Context) -> It
 
     `kind` is that of the context that all of the images have.
     """
-    config = stack_config(images)
+    with open_stack(stack_config(images), kind) as environment:
+        environment.context.write()
+        yield environment
+
+
+@contextmanager
+def open_stack(config: Mapping[str, Any], kind: type[Context] = Context) -> Iterator[Environment]:
+    """Deploy a stack with this `config`, and run what builds need while the context is open."""
     with scratch_project() as project, tempfile.TemporaryDirectory(prefix="buildyard-bench-") as folder:
         directory = Path(folder)
         directory.chmod(0o755)  # the worker must be able to enter it
@@ -144,10 +157,9 @@ def open_environment(images: Sequence[str], kind: type[Context] = Context) -> It
         ) as around:
             source = GitLabProject(url=endpoints.gitlab, path=_PROJECT, token=endpoints.gitlab_token)
             checkout = source.check_out(Event.on_schedule(_BRANCH), worker.own(directory / "run") / "checkout", worker)
-            context = kind(checkout.directory / _CONTEXT)
-            context.write()
             yield Environment(
-                context=context,
+                aws=endpoints.aws,
+                context=kind(checkout.directory / _CONTEXT),
                 around=around,
                 worker=worker,
                 checkout=checkout,
@@ -157,8 +169,14 @@ def open_environment(images: Sequence[str], kind: type[Context] = Context) -> It
 
 def stack_config(images: Sequence[str]) -> dict[str, Any]:
     """The `config` of a stack with these images, all with one context and for this machine's processor."""
-    declared = [{"name": name, "context": _CONTEXT, "architectures": [str(tools.machine())]} for name in images]
+    return config_of([{"name": name, "context": _CONTEXT} for name in images])
+
+
+def config_of(images: Sequence[Mapping[str, Any]], registry: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The `config` of a stack with images that have these keys, all for this machine's processor."""
+    declared = [{**image, "architectures": [str(tools.machine())]} for image in images]
     return {
+        "buildyard:registry": {**(registry or {})},
         "aws:region": REGION,
         "buildyard:cluster": {"name": "ci"},
         "buildyard:projects": [{"path": _PROJECT, "default-branch": _BRANCH, "images": declared}],

@@ -57,11 +57,15 @@ def _script(inputs: PipelineInputs, image: Image) -> Iterator[str]:
         yield shlex.join(["release_version", "check"])
     if given := [*image.depends_on, *image.contexts]:
         yield shlex.join(["check_stages", image.dockerfile_path, *given])
+    if image.depends_on and inputs.settings.registry.blob_mounting:
+        # The words of the option contain no spaces.
+        yield f'mount_layers "$(own_repository {shlex.quote(inputs.repository_url(image))})" $named_contexts'
     built = [image.name, inputs.repository_url(image)]
     lines = [shlex.join(["build_image", *built, image.context, *dockerfile_of(image)]), *build_options(image)]
     yield " \\\n  ".join(lines)
     if image.lint:
-        yield shlex.join(["lint_dockerfile", image.dockerfile_path, templates.FINDINGS])
+        stage = [image.target] if image.target else []
+        yield shlex.join(["lint_dockerfile", image.dockerfile_path, templates.FINDINGS, *stage])
     yield shlex.join(["report_metrics", *built])
     if image.test:
         yield shlex.join(["test_image", *built, _exec_form(image.test)])

@@ -12,6 +12,7 @@ from pipeline.scripts.faults import Fault
 from stacks import tags
 from stacks.architecture import Architecture
 from stacks.names import BUILDER_VARIABLE
+from stacks.registries import Compression
 from stacks.trust import TIER_VARIABLE, Tier, Trust, review_repository
 
 JOB = ".buildyard-job"
@@ -131,9 +132,12 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
                 "build.sh",
                 cache_prefix=tags.CACHE_PREFIX,
                 review_suffix=review_suffix(inputs),
+                compression=_compression(inputs),
             ),
             scripts.shell("after_build.sh"),
             *release_version(inputs),
+            *_mount_layers(inputs),
+            *_advise_links(inputs),
             scripts.function("check_stages", "stages.py"),
             scripts.function(
                 "measure", "measure.py", tags.LATEST, METRICS, inputs.settings.monitoring.pushgateway or ""
@@ -175,6 +179,27 @@ def release_version(inputs: PipelineInputs) -> Sequence[str]:
     """The shell function for images with `semver: true`, if there are any."""
     needed = any(image.semver for image in inputs.project.built)
     return (scripts.function("release_version", "semver.py", review_suffix(inputs)),) if needed else ()
+
+
+def _compression(inputs: PipelineInputs) -> str:
+    """The end of BuildKit's options for images and caches. Without one, BuildKit uses gzip.
+
+    It is for new layers. `force-compression` would pull, recompress and upload those of base images, too.
+    """
+    compression = inputs.settings.registry.compression
+    return "" if compression is Compression.GZIP else f",compression={compression}"
+
+
+def _mount_layers(inputs: PipelineInputs) -> Sequence[str]:
+    """The shell function that mounts the layers of dependencies, if ECR does that."""
+    needed = inputs.settings.registry.blob_mounting and any(image.depends_on for image in inputs.project.built)
+    return (scripts.function("mount_layers", "mount.py"),) if needed else ()
+
+
+def _advise_links(inputs: PipelineInputs) -> Sequence[str]:
+    """The shell function that advises `COPY --link` in images with `lint: true`, if there are any."""
+    needed = any(image.lint for image in inputs.project.built)
+    return (scripts.function("advise_links", "links.py"),) if needed else ()
 
 
 def review_suffix(inputs: PipelineInputs) -> str:

@@ -4,14 +4,16 @@ pushed_image() {
   echo "$(own_repository "$2")@$digest"
 }
 
-# lint_dockerfile FILE REPORT: list hadolint's findings, and write them as a code quality report. They fail no job.
+# lint_dockerfile FILE REPORT [STAGE]: list hadolint's findings and our own, and write them as a code quality report. They
+# fail no job.
 lint_dockerfile() {
-  if ! command -v hadolint >/dev/null; then
-    echo "The builder image has no hadolint, so there is no code quality report for $1. Update the builder image." >&2
-    return
+  if command -v hadolint >/dev/null; then
+    hadolint --no-fail --no-color "$1"
+    hadolint --no-fail --format gitlab_codeclimate "$1" >"$2"
+  else
+    echo "The builder image has no hadolint, so its findings for $1 are missing. Update the builder image." >&2
   fi
-  hadolint --no-fail --no-color "$1"
-  hadolint --no-fail --format gitlab_codeclimate "$1" >"$2"
+  advise_links "$@" || echo "Could not check $1 for COPY --link; see above." >&2
 }
 
 # report_metrics NAME REPOSITORY: print the image's size and the steps from the cache, and write a metrics report.

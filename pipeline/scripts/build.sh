@@ -114,7 +114,7 @@ build_image() {
     own_cache=$repository:$(cache_tag "$ref")
     caches=$own_cache
     set -- "$@" --export-cache \
-      "type=registry,ref=$own_cache,mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"
+      "type=registry,ref=$own_cache,mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true$compression"
   else
     set -- "$@" --opt "label:org.opencontainers.image.version=${CI_COMMIT_TAG##*/}"
   fi
@@ -147,7 +147,7 @@ build_image() {
     --opt "label:org.opencontainers.image.source=$CI_PROJECT_URL" \
     --opt "label:org.opencontainers.image.created=$CI_PIPELINE_CREATED_AT" \
     --opt "label:buildyard.pipeline=$CI_PROJECT_ID/$CI_PIPELINE_IID" \
-    --output "type=image,name=$repository,push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true" \
+    --output "type=image,name=$repository,push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true$compression" \
     --metadata-file "$output/metadata.json" "$@"
 
   imports=

@@ -10,7 +10,20 @@ from collections.abc import Iterator
 
 def instructions(text: str) -> Iterator[str]:
     """The instructions, each on one line, without comments and here-documents."""
-    lines = iter(text.splitlines())
+    return (instruction for _, instruction in numbered(text))
+
+
+def numbered(text: str) -> Iterator[tuple[int, str]]:
+    """The same instructions, each with the number of its first line."""
+    count = 0
+
+    def counted() -> Iterator[str]:
+        nonlocal count
+        for line in text.splitlines():
+            count += 1
+            yield line
+
+    lines = counted()
     continued = _continuation("\\")
     directives = True
     for line in lines:
@@ -20,12 +33,12 @@ def instructions(text: str) -> Iterator[str]:
             continued = _continuation(directive[2])
         if _is_empty(line):
             continue
-        parts = [line]
+        first, parts = count, [line]
         while continued.search(parts[-1]):
             following = next((each for each in lines if not _is_empty(each)), "")
             parts.append(following)
         instruction = "".join(continued.sub("", part) for part in parts).strip()
-        yield instruction
+        yield first, instruction
         for end, dash in _heredocs(instruction):
             for line in lines:
                 if (line.lstrip("\t") if dash else line) == end:

@@ -26,14 +26,15 @@ class Certificates:
 def certify(hosts: list[str], directory: Path) -> Certificates:
     """Make a certificate for `hosts` and an authority that signs it. The authority's key is not kept."""
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Buildyard sandbox")])
+    issuer, subject = _named("Buildyard sandbox"), _named("Buildyard sandbox's hosts")
     authority = (
-        _builder(name, authority_key)
+        _builder(issuer, issuer, authority_key)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .sign(authority_key, hashes.SHA256())
     )
+    # With the authority's own name, OpenSSL would take this certificate as signed by itself.
     certificate = (
-        _builder(name, key)
+        _builder(subject, issuer, key)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
         .sign(authority_key, hashes.SHA256())
     )
@@ -49,11 +50,15 @@ def certify(hosts: list[str], directory: Path) -> Certificates:
     return Certificates(server=server, authority=authority_file)
 
 
-def _builder(issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.timezone.utc)
     return (
         x509.CertificateBuilder()
-        .subject_name(issuer)
+        .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())

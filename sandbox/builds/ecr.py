@@ -24,7 +24,9 @@ from werkzeug.wrappers import Request, Response
 
 from sandbox.builds.aws_api import aws_api
 from sandbox.builds.distribution import Distribution
+from sandbox.builds.mounting import BlobMounting
 from sandbox.builds.pull_through import PullThrough
+from sandbox.builds.traffic import Traffic
 from sandbox.services.aws.ecr import immutable_tag, is_immutable
 from sandbox.services.aws.rights import Policy, allows, grants
 
@@ -102,6 +104,7 @@ class Ecr:
         self._aws, self._account, self._region, self._images = aws, account, region, images
         self._ask_aws = aws_api(aws)
         self._folder = folder
+        self.traffic = Traffic()
         self._callers = {} if callers is None else callers
         self._moving_tags = Lock()
         self._making_clients = Lock()  # threads may share boto3's clients, but not create them at the same time
@@ -109,6 +112,7 @@ class Ecr:
         self._session = boto3.Session("sandbox", "sandbox", region_name=region)
         self._ecr = self._client("ecr", account=account)
         self._pull_through = PullThrough(self._ecr, images)
+        self._mounting = BlobMounting(self._ecr, folder=folder)
 
     def throttle(self, seconds: float) -> None:
         """Refuse all requests for some seconds from the next one, as ECR does when an account sends too many."""
@@ -178,10 +182,19 @@ class Ecr:
             return self._list_tags(repository)
         if action == "ecr:BatchGetImage" and not self._has_image(repository, reference):
             return _error(404, "MANIFEST_UNKNOWN", "Requested image not found")
-        # By default, ECR mounts no layers of other repositories: without the query, a client uploads them.
-        query = "" if action == "ecr:InitiateLayerUpload" else request.query_string.decode()
+        query = request.query_string.decode()
+        if action == "ecr:InitiateLayerUpload":
+            query = self._mounting.query(
+                settings,
+                request.args,
+                find=self._repository,
+                is_cached=self._pull_through.is_cached,
+                allows=lambda right, name: self._allows(caller, right, name),
+            )
         path = request.path.replace("/v2/", f"/v2/{self._folder}", 1)
-        return self._images.pass_on(request, f"{path}?{query}" if query else path)
+        response = self._images.pass_on(request, f"{path}?{query}" if query else path)
+        self.traffic.note(request, action, repository, reference, response)
+        return response
 
     def _allows(self, caller: _Caller, action: str, repository: str) -> bool:
         """Whether the caller's own policies or the repository's allow it; for another account's caller, both must.

@@ -48,6 +48,10 @@ class PullThrough:
             self._import(upstream, repository, reference)
         return None
 
+    def is_cached(self, repository: str) -> bool:
+        """Whether the repository belongs to a cache."""
+        return self._rule(repository) is not None
+
     def _rule(self, repository: str) -> dict[str, str] | None:
         rules: list[dict[str, str]] = self._ecr.describe_pull_through_cache_rules()["pullThroughCacheRules"]
         return next((each for each in rules if repository.startswith(f"{each['ecrRepositoryPrefix']}/")), None)

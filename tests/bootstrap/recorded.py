@@ -49,6 +49,7 @@ def used(project: ScratchProject) -> list[Used]:
 def _all_features(config: Config, security_group: str) -> None:
     config["buildyard:registry"] |= {
         "kms-key": KEY,
+        "blob-mounting": True,
         "pull-through": {"docker-hub": {"credentials": f"{_SECRET}/a-AbCdEf"}},
     }
     config["buildyard:iam"] = {"path": "/ci/", "permissions-boundary": BOUNDARY}

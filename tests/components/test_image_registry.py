@@ -124,3 +124,10 @@ def test_another_builder_image_needs_no_repository() -> None:
     declared = declare(runners={"builder-image": "registry.example.com/builder:7"})
     assert f"{NAME}-buildyard/builder" not in declared.of("ecr:Repository")
     assert declared.outputs["builder-image"] == "registry.example.com/builder:7"
+
+
+def test_one_stack_turns_on_blob_mounting_for_the_account() -> None:
+    setting = declare(registry={"blob-mounting": True}).only("ecr:AccountSetting")
+    assert (setting.inputs["name"], setting.inputs["value"]) == ("BLOB_MOUNTING", "ENABLED")
+    for others in ({}, {"blob-mounting": "elsewhere"}):
+        assert not declare(registry=others).of("ecr:AccountSetting"), "a stack would change what others own"

@@ -196,6 +196,8 @@ CHANGES: Mapping[str, Change] = {
     "registry.pull-through.quay": _set("registry.pull-through.quay", {}),
     "registry.pull.accounts": _set("registry.pull.accounts", ["111122223333"]),
     "registry.pull.lambda-accounts": _set("registry.pull.lambda-accounts", ["111122223333"]),
+    "registry.blob-mounting": _set("registry.blob-mounting", True),
+    "registry.compression": _set("registry.compression", "zstd"),
     "registry.adopt": _set("registry.adopt", True),
     "registry.delete-images": _set("registry.delete-images", []),
     "trust": _set("trust", "shared"),
@@ -304,6 +306,7 @@ KINDS = {
     **dict.fromkeys(("ClusterRole", "ClusterRoleBinding", "RoleBinding"), "rights"),
     **dict.fromkeys(("PrometheusRule", "ConfigMap"), "monitoring"),
     "LifecyclePolicy": "retention",
+    "AccountSetting": "account",
     **dict.fromkeys(("PullThroughCacheRule", "RepositoryCreationTemplate"), "caches"),
     **dict.fromkeys(("RepositoryFile", "ProjectVariable"), "pipeline"),
     # These follow others.

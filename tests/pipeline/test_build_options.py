@@ -166,3 +166,14 @@ def test_no_argument_reaches_gitlabs_expansion() -> None:
     assert not [value for value in job["variables"].values() if "CI_COMMIT_TAG" in value]
     [script] = job["script"]
     assert '"build-arg:VERSION=$CI_COMMIT_TAG"' in script, "the job's shell expands it, once"
+
+
+@pytest.mark.parametrize(("compression", "end"), [("gzip", ",oci-mediatypes=true"), ("zstd", ",compression=zstd")])
+def test_the_image_and_its_cache_have_the_stacks_compression(tmp_path: Path, compression: str, end: str) -> None:
+    built = jobs(files(projects=[project({"name": "web"})], registry={"compression": compression}))
+    for shell in SHELLS:
+        done = run(built["build-web:arm64"], tmp_path, shell=shell)
+        [image], [cache] = done.options("--output"), done.options("--export-cache")
+        assert image.endswith(end)
+        assert cache.removesuffix(",ignore-error=true").endswith(end)
+        assert "force-compression" not in image, "every image would pull and upload its base again"

@@ -175,3 +175,16 @@ def test_the_sandbox_has_no_neighbours_and_files_with_mistakes_are_left_to_their
         source="",
     )
     assert collisions("sandbox", settings) == collisions("nofile", settings) == Collisions(problems=[], notices=[])
+
+
+def test_one_stack_of_an_account_and_region_owns_blob_mounting(write: Write) -> None:
+    write("eu", registry={**prefix("eu"), "blob-mounting": True})
+    write("us", registry={**prefix("us"), "blob-mounting": True})
+    assert problems() == {
+        "buildyard:registry.blob-mounting": "stacks/Pulumi.eu.yaml turns it on, too, and it is one setting of the "
+        "account and region"
+    }
+    write("us", registry={**prefix("us"), "blob-mounting": True}, region="us-east-1")
+    assert problems() == {}, "each region has a setting of its own"
+    write("us", registry={**prefix("us"), "blob-mounting": "elsewhere"})
+    assert problems() == {}, "the builds of only one stack could use it"

@@ -9,7 +9,12 @@ from sandbox.providers.aws.autoscaling import ScalingGroupTag
 from sandbox.providers.aws.cluster_functions import CLUSTER_FUNCTIONS
 from sandbox.providers.aws.connection import ADMINISTRATOR, CONFIGURATION, AwsConnection, Credentials
 from sandbox.providers.aws.ecr import LifecyclePolicy, Repository
-from sandbox.providers.aws.ecr_access import PullThroughCacheRule, RepositoryCreationTemplate, RepositoryPolicy
+from sandbox.providers.aws.ecr_access import (
+    AccountSetting,
+    PullThroughCacheRule,
+    RepositoryCreationTemplate,
+    RepositoryPolicy,
+)
 from sandbox.providers.aws.functions import FUNCTIONS
 from sandbox.providers.aws.iam import Policy, Role, RolePolicyAttachment
 from sandbox.providers.aws.inventory import INVENTORY
@@ -42,6 +47,7 @@ def provider(endpoint: str, credentials: Credentials = ADMINISTRATOR) -> Provide
             Repository(),
             LifecyclePolicy(),
             RepositoryPolicy(),
+            AccountSetting(),
             PullThroughCacheRule(),
             RepositoryCreationTemplate(),
             Role(),

@@ -1,5 +1,5 @@
 # ruff: noqa: ARG002 (methods keep the framework's signatures)
-"""ECR: repository policies, pull-through cache rules, and templates of the repositories that ECR creates."""
+"""ECR: repository policies, account settings, pull-through cache rules, and templates of repositories."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -59,6 +59,41 @@ class RepositoryPolicy(AwsKind):
         connection.ecr(inputs).set_repository_policy(
             repositoryName=inputs["repository"], policyText=inputs["policy"], force=False
         )
+
+
+class AccountSetting(AwsKind):
+    """https://www.pulumi.com/registry/packages/aws/api-docs/ecr/accountsetting/. The id is the setting's name."""
+
+    type = "aws:ecr/accountSetting:AccountSetting"
+    inputs: ClassVar = {
+        "name": Property(required=True, replaces=True),
+        "value": Property(required=True),
+        **REGION,
+    }
+
+    def candidates(self, connection: AwsConnection, inputs: Properties) -> list[str]:
+        return []  # setting it again does no harm
+
+    def create(self, connection: AwsConnection, inputs: Properties) -> tuple[str, Properties]:
+        self._put(connection, inputs)
+        return self.made(connection, inputs["name"], inputs)
+
+    def read(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> Properties:
+        found = connection.ecr(outputs).get_account_setting(name=resource_id)
+        return {"name": found["name"], "value": found["value"], "region": connection.region_of(outputs)}
+
+    def update(
+        self, connection: AwsConnection, resource_id: str, outputs: Properties, inputs: Properties
+    ) -> Properties:
+        self._put(connection, inputs)
+        return self.read(connection, resource_id, {**outputs, **inputs})
+
+    def delete(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> None:
+        """Do nothing, as AWS's provider: the account keeps its setting."""
+
+    @staticmethod
+    def _put(connection: AwsConnection, inputs: Properties) -> None:
+        connection.ecr(inputs).put_account_setting(name=inputs["name"], value=inputs["value"])
 
 
 class PullThroughCacheRule(AwsKind):

@@ -244,8 +244,8 @@ _BY_KIND: tuple[tuple[_Find, str], ...] = (
     (
         _of_nothing,
         "ecr: CreatePullThroughCacheRule DeletePullThroughCacheRule DeleteRepositoryCreationTemplate "
-        "DescribePullThroughCacheRules DescribeRepositoryCreationTemplates GetAuthorizationToken "
-        "UpdatePullThroughCacheRule",
+        "DescribePullThroughCacheRules DescribeRepositoryCreationTemplates GetAccountSetting GetAuthorizationToken "
+        "PutAccountSetting UpdatePullThroughCacheRule",
     ),
     (_of_creation_template, "ecr: CreateRepositoryCreationTemplate UpdateRepositoryCreationTemplate"),
     (

@@ -3,7 +3,9 @@
 import base64
 import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from werkzeug.test import EnvironBuilder
@@ -31,6 +33,9 @@ class Store(Distribution):
         if request.method == "PUT":
             self.stored[path] = body or b""
             return Response(status=201)
+        if request.method == "POST":
+            self.stored["mount"] = path.encode()
+            return Response(status=201 if "?mount=" in path else 202)
         return Response(self.stored[path])
 
 
@@ -53,6 +58,10 @@ class Client:
         return self.ecr.answer_registry(
             request(f"/v2/{self.repository}/{path}", method, body, IMAGE, Authorization=f"Basic {encoded}")
         )
+
+    def mount(self, source: str, digest: str = digest(image(1))) -> int:
+        """Ask for a layer of another repository. Returns the status: 201 if it is mounted, 202 to upload it."""
+        return self.ask("POST", f"blobs/uploads/?mount={digest}&from={source}").status_code
 
     def push(self, manifest: str, reference: str) -> Response:
         return self.ask("PUT", f"manifests/{reference}", manifest)
@@ -123,3 +132,45 @@ def test_the_registry_deletes_from_the_api(client: Client, aws: AwsClient) -> No
     assert client.ask("DELETE", "manifests/v1").status_code == 202
     assert aws("ecr").list_images(repositoryName=client.repository)["imageIds"] == []
     assert client.ask("DELETE", "manifests/v1").status_code == 400
+
+
+@pytest.fixture
+def mounting(aws: AwsClient) -> Iterator[None]:
+    aws("ecr").put_account_setting(name="BLOB_MOUNTING", value="ENABLED")
+    yield
+    aws("ecr").put_account_setting(name="BLOB_MOUNTING", value="DISABLED")
+
+
+def readable(client: Client, aws: AwsClient, name: str, **options: Any) -> str:
+    """Create a repository that the client's role may read."""
+    aws("ecr").create_repository(repositoryName=name, **options)
+    [right] = policy_documents.push([], pull_arns=[f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"])
+    policy = {"Version": "2012-10-17", "Statement": right["Statement"][1:]}
+    for each in policy["Statement"]:
+        each["Principal"] = {"AWS": f"arn:aws:iam::{ACCOUNT}:role/{client.repository}"}
+        del each["Resource"]
+    aws("ecr").set_repository_policy(repositoryName=name, policyText=json.dumps(policy))
+    return name
+
+
+@pytest.mark.usefixtures("mounting")
+def test_a_layer_is_mounted_from_a_repository_that_the_role_may_read(client: Client, aws: AwsClient) -> None:
+    assert client.mount(readable(client, aws, next(NAMES))) == 201
+    aws("ecr").create_repository(repositoryName=(unreadable := next(NAMES)))
+    assert client.mount(unreadable) == 202, "merge requests could read another tier's layers by their digests"
+    assert client.mount("no/such/repository") == 202
+
+
+@pytest.mark.usefixtures("mounting")
+def test_a_layer_with_another_encryption_or_of_a_cache_is_not_mounted(client: Client, aws: AwsClient) -> None:
+    assert client.mount(readable(client, aws, next(NAMES), encryptionConfiguration={"encryptionType": "KMS"})) == 202
+    prefix = next(NAMES)
+    aws("ecr").create_pull_through_cache_rule(ecrRepositoryPrefix=prefix, upstreamRegistryUrl="quay.io")
+    try:
+        assert client.mount(readable(client, aws, f"{prefix}/image")) == 202
+    finally:
+        aws("ecr").delete_pull_through_cache_rule(ecrRepositoryPrefix=prefix)
+
+
+def test_without_the_accounts_setting_no_layer_is_mounted(client: Client, aws: AwsClient) -> None:
+    assert client.mount(readable(client, aws, next(NAMES))) == 202

@@ -14,6 +14,7 @@ from tests.sandbox.providers_aws.managed import Managed
 REPOSITORY = "aws:ecr/repository:Repository"
 POLICY = "aws:ecr/repositoryPolicy:RepositoryPolicy"
 RULE = "aws:ecr/pullThroughCacheRule:PullThroughCacheRule"
+SETTING = "aws:ecr/accountSetting:AccountSetting"
 TEMPLATE = "aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate"
 SECRET = "arn:aws:secretsmanager:ap-east-1:123456789012:secret:ecr-pullthroughcache/hub-AbCdEf"
 
@@ -134,3 +135,12 @@ def test_a_template_with_a_key_needs_a_role(client: ProviderClient) -> None:
     }
     with pytest.raises(grpc.RpcError, match="need a role"):
         client.create(TEMPLATE, "secret", Managed(client, TEMPLATE, "secret").check(inputs))
+
+
+def test_an_account_setting_stays_when_nobody_manages_it(client: ProviderClient, aws: AwsClient) -> None:
+    setting = Managed(client, SETTING, "mounting").create({"name": "BLOB_MOUNTING", "value": "ENABLED"})
+    assert setting.diff({"name": "REGISTRY_POLICY_SCOPE", "value": "V2"})["name"] == "UPDATE_REPLACE"
+    client.delete(SETTING, "mounting", setting.id, setting.outputs)
+    assert aws("ecr").get_account_setting(name="BLOB_MOUNTING")["value"] == "ENABLED"
+    assert setting.update({"name": "BLOB_MOUNTING", "value": "DISABLED"}) == {"value": "UPDATE"}
+    assert aws("ecr").get_account_setting(name="BLOB_MOUNTING")["value"] == "DISABLED"

@@ -21,6 +21,13 @@ from moto.iam.models import iam_backends
 
 from sandbox.services.aws.ecr.pull_through import PullThroughCaches
 
+_ACCOUNT_SETTINGS = {
+    "BASIC_SCAN_TYPE_VERSION": ("AWS_NATIVE", "CLAIR"),
+    "BLOB_MOUNTING": ("DISABLED", "ENABLED"),
+    "REGISTRY_POLICY_SCOPE": ("V2", "V1"),
+}
+"""The settings of an account in a region, with their values. Each begins with the first one."""
+
 
 def extend_moto() -> None:
     """Let moto make this backend for every account and region, and accept every repository name that ECR does."""
@@ -62,6 +69,7 @@ class EcrBackend(ECRBackend, TaggableResourcesMixin):  # type: ignore[misc] # bo
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.pull_through = PullThroughCaches(registry_id=account_id)
+        self.account_settings = {name: values[0] for name, values in _ACCOUNT_SETTINGS.items()}
 
     def iter_tagged_resources(self) -> Iterator[TaggedResource]:
         """The repositories, for the Resource Groups Tagging API. They have never had more tags than they have."""
@@ -82,6 +90,19 @@ class EcrBackend(ECRBackend, TaggableResourcesMixin):  # type: ignore[misc] # bo
                     "provided'"
                 )
         return super().set_repository_policy(registry_id, repository_name, policy_text)
+
+    def account_setting(self, name: str) -> dict[str, str]:
+        """https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_GetAccountSetting.html"""
+        if name not in self.account_settings:
+            raise InvalidParameterException(f"Invalid parameter at 'name': ECR has no setting {name}")
+        return {"name": name, "value": self.account_settings[name]}
+
+    def put_account_setting(self, name: str, value: str) -> dict[str, str]:
+        """https://docs.aws.amazon.com/AmazonECR/latest/APIReference/API_PutAccountSetting.html"""
+        if value not in _ACCOUNT_SETTINGS.get(name, ()):
+            raise InvalidParameterException(f"Invalid parameter at 'value': {name} cannot be {value}")
+        self.account_settings[name] = value
+        return self.account_setting(name)
 
     def put_image(
         self,

@@ -1,12 +1,13 @@
 """The operations of ECR that moto lacks or does otherwise."""
 
 from base64 import b64encode
-from typing import Any
+from typing import Any, cast
 
 from moto.core.responses import ActionResult
 from moto.ecr.responses import ECRResponse
 
 from sandbox.services.aws.ecr import registry
+from sandbox.services.aws.ecr.models import EcrBackend
 from sandbox.services.aws.ecr.pull_through import PullThroughCaches
 
 _RULE = ("ecrRepositoryPrefix", "upstreamRegistryUrl", "upstreamRepositoryPrefix", "credentialArn", "customRoleArn")
@@ -18,9 +19,12 @@ _TEMPLATE = (
 
 class EcrResponse(ECRResponse):
     @property
+    def _backend(self) -> EcrBackend:
+        return cast("EcrBackend", self.ecr_backend)
+
+    @property
     def _caches(self) -> PullThroughCaches:
-        caches: PullThroughCaches = self.ecr_backend.pull_through  # type: ignore[attr-defined] # of our backend
-        return caches
+        return self._backend.pull_through
 
     def _given(self, keys: tuple[str, ...]) -> dict[str, Any]:
         return {key: value for key in keys if (value := self._get_param(key)) is not None}
@@ -33,6 +37,12 @@ class EcrResponse(ECRResponse):
             login = f"AWS:{registry.password(account, self.get_access_key())}"
             each["authorizationToken"] = b64encode(login.encode()).decode()
         return answer
+
+    def get_account_setting(self) -> ActionResult:
+        return ActionResult(self._backend.account_setting(self._get_param("name")))
+
+    def put_account_setting(self) -> ActionResult:
+        return ActionResult(self._backend.put_account_setting(self._get_param("name"), self._get_param("value")))
 
     def create_pull_through_cache_rule(self) -> ActionResult:
         return ActionResult(self._caches.create_rule(self._given(_RULE)))
