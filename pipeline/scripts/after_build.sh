@@ -4,8 +4,8 @@ pushed_image() {
   echo "$(own_repository "$2")@$digest"
 }
 
-# lint_dockerfile FILE REPORT [STAGE]: list hadolint's findings and our own, and write them as a code quality report. They
-# fail no job.
+# lint_dockerfile FILE REPORT [STAGE]: list hadolint's findings and our own, also in a code quality report. None fails a
+# job.
 lint_dockerfile() {
   if command -v hadolint >/dev/null; then
     hadolint --no-fail --no-color "$1"

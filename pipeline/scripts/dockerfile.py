@@ -15,32 +15,24 @@ def instructions(text: str) -> Iterator[str]:
 
 def numbered(text: str) -> Iterator[tuple[int, str]]:
     """The same instructions, each with the number of its first line."""
-    count = 0
-
-    def counted() -> Iterator[str]:
-        nonlocal count
-        for line in text.splitlines():
-            count += 1
-            yield line
-
-    lines = counted()
+    lines = enumerate(text.splitlines(), start=1)
     continued = _continuation("\\")
     directives = True
-    for line in lines:
+    for number, line in lines:
         directive = re.match(r"#\s*(\w+)\s*=\s*(\S+)\s*$", line)
         directives = directives and directive is not None
         if directives and directive and directive[1].lower() == "escape":
             continued = _continuation(directive[2])
         if _is_empty(line):
             continue
-        first, parts = count, [line]
+        parts = [line]
         while continued.search(parts[-1]):
-            following = next((each for each in lines if not _is_empty(each)), "")
+            following = next((each for _, each in lines if not _is_empty(each)), "")
             parts.append(following)
         instruction = "".join(continued.sub("", part) for part in parts).strip()
-        yield first, instruction
+        yield number, instruction
         for end, dash in _heredocs(instruction):
-            for line in lines:
+            for _, line in lines:
                 if (line.lstrip("\t") if dash else line) == end:
                     break
 
