@@ -33,7 +33,6 @@ TOGETHER = (
 SLOW = (
     *("bootstrap/test_recorded_rights.py", "sandbox/builds/test_company_network.py"),
     "deployment/test_key_changes.py::test_changes_do_what_the_table_says",
-    "deployment/test_doctor.py::test_every_runner_builds_an_image_with_real_buildkit",
 )
 """Tests that deploy stacks of their own for minutes. CI has 40 minutes for everything."""
 

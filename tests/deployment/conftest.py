@@ -75,7 +75,7 @@ def scratch() -> Iterator[ScratchProject]:
 def own_stack(deployed: ScratchProject) -> Iterator[ScratchProject]:
     """The shipped stack, deployed, for one test that changes it: a copy of `deployed` in a sandbox of its own.
 
-    Its GitLab has another address, so the first update changes the four managers, too.
+    Its GitLab has another address: the managers are offline until the first update, which changes all four.
     """
     with scratch_project() as project:
         shutil.copytree(data_as_deployed(deployed), project.data)

@@ -88,16 +88,17 @@ def test_a_paused_runner_a_missing_node_group_and_a_missing_image(deployed: Scra
         assert "no image for amd64" in failures(doctor(deployed, code=1))["Builder image"]
 
 
-def test_a_manager_and_a_node_group_that_are_gone(own_stack: ScratchProject) -> None:
-    cloud = Cloud(own_stack)
+def test_a_manager_and_a_node_group_that_are_gone(scratch: ScratchProject) -> None:
+    assert scratch.sandbox("up", "--skip-preview").returncode == 0
+    cloud = Cloud(scratch)
     [group] = [
         name
         for name in cloud.aws("eks").list_nodegroups(clusterName="ci")["nodegroups"]
         if name.startswith("buildyard-sandbox-amd64")
     ]
     cloud.aws("eks").delete_nodegroup(clusterName="ci", nodegroupName=group)
-    _delete_manager(own_stack, "buildyard-sandbox", "buildyard-sandbox-arm64")
-    found = failures(doctor(own_stack, code=1))
+    _delete_manager(scratch, "buildyard-sandbox", "buildyard-sandbox-arm64")
+    found = failures(doctor(scratch, code=1))
     assert found.keys() == {"Node group protected amd64", "Runner protected arm64", "Builder image"}
     assert f"no node group {group}" in found["Node group protected amd64"]
     assert "kubectl -n buildyard-sandbox get pods" in found["Runner protected arm64"]
