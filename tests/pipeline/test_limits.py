@@ -250,6 +250,15 @@ def test_gitlabs_schema_takes_a_thousand_images_with_dependencies(tmp_path: Path
         assert_valid(file.text, tmp_path)
 
 
+def test_gitlab_ci_local_parses_a_thousand_images_with_dependencies(
+    tmp_path: Path, gitlab_ci_local: GitLabCiLocal
+) -> None:
+    write(tmp_path, files(projects=[layers()]))
+    listed = gitlab_ci_local(tmp_path, "--list-csv-all", "--no-evaluate-rule-changes", large=True)
+    found = {line.split(";")[0] for line in listed.splitlines()}
+    assert {f"build-top-{number}:{each}" for number in range(900) for each in ("arm64", "manifest")} <= found
+
+
 def layers(count: int = 1000) -> dict[str, Any]:
     """Images in three layers: ten bases, ninety on one of them, and the others on one of each."""
     return project(
