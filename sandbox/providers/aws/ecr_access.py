@@ -66,7 +66,7 @@ class AccountSetting(AwsKind):
 
     type = "aws:ecr/accountSetting:AccountSetting"
     inputs: ClassVar = {
-        "name": Property(required=True, replaces=True),
+        "name": Property(replaces=True),
         "value": Property(required=True),
         **REGION,
     }

@@ -21,6 +21,7 @@ ARGUMENTS = {
     "aws:ecr/repository:Repository": pulumi_aws.ecr.RepositoryArgs,
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": pulumi_aws.ecr.LifecyclePolicyArgs,
     "aws:ecr/repositoryPolicy:RepositoryPolicy": pulumi_aws.ecr.RepositoryPolicyArgs,
+    "aws:ecr/accountSetting:AccountSetting": pulumi_aws.ecr.AccountSettingArgs,
     "aws:ecr/pullThroughCacheRule:PullThroughCacheRule": pulumi_aws.ecr.PullThroughCacheRuleArgs,
     "aws:ecr/repositoryCreationTemplate:RepositoryCreationTemplate": pulumi_aws.ecr.RepositoryCreationTemplateArgs,
     "aws:iam/role:Role": pulumi_aws.iam.RoleArgs,
