@@ -1,4 +1,4 @@
-"""Names that more than one room uses."""
+"""Names that more than one folder uses."""
 
 import re
 

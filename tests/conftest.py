@@ -1,4 +1,4 @@
-"""Options of the test run, and the deployed stack that tests of several rooms look at."""
+"""Options of the test run, and the deployed stack that tests of several folders look at."""
 
 import shutil
 from collections.abc import Iterator
@@ -78,7 +78,7 @@ def worker() -> "Worker":
 
 @pytest.fixture(scope="session")
 def example(worker: "Worker") -> Iterator[tuple["ExampleGroup", Path]]:
-    """The example groups. Two rooms share them, since moto's state is global."""
+    """The example groups. Two folders share them, since moto's state is global."""
     from tests.sandbox.builds.environments import temporary_example
 
     with temporary_example() as made:

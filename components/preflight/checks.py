@@ -30,7 +30,7 @@ class Check:
     """The reasons why a deployment would fail, or deploy something that cannot work."""
     notices: list[Notice] = field(default_factory=list)
     """Warnings for the person who reads the preview."""
-    by_hand: list[Notice] = field(default_factory=list)
+    manual: list[Notice] = field(default_factory=list)
     """Conditions that no API tells before the deployment, and how to check them."""
 
     def problem(self, path: str, message: str, hint: str) -> None:
@@ -41,7 +41,7 @@ class Check:
 
     def look(self, message: str, hint: str) -> None:
         """Add a condition to check by hand."""
-        self.by_hand.append(Notice(message=message, hint=hint))
+        self.manual.append(Notice(message=message, hint=hint))
 
     def ask(self, question: Callable[[], T], *, path: str, hint: str) -> T | None:
         """The answer to a call of a provider's function. A refusal becomes a problem of the key that caused it."""

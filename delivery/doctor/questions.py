@@ -68,7 +68,7 @@ def ask_everything(stack: str, settings: Settings, deployed: Deployed | None) ->
 
 def _as_check(found: preflight.Check) -> Check:
     """A check of the preview as one of the report."""
-    warnings = [Finding(message=each.message, hint=each.hint) for each in (*found.notices, *found.by_hand)]
+    warnings = [Finding(message=each.message, hint=each.hint) for each in (*found.notices, *found.manual)]
     problems = [Finding(message=f"{each.path}: {each.message}", hint=each.hint) for each in found.problems]
     result = Result.FAILED if problems else Result.NOTICE if warnings else Result.OK
     return Check(title=found.title, result=result, found=found.found, findings=(*problems, *warnings))

@@ -201,23 +201,23 @@ class _Refusal(grpc.RpcError):
 
 @dataclass
 class _Answers(mocks.Mocks):
-    world: Declared
+    declared: Declared
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:  # type: ignore[override]
         function = args.token.rsplit(":", 1)[-1]
         try:
-            if function in self.world.refusals:
-                raise LookupError(self.world.refusals[function])
+            if function in self.declared.refusals:
+                raise LookupError(self.declared.refusals[function])
             return self._answer(function, args.args)
         except LookupError as error:
             raise _Refusal(f"invocation of {args.token} returned an error: {error}") from error
 
     def _answer(self, function: str, args: Mapping[str, Any]) -> dict[str, Any]:
-        own = self.world.answers.get(function, {})
+        own = self.declared.answers.get(function, {})
         if callable(own):
             return {**own(args)}
-        usual = _EXISTING[function](self.world, args) if function in _EXISTING else _ANSWERS[function](args)
-        branch = self.world.branches.get(args.get("pathWithNamespace", "")) if function == "getProject" else None
+        usual = _EXISTING[function](self.declared, args) if function in _EXISTING else _ANSWERS[function](args)
+        branch = self.declared.branches.get(args.get("pathWithNamespace", "")) if function == "getProject" else None
         return {**usual, **({"defaultBranch": branch} if branch else {}), **own}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
@@ -295,33 +295,33 @@ def _file(args: Mapping[str, Any]) -> dict[str, Any]:
     return {"filePath": args["filePath"], "content": "RlJPTSBzY3JhdGNoCg=="}
 
 
-def _repository(world: Declared, args: Mapping[str, Any]) -> dict[str, Any]:
-    found = world.repositories[args["name"]]
+def _repository(declared: Declared, args: Mapping[str, Any]) -> dict[str, Any]:
+    found = declared.repositories[args["name"]]
     key = found.get("kmsKey", "")
     encryption = {"encryptionType": "KMS" if key else "AES256", "kmsKey": key}
     return {"name": args["name"], "tags": found.get("tags", {}), "encryptionConfigurations": [encryption]}
 
 
-def _resources(world: Declared, args: Mapping[str, Any]) -> dict[str, Any]:
+def _resources(declared: Declared, args: Mapping[str, Any]) -> dict[str, Any]:
     wanted = {each["key"]: each["values"] for each in args["tagFilters"]}
     arns = [
         f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"
-        for name, found in world.repositories.items()
+        for name, found in declared.repositories.items()
         if found.get("listed", True) and all(found.get("tags", {}).get(key) in values for key, values in wanted.items())
     ]
     return {"resourceTagMappingLists": [{"resourceArn": arn, "tags": {}, "complianceDetails": []} for arn in arns]}
 
 
 _EXISTING: dict[str, Callable[[Declared, Mapping[str, Any]], dict[str, Any]]] = {
-    "getRepositories": lambda world, args: {"names": ["elsewhere/shop", *world.repositories]},
+    "getRepositories": lambda declared, args: {"names": ["elsewhere/shop", *declared.repositories]},
     "getRepository": _repository,
     "getResources": _resources,
-    "getNodeGroups": lambda world, args: {"names": ["system", *world.node_groups]},
-    "getNodeGroup": lambda world, args: {
+    "getNodeGroups": lambda declared, args: {"names": ["system", *declared.node_groups]},
+    "getNodeGroup": lambda declared, args: {
         "nodeGroupName": args["nodeGroupName"],
         "taints": [],
         "scalingConfigs": [
-            {"desiredSize": world.node_groups.get(args["nodeGroupName"], 2), "maxSize": 10, "minSize": 0}
+            {"desiredSize": declared.node_groups.get(args["nodeGroupName"], 2), "maxSize": 10, "minSize": 0}
         ],
     },
 }

@@ -154,6 +154,10 @@ def test_the_helper_stays_confined_and_no_container_is_root() -> None:
     assert "helper_container_security_context" not in config
 
 
+def test_a_jobs_image_is_pulled_again_for_every_job() -> None:
+    assert kubernetes()["pull_policy"] == ["always"], "a job could run an old image, or one that it may not read"
+
+
 def test_buildkits_state_is_on_a_volume() -> None:
     ceilings = {"ephemeral-storage": "70Gi"}
     [volume] = kubernetes(ceilings=ceilings)["volumes"]["empty_dir"]
