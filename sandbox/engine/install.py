@@ -136,3 +136,5 @@ if __name__ == "__main__":
         print(pulumi(Console(stderr=True)))
     except EngineError as failed:
         sys.exit(str(failed))
+    except KeyboardInterrupt:
+        sys.exit(130)  # as shells have it
