@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain, count, islice
 from pathlib import Path
 
-FULL = 0.8
-"""The part of the disk, or of its inodes, above which folders are emptied before a build."""
+ROOM, MOST_ROOM = 0.2, 20 * 1024**3
+"""The part of the disk and of its inodes that a build finds free, and the bytes that are enough on a large disk."""
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _FOLDER = re.compile(r"[0-9]{1,18}-[0-9]{1,4}")
@@ -71,20 +71,19 @@ class KeptState:
         os.close(self.lock)
 
 
-def part_in_use(disk: Path) -> float:
-    """Which part of a disk, or of its inodes if that is more, is in use."""
+def has_room(disk: Path) -> bool:
+    """Whether there is room for a build."""
     size = os.statvfs(disk)
-    inodes = 1 - size.f_favail / size.f_files if size.f_files else 0
-    return max(1 - size.f_bavail / size.f_blocks, inodes)
+    enough = min(size.f_blocks * size.f_frsize * ROOM, MOST_ROOM)
+    return size.f_bavail * size.f_frsize >= enough and size.f_favail >= size.f_files * ROOM
 
 
 def claim(
-    environment: Mapping[str, str], say: Callable[[str], None], used: Callable[[Path], float] = part_in_use
+    environment: Mapping[str, str], say: Callable[[str], None], has_room: Callable[[Path], bool] = has_room
 ) -> KeptState | None:
     """Lock the folder that suits a job's image best. None if the job has no disk, or there is no room on it.
 
-    That is a folder in which the image was built before; if there is none, the project's that was used last. `used`
-    returns which part of the disk is in use.
+    That is a folder in which the image was built before; if there is none, the project's that was used last.
     """
     disk, tags = environment.get("BUILDYARD_STATE"), environment.get("BUILDYARD_RENEWED")
     project = environment.get("CI_PROJECT_ID", "")
@@ -94,7 +93,7 @@ def claim(
     try:
         renewals = _renewals(tags.split())
         found = _lock_best(Path(disk), project, tags)
-        _make_room(Path(disk), found, say, used)
+        _make_room(Path(disk), found, say, has_room)
         found.use_for(tags, renewals)
     except (OSError, LookupError) as error:
         say(f"Building without the state of earlier jobs on this node: {error}")
@@ -141,10 +140,10 @@ def _lock(folder: Path) -> KeptState | None:
     return KeptState(folder, lock)
 
 
-def _make_room(disk: Path, own: KeptState, say: Callable[[str], None], used: Callable[[Path], float]) -> None:
+def _make_room(disk: Path, own: KeptState, say: Callable[[str], None], has_room: Callable[[Path], bool]) -> None:
     """Empty the folders that were used longest ago, at last this job's own, until there is room for a build."""
     for folder in [*sorted(set(_folders(disk)) - {own.folder}, key=_last_use), own.folder]:
-        if used(disk) <= FULL:
+        if has_room(disk):
             return
         state = own if folder == own.folder else _lock(folder)
         if state and state.found:
@@ -152,7 +151,7 @@ def _make_room(disk: Path, own: KeptState, say: Callable[[str], None], used: Cal
             state.empty()
         if state and state is not own:
             state.release()
-    if used(disk) > FULL:
+    if not has_room(disk):
         raise LookupError("its disk is full of other files")
 
 

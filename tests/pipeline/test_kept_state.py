@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,11 +39,11 @@ def renewed(folder: Path, monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
         monkeypatch.setenv("PATH", f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}")
 
 
-def take(disk: Path, image: str = "host/app:renewed", project: str = "7", used: Iterable[float] = ()) -> KeptState:
+def take(disk: Path, image: str = "host/app:renewed", project: str = "7", room: Iterable[bool] = ()) -> KeptState:
     """Claim a folder, as a job does, and let BuildKit make its state there."""
     environment = {"BUILDYARD_STATE": str(disk), "BUILDYARD_RENEWED": image, "CI_PROJECT_ID": project}
-    shares = iter(used)
-    found = claim(environment, print, lambda _: next(shares, 0))
+    answers = iter(room)
+    found = claim(environment, print, lambda _: next(answers, True))
     assert found
     found.root.mkdir(exist_ok=True)
     return found
@@ -115,19 +116,37 @@ def test_what_was_used_longest_ago_makes_room(disk: Path) -> None:
         state = take(disk, project=project)
         state.release()
         os.utime(state.folder / "images.json", (age, age))
-    take(disk, project="9", used=[0.9, 0.85, 0.79])
+    take(disk, project="9", room=[False, False, True])
     assert [each for each in ("1-0", "2-0", "3-0") if (disk / each / "state").exists()] == ["3-0"]
 
 
 def test_a_folder_in_use_is_not_emptied(disk: Path) -> None:
     running = take(disk, project="1")
-    take(disk, project="9", used=[0.9, 0.9, 0.5])
+    take(disk, project="9", room=[False, False, True])
     assert running.found, "a running build would lose its files"
 
 
 def test_a_disk_that_is_full_of_something_else_is_not_used(disk: Path) -> None:
     environment = {"BUILDYARD_STATE": str(disk), "BUILDYARD_RENEWED": "host/app:renewed", "CI_PROJECT_ID": "7"}
-    assert claim(environment, print, lambda _: 0.95) is None
+    assert claim(environment, print, lambda _: False) is None
+
+
+@pytest.mark.parametrize(
+    ("blocks", "free", "inodes", "room"),
+    [
+        (100, 20, 100, True),
+        (100, 19, 100, False),
+        (100, 90, 19, False),
+        (2**30, 6 * 2**20, 100, True),  # 4 TiB, of which 24 GiB are free
+        (2**30, 4 * 2**20, 100, False),
+    ],
+)
+def test_a_build_finds_a_fifth_of_the_disk_free_or_enough_of_a_large_one(
+    monkeypatch: pytest.MonkeyPatch, blocks: int, free: int, inodes: int, room: bool
+) -> None:
+    size = SimpleNamespace(f_frsize=4096, f_blocks=blocks, f_bavail=free, f_files=100, f_favail=inodes)
+    monkeypatch.setattr(os, "statvfs", lambda _: size)
+    assert kept_state.has_room(Path()) is room
 
 
 @pytest.mark.parametrize("project", ["", "..", "7/../8", "7-0", "*", "9" * 19])
