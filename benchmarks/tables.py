@@ -167,7 +167,11 @@ def kept_state(console: Console) -> None:
             measured.append(each)
             console.print(f"run {each.run + 1}: {each.change}, {each.place}: {each.seconds:.1f} s")
     table = Table(
-        "", *map(str, kept.Place), "to the registry cache", "to a warm daemon", title="A 1 GB image, in seconds"
+        "",
+        *map(str, kept.Place),
+        "to the registry cache",
+        "to a warm daemon",
+        title="An image of 1 GB: seconds, and ratios of the kept state",
     )
     for change in kept.CHANGES:
         table.add_row(
