@@ -21,7 +21,7 @@ from sandbox.engine import install
 from sandbox.engine.arguments import refuse_other_stacks
 from sandbox.engine.cli import INTERRUPTED, PulumiCli, open_stack
 from sandbox.engine.errors import EngineError
-from sandbox.engine.recovery import recover
+from sandbox.engine.recovery import needs_recovery, recover
 from sandbox.roles import acting_as
 
 _PIPELINE_TYPE = "gitlab:index/repositoryFile:RepositoryFile"
@@ -178,7 +178,7 @@ def _stack(command: str, arguments: Sequence[str], role: str | None, folder: str
 
 def _recover(cli: PulumiCli) -> PulumiCli:
     """Bring the state in line with what an interrupted command made; the CLI on the sandbox as it runs afterwards."""
-    if not cli.export()["deployment"].get("pending_operations"):
+    if not needs_recovery(cli):
         return cli
     # A killed command's last requests may still be under way in the server: end them.
     server.stop(data_directory())

@@ -15,7 +15,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from sandbox.endpoints import Endpoints
 from sandbox.providers import providers
-from sandbox.providers.framework import Provider, serve
+from sandbox.providers.framework import Intents, Provider, serve
 from sandbox.services import gitlab, kubernetes
 from sandbox.services.aws.app import create_app as create_aws
 from sandbox.services.aws.seed import seed
@@ -98,10 +98,11 @@ class Hosting:
 
     def _serve_provider(self, provider: Provider[Any]) -> int:
         last = self._last_ports.get(f"{provider.name} provider", 0)
+        intents = Intents(self._directory)
         try:
-            server, port = serve(provider, last)
+            server, port = serve(provider, last, intents)
         except RuntimeError:  # gRPC's word for a port that somebody else has taken meanwhile
-            server, port = serve(provider)
+            server, port = serve(provider, intents=intents)
         self._grpc.append(server)
         return port
 

@@ -13,7 +13,7 @@ from sandbox.endpoints import CREDENTIALS, REGION, Endpoints
 from sandbox.engine.errors import EngineError
 from sandbox.providers import aws
 from sandbox.providers.aws.connection import Credentials
-from sandbox.providers.framework import serve
+from sandbox.providers.framework import Intents, serve
 from sandbox.services.aws.tokens import issue_to_job, signing_key
 from stacks.names import SANDBOX
 
@@ -28,7 +28,7 @@ def acting_as(role: str, data: Path, endpoints: Endpoints) -> Iterator[Endpoints
     with a real CLI. Raises EngineError if AWS refuses.
     """
     credentials = assume(role, data, endpoints)
-    server, port = serve(aws.provider(endpoints.aws, credentials))
+    server, port = serve(aws.provider(endpoints.aws, credentials), intents=Intents(data))
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
     try:
         yield replace(

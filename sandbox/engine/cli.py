@@ -201,6 +201,12 @@ class PulumiCli:
         write_private(copy, text)
 
     @property
+    def urns(self) -> str:
+        """The beginning of the URNs of the stack's resources."""
+        project = yaml.safe_load((self.root / self.folder / "Pulumi.yaml").read_text(encoding="utf-8"))
+        return f"urn:pulumi:{self.stack}::{project['name']}::"
+
+    @property
     def _environment(self) -> dict[str, str]:
         """The user's, without settings for AWS, GitLab and Pulumi: no real account and no other backend is in reach."""
         own = ("AWS_", "GITLAB_", "PULUMI_")

@@ -1,7 +1,8 @@
-"""Resources that a killed command created, or may have created, and that the state does not have.
+"""Resources that were created, or may have been, when a command or the sandbox was killed, and that the state lacks.
 
-Pulumi's state names each step that began and did not end. If a step was creating a resource, the services are asked
-whether they have it. If they do, `pulumi stack import` adds it to the state, and the next refresh reads the rest.
+Pulumi's state names each step that began and did not end. If the providers were killed, it does not: the step counts as
+failed, but their note of it is left. If a step was creating a resource, the services are asked whether they have it. If
+they do, `pulumi stack import` adds it to the state, and the next refresh reads the rest.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any
 from sandbox.endpoints import Endpoints
 from sandbox.engine.cli import PulumiCli
 from sandbox.providers import providers
-from sandbox.providers.framework import Provider, ResourceKind
+from sandbox.providers.framework import Intents, Provider, ResourceKind
 from sandbox.providers.framework.diff import changes
 from sandbox.values import SIGNATURE, Properties
 
@@ -31,6 +32,10 @@ class Found:
     resource_id: str | None = None
 
 
+def needs_recovery(cli: PulumiCli) -> bool:
+    return bool(cli.export()["deployment"].get("pending_operations") or Intents(cli.data).left(cli.urns))
+
+
 def recover(cli: PulumiCli, tell: Callable[[str], None]) -> None:
     """Bring the state in line with what interrupted steps have created; `tell` gets a line for each of them.
 
@@ -38,21 +43,37 @@ def recover(cli: PulumiCli, tell: Callable[[str], None]) -> None:
     """
     state = cli.export()
     pending = state["deployment"].pop("pending_operations", None) or []
-    if not pending:
+    notes = Intents(cli.data).left(cli.urns)
+    if not pending and not notes:
         return
     clear = cli.export("--show-secrets")["deployment"]
-    search = _Search(_providers(cli.endpoints), clear.get("resources") or [])
+    clear_resources: list[Resource] = clear.get("resources") or []
+    search = _Search(_providers(cli.endpoints), clear_resources)
     resources: list[Resource] = state["deployment"].setdefault("resources", [])
-    for operation, readable in zip(pending, clear["pending_operations"], strict=True):
+    pending_urns = {operation["resource"]["urn"] for operation in pending}
+    begun: list[tuple[Resource, Resource]] = []  # as the state has it, and with its secrets in clear text
+    for operation, readable in zip(pending, clear.get("pending_operations") or [], strict=True):
         resource: Resource = operation["resource"]
         if operation["type"] != "creating":
             tell(f"{_named(resource)} was interrupted while {operation['type']}; its present state is read again.")
             continue
-        found = search.created(readable["resource"])
+        begun.append((resource, readable["resource"]))
+    for note in notes.values():
+        if note["urn"] in pending_urns or _recorded(note, clear_resources):
+            continue
+        if _current(note["provider"], clear_resources) is None:
+            tell(f"{_named(note)} may have been created; the state no longer has the provider that would find it.")
+            continue
+        resource = _resource(note, clear_resources)
+        begun.append((resource, resource))
+    for resource, readable in begun:
+        found = search.created(readable)
         tell(f"{_named(resource)} {found.message}")
         if found.resource_id is not None:
             _record(resources, {**resource, "id": found.resource_id, "outputs": resource.get("inputs", {})})
     cli.ask("stack", "import", stdin=json.dumps(state))
+    for path in notes:
+        path.unlink()
 
 
 def _providers(endpoints: Endpoints) -> Sequence[Provider[Any]]:
@@ -133,6 +154,45 @@ def _import_command(resource: Resource, resource_id: str) -> str:
     if not provider.rpartition("::")[2].startswith("default"):
         options.append(f"--provider=provider={provider}")
     return f"{_IMPORT} {shlex.join([*options, resource['type'], _name(resource), resource_id])}"
+
+
+def _recorded(note: Resource, resources: Sequence[Resource]) -> bool:
+    """Whether the state has the resource: the answer came in time, and only the note was not removed."""
+    current = _current(note["urn"], resources)
+    if current is None or current.get("pendingReplacement"):
+        return False
+    return bool(_plain(current.get("inputs", {})) == _plain(note["inputs"]))
+
+
+def _resource(note: Resource, resources: Sequence[Resource]) -> Resource:
+    """The resource of a note, as a state has it.
+
+    The next update corrects what a note does not say: the parent, if several have the same type, and the dependencies.
+    Until then it depends on all others, so that a destruction deletes it first.
+    """
+    current = _current(note["urn"], resources)
+    if current is not None:  # it replaces that one
+        kept = {key: current.get(key) for key in ("custom", "parent", "provider", "dependencies")}
+        return {**note, **kept}
+    parent_type = _type_path(note).rpartition("$")[0] or "pulumi:pulumi:Stack"
+    alive = [each for each in resources if not each.get("delete")]
+    provider = next(each["id"] for each in alive if each["urn"] == note["provider"])
+    return {
+        **note,
+        "custom": True,
+        "parent": next(each["urn"] for each in alive if _type_path(each) == parent_type),
+        "provider": f"{note['provider']}::{provider}",
+        "dependencies": [each["urn"] for each in alive if each.get("provider")],
+    }
+
+
+def _current(urn: str, resources: Sequence[Resource]) -> Resource | None:
+    return next((each for each in resources if each["urn"] == urn and not each.get("delete")), None)
+
+
+def _type_path(resource: Resource) -> str:
+    """The types in the URN: those of the resource's parents and its own."""
+    return str(resource["urn"].split("::")[2])
 
 
 def _record(resources: list[Resource], made: Resource) -> None:

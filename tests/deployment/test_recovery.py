@@ -1,22 +1,26 @@
-"""Commands that were killed in the middle: the next update finds what they left, and nothing is lost or doubled."""
+"""A command or the sandbox is killed in the middle: the next update finds what it left; nothing is lost or doubled."""
 
 import dataclasses
 import json
+import multiprocessing
 import os
 import re
 import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from sandbox import hosting, server
 from sandbox.endpoints import read_endpoints, write_endpoints
 from sandbox.providers import providers
 from sandbox.providers.framework import serve
@@ -152,6 +156,54 @@ def kill_at(project: ScratchProject, gate: Gate, command: str = "up") -> None:
         process.communicate()
 
 
+def kill_sandbox_at(project: ScratchProject, gate_types: Sequence[str]) -> None:
+    """Run an update until these types are created, and kill the sandbox before the CLI is told; the CLI lives on."""
+    assert project.sandbox("stop").returncode == 0
+    processes = multiprocessing.get_context("spawn")
+    reached = processes.Event()
+    sandbox = processes.Process(target=_be_gated_sandbox, args=(project.data, gate_types, reached))
+    sandbox.start()
+    try:
+        deadline = time.monotonic() + 120
+        while server.running(project.data) is None:
+            assert sandbox.is_alive(), "the sandbox did not start"
+            assert time.monotonic() < deadline, "the sandbox does not get ready"
+            time.sleep(0.05)
+        with subprocess.Popen(
+            project.command("up", "--skip-preview", "--parallel=64"),
+            cwd=project.root,
+            env=project.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as command:
+            came = reached.wait(120)
+            sandbox.kill()
+            said = command.communicate(timeout=120)[0]
+        assert came, f"the command never came to the gate: {said}"
+        assert command.returncode == 1, said
+    finally:
+        sandbox.kill()
+        sandbox.join()
+
+
+def _be_gated_sandbox(data: Path, gate_types: Sequence[str], reached: Any) -> None:
+    """Be the sandbox's process, with providers that stop at a gate."""
+    gate = Gate("create", gate_types, after=True)
+
+    def gated(**urls: str) -> Sequence[Any]:
+        made = providers(**urls)
+        for provider in made:
+            for kind in provider.kinds:
+                gate.guard(kind)
+        return made
+
+    vars(hosting)["providers"] = gated
+    threading.Thread(target=lambda: gate.reached.wait() and reached.set(), daemon=True).start()
+    sys.argv[1:] = [str(data)]
+    server.main()
+
+
 def recover(project: ScratchProject) -> list[str]:
     """Let an update find what was left, and deploy nothing since its settings are wrong: what it said of each."""
     with project.edited(lambda config: config["buildyard:runners"].update({"concurent": 1})):
@@ -159,6 +211,12 @@ def recover(project: ScratchProject) -> list[str]:
     assert done.returncode == 1, done.stdout + done.stderr
     assert "there is no such key" in done.stdout, done.stdout + done.stderr
     return [line for line in done.stderr.splitlines() if re.match(r"\S+:\S+:\S+ ", line)]
+
+
+def state_of(project: ScratchProject) -> dict[str, Any]:
+    """The stack's state."""
+    state: dict[str, Any] = json.loads(project.sandbox("pulumi", "stack", "export").stdout)["deployment"]
+    return state
 
 
 def inventory(project: ScratchProject) -> Mapping[str, int]:
@@ -202,6 +260,29 @@ def test_what_a_killed_creation_made_is_recorded_or_made_again(
     assert len(commits) == 1, "the pipeline was published twice"
 
 
+def test_what_a_killed_sandbox_made_is_recorded_or_made_again(
+    scratch: ScratchProject, deployed: ScratchProject
+) -> None:
+    """The CLI lives on, and takes each step as failed."""
+    for types in (LAYERS[0], LAYERS[2], LAYERS[4], LAYERS[5]):
+        kill_sandbox_at(scratch, types)
+        assert not state_of(scratch).get("pending_operations"), "this is what a killed command leaves"
+        said = recover(scratch)
+        for type_ in types:
+            lines = [line for line in said if line.startswith(f"{type_} ")]
+            word = "its secret is lost" if type_.endswith(":UserRunner") else "without a record: it is recorded now."
+            assert [line for line in lines if word in line], f"{type_} is not reported in {said}"
+        assert len(said) == len(set(said)), "a resource is reported twice"
+        assert not [line for line in said if "another" in line], said
+        assert not list((scratch.data / "creating").iterdir()), "the next command would look for them again"
+    done = scratch.sandbox("up", "--skip-preview")
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = scratch.sandbox("preview", "--expect-no-changes")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert inventory(scratch) == inventory(deployed), "something is there twice, or not at all"
+    assert not list((scratch.data / "creating").iterdir()), "a note of a resource that was recorded is left"
+
+
 def test_what_a_killed_creation_did_not_make_is_made(scratch: ScratchProject, deployed: ScratchProject) -> None:
     kill_at(scratch, Gate("create", LAYERS[0], after=False))
     said = recover(scratch)
@@ -243,8 +324,7 @@ def test_a_killed_destroy_goes_on(own_stack: ScratchProject) -> None:
 def test_what_somebody_else_made_meanwhile_is_taken_in_by_the_command_that_is_named(scratch: ScratchProject) -> None:
     kind = "gitlab:index/projectVariable:ProjectVariable"
     kill_at(scratch, Gate("create", [kind], after=False))
-    state = json.loads(scratch.sandbox("pulumi", "stack", "export").stdout)
-    begun = [each["resource"] for each in state["deployment"]["pending_operations"]]
+    begun = [each["resource"] for each in state_of(scratch)["pending_operations"]]
     keys = [resource["inputs"]["key"] for resource in begun if resource["type"] == kind]
     address = f"{scratch.endpoints()['gitlab']}/api/v4/projects/platform%2Fimages/variables"
     token = {"PRIVATE-TOKEN": (scratch.data / "gitlab" / "token").read_text().strip()}

@@ -50,7 +50,7 @@ def _repository(stack: Mapping[str, Any], name: str) -> str:
 
 
 @dataclass(frozen=True)
-class Company:
+class Account:
     """An account with clusters in two regions, and a GitLab with three groups."""
 
     scratch: ScratchProject
@@ -141,12 +141,12 @@ class Company:
 
 
 @pytest.fixture
-def company(scratch: ScratchProject) -> Company:
+def account(scratch: ScratchProject) -> Account:
     for example in ("dev", "prod"):
         (scratch.root / "stacks" / f"Pulumi.{example}.yaml").unlink()
     started = scratch.sandbox("start")
     assert started.returncode == 0, started.stderr
-    made = Company(scratch, Cloud(scratch))
+    made = Account(scratch, Cloud(scratch))
     made.make_cluster("eu-central-1", "ci")
     made.make_cluster("ap-east-1", "other")
     for project in ("abroad/images", "others/images"):
@@ -155,29 +155,29 @@ def company(scratch: ScratchProject) -> Company:
 
 
 @pytest.mark.timeout(900)
-def test_stacks_of_one_account_leave_each_other_alone(company: Company) -> None:
-    before = company.names()
+def test_stacks_of_one_account_leave_each_other_alone(account: Account) -> None:
+    before = account.names()
     made: dict[str, set[str]] = {}
     for name, stack in STACKS.items():
-        company.write(name, stack)
+        account.write(name, stack)
     for name in STACKS:
-        present = company.names()
-        company.done(name, "up --yes --skip-preview")
-        made[name] = company.names() - present
-        assert company.names() >= present, f"{name} replaced something of another stack"
+        present = account.names()
+        account.done(name, "up --yes --skip-preview")
+        made[name] = account.names() - present
+        assert account.names() >= present, f"{name} replaced something of another stack"
         assert len(made[name]) > 10
-    company.done("first", "preview --expect-no-changes", DESTROY)
-    assert company.names() == before | made["abroad"] | made["second"]
+    account.done("first", "preview --expect-no-changes", DESTROY)
+    assert account.names() == before | made["abroad"] | made["second"]
     for name in ("abroad", "second"):
-        company.done(name, "preview --expect-no-changes", DESTROY)
-    assert company.names() == before
+        account.done(name, "preview --expect-no-changes", DESTROY)
+    assert account.names() == before
 
 
-def test_a_preview_says_what_another_stack_has(company: Company) -> None:
-    company.write("first", STACKS["first"])
+def test_a_preview_says_what_another_stack_has(account: Account) -> None:
+    account.write("first", STACKS["first"])
     meeting = {**STACKS["second"], "registry": {}, "project": "platform/images"}
-    company.write("second", meeting)
-    refused = company.pulumi("second", "preview")
+    account.write("second", meeting)
+    refused = account.pulumi("second", "preview")
     assert refused.returncode == 1
     said = " ".join(refused.stdout.split())
     for sentence in (

@@ -88,7 +88,7 @@ class Pipeline:
     jobs: dict[str, Job] = field(default_factory=dict)
 
 
-class World:
+class Simulation:
     """A project with a history of commits, its registry and its pipelines."""
 
     def __init__(self, published: Mapping[str, Mapping[str, Any]], images: Mapping[str, Sequence[str]], seed: int):
@@ -122,8 +122,7 @@ class World:
         self.pipelines.append(pipeline)
         for name, how in events.selected(self.published, event).items():
             state = "manual" if how == "manual" else "created"
-            job = Job(name=name, pipeline=pipeline, published=self.published[name], state=state)
-            pipeline.jobs[name] = job
+            pipeline.jobs[name] = Job(name=name, pipeline=pipeline, published=self.published[name], state=state)
         self._skip(pipeline)
         return pipeline
 
@@ -339,7 +338,6 @@ class World:
         return reference.partition("@")[2] if "@" in reference else self.tags.get(reference)
 
     def _git(self, job: Job, directory: str, command: str, *arguments: str) -> str:
-        own = directory == "."
         match command:
             case "init":
                 return ""
@@ -351,7 +349,7 @@ class World:
             case "rev-parse":
                 return "tree"
             case "ls-tree":
-                commit = self.commits[job.pipeline.commit if own else int(arguments[-1], 16)]
+                commit = self.commits[job.pipeline.commit if directory == "." else int(arguments[-1], 16)]
                 return "".join(f"040000 tree {revision}\timages/{name}\0" for name, revision in commit.items())
         raise AssertionError(command)
 

@@ -9,6 +9,8 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from sandbox.values import Properties, from_struct, to_struct
 
+PROVIDER = "urn:pulumi:sandbox::test::pulumi:providers:test::default"
+
 
 class ProviderClient:
     """A client of the provider on a port, with its own connection, as the engine has."""
@@ -20,7 +22,9 @@ class ProviderClient:
         self.stub.Attach(plugin_pb2.PluginAttach(address="127.0.0.1:1"))
         self.stub.Handshake(provider_pb2.ProviderHandshakeRequest(engine_address="127.0.0.1:1"))
         self.stub.GetPluginInfo(empty_pb2.Empty())
-        self.stub.Configure(provider_pb2.ConfigureRequest(args=to_struct(configuration or {}), acceptSecrets=True))
+        self.stub.Configure(
+            provider_pb2.ConfigureRequest(args=to_struct(configuration or {}), acceptSecrets=True, urn=PROVIDER)
+        )
 
     def close(self) -> None:
         self._channel.close()

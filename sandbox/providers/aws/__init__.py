@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from sandbox.providers.aws.access_entry import AccessEntry, AccessPolicyAssociation
 from sandbox.providers.aws.autoscaling import ScalingGroupTag
@@ -72,6 +73,7 @@ def provider(endpoint: str, credentials: Credentials = ADMINISTRATOR) -> Provide
         functions=(*FUNCTIONS, *CLUSTER_FUNCTIONS, *QUOTA_FUNCTIONS, *INVENTORY, GET_NODE_GROUP),
         configuration=CONFIGURATION,
         is_missing=_is_missing,
+        is_unanswered=lambda error: isinstance(error, (NoConnectionError, HTTPClientError)),
     )
 
 

@@ -1,5 +1,6 @@
 """Pulumi providers as plain Python: `ResourceKind`s and `Function`s make a `Provider`; `serve` puts it on gRPC."""
 
+from sandbox.providers.framework.intents import Intents
 from sandbox.providers.framework.kind import (
     Autoname,
     Connection,
@@ -18,6 +19,7 @@ __all__ = [
     "Connection",
     "Function",
     "IncompleteError",
+    "Intents",
     "Name",
     "Property",
     "Provider",

@@ -173,7 +173,8 @@ class Provider(Generic[Connection]):
     """A package of kinds and functions, with the connection to their cloud.
 
     `connect` makes a connection from a configuration; it is called once per configuration, without network traffic.
-    `is_missing` tells which of the client's errors mean that the resource does not exist (any more).
+    `is_missing` tells which of the client's errors mean that the resource does not exist (any more);
+    `is_unanswered` which leave open whether a request was carried out, such as a lost connection.
     """
 
     name: str
@@ -183,3 +184,4 @@ class Provider(Generic[Connection]):
     functions: Sequence[Function[Connection]] = ()
     configuration: Mapping[str, Property] = field(default_factory=dict)
     is_missing: Callable[[Exception], bool] = lambda error: False  # noqa: ARG005 (most errors are not about absence)
+    is_unanswered: Callable[[Exception], bool] = lambda error: False  # noqa: ARG005 (most errors are answers)

@@ -5,8 +5,9 @@ The protocol: https://github.com/pulumi/pulumi/blob/master/proto/pulumi/provider
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any, Generic
 
@@ -17,6 +18,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 from sandbox.providers.framework.check import Failure, checked_inputs, failures_in, suggestion, with_defaults
 from sandbox.providers.framework.diff import changes, refreshed, to_response
 from sandbox.providers.framework.errors import completing, explaining
+from sandbox.providers.framework.intents import Intents
 from sandbox.providers.framework.kind import Connection, Name, Provider, ResourceKind, UnsupportedError
 from sandbox.providers.framework.outputs import conceal, merged, predicted, predicted_update, present
 from sandbox.values import Properties, contains_unknown, from_struct, reveal, to_struct
@@ -27,10 +29,10 @@ _MESSAGE_BYTES = 400 * 1024 * 1024
 _RESERVED_CONFIGURATION = frozenset({"version", "pluginDownloadURL", "__internal", "__defaults"})
 
 
-def serve(provider: Provider[Any], port: int = 0) -> tuple[grpc.Server, int]:
+def serve(provider: Provider[Any], port: int = 0, intents: Intents | None = None) -> tuple[grpc.Server, int]:
     """Start serving on loopback; return the running server and its port (a free one for port 0).
 
-    Raises RuntimeError if the port is taken.
+    `intents` keeps what is being created. Raises RuntimeError if the port is taken.
     """
     options = [
         ("grpc.max_receive_message_length", _MESSAGE_BYTES),
@@ -38,7 +40,7 @@ def serve(provider: Provider[Any], port: int = 0) -> tuple[grpc.Server, int]:
         ("grpc.so_reuseport", 0),
     ]
     server = grpc.server(ThreadPoolExecutor(max_workers=32, thread_name_prefix=provider.name), options=options)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(ProviderServicer(provider), server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(ProviderServicer(provider, intents), server)
     bound = server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()
     return server, bound
@@ -51,13 +53,15 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[Conne
     client connection: a configuration is valid for its connection.
     """
 
-    def __init__(self, provider: Provider[Connection]) -> None:
+    def __init__(self, provider: Provider[Connection], intents: Intents | None = None) -> None:
         self._provider = provider
+        self._intents = intents
         self._kinds = {kind.type: kind for kind in provider.kinds}
         self._functions = {function.token: function for function in provider.functions}
         self._lock = Lock()
         self._configured: dict[str, Connection] = {}  # by configuration: equal ones share their clients
         self._connections: dict[str, Connection] = {}  # by client address
+        self._urns: dict[str, str] = {}  # of the provider resources, by client address
         self._latest: Connection | None = None
 
     # The provider itself
@@ -114,6 +118,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[Conne
                 if key not in self._configured:
                     self._configured[key] = self._provider.connect(configuration)
                 self._latest = self._connections[context.peer()] = self._configured[key]
+                self._urns[context.peer()] = request.urn
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     def Cancel(self, request: empty_pb2.Empty, context: grpc.ServicerContext) -> empty_pb2.Empty:
@@ -159,7 +164,7 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[Conne
             kind, connection = self._kind(request), self._connection(context)
             if request.preview:
                 return provider_pb2.CreateResponse(properties=to_struct(predicted(kind, connection, inputs)))
-            with completing(kind, inputs):
+            with self._noted(request, context, inputs), completing(kind, inputs):
                 resource_id, outputs = kind.create(connection, present(reveal(inputs)))
             return provider_pb2.CreateResponse(id=resource_id, properties=to_struct(merged(kind, inputs, outputs)))
 
@@ -203,6 +208,24 @@ class ProviderServicer(provider_pb2_grpc.ResourceProviderServicer, Generic[Conne
                 if not self._provider.is_missing(error):
                     raise
             return empty_pb2.Empty()
+
+    @contextmanager
+    def _noted(
+        self, request: provider_pb2.CreateRequest, context: grpc.ServicerContext, inputs: Properties
+    ) -> Iterator[None]:
+        """Keep a note of the resource from before it is created until the engine has the answer."""
+        provider = self._urns.get(context.peer()) or next(reversed(self._urns.values()), "")  # as `_connection`
+        if self._intents is None or not provider:
+            yield
+            return
+        remove = self._intents.note(urn=request.urn, type_=_type(request), provider=provider, inputs=inputs)
+        try:
+            yield
+        except Exception as error:
+            if not self._provider.is_unanswered(error):
+                context.add_callback(remove)
+            raise
+        context.add_callback(remove)  # does nothing if the call has ended without this answer: the note stays
 
     def _kind(self, request: Any) -> ResourceKind[Connection]:
         token = _type(request)
