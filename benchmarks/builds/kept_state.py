@@ -14,6 +14,8 @@ from benchmarks.builds.large_context import LargeContext
 from sandbox.builds.worker import Worker
 
 RUNS = 3
+DAEMON_JOB = "warm-daemon"
+"""The job that uses the daemon, in `jobs/`."""
 CHANGES = (Change.COLD, Change.NOTHING, Change.SOURCE, Change.DEPENDENCIES)
 
 
@@ -66,7 +68,7 @@ def _run(environment: Environment, run: int, *, disk: Path, address: str) -> Ite
 def _pod(environment: Environment, place: Place, run: int, disk: Path, address: str) -> Pod:
     image = _image(place, run)
     if place is Place.DAEMON:
-        pod = environment.written("warm-daemon", image)
+        pod = environment.written(DAEMON_JOB, image)
         return replace(pod, variables={**pod.variables, "DAEMON": address})
     pod = environment.published(image)
     if place is Place.KEPT:

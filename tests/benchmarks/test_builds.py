@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import tables
-from benchmarks.builds import chart, environment, startup
+from benchmarks.builds import chart, environment, kept_state, startup
 from benchmarks.builds.comparison import Change, Contender, Measurement, figure
 from benchmarks.builds.context import Context
+from benchmarks.builds.kept_state import DAEMON_JOB, Place
+from benchmarks.builds.large_context import LargeContext
 from sandbox.builds import tools
 
 
@@ -46,7 +48,24 @@ def test_the_published_job_is_measured_as_it_is_published() -> None:
 
 def test_every_other_contender_has_a_job_that_somebody_wrote() -> None:
     written = {path.stem for path in (Path(environment.__file__).parent / "jobs").iterdir()}
-    assert written == {str(each) for each in Contender} - {Contender.BUILDYARD.value}
+    assert written == {*map(str, Contender), DAEMON_JOB} - {Contender.BUILDYARD.value}
+
+
+def test_a_ratio_of_kept_state_is_of_builds_of_one_run() -> None:
+    seconds = {Place.REGISTRY: (10, 40, 10), Place.KEPT: (5, 20, 6), Place.DAEMON: (1, 1, 1)}
+    measured = [
+        kept_state.Measurement(run=run, place=place, change=Change.SOURCE, seconds=each)
+        for place, values in seconds.items()
+        for run, each in enumerate(values)
+    ]
+    assert kept_state.seconds(measured, Place.KEPT, Change.SOURCE) == 6
+    assert kept_state.ratio(measured, Place.KEPT, Change.SOURCE, to=Place.REGISTRY) == 0.5
+
+
+def test_a_large_image_is_built_from_what_its_dockerfile_names(tmp_path: Path) -> None:
+    LargeContext(tmp_path).write()
+    copied = [line.split()[1:-1] for line in (tmp_path / "Dockerfile").read_text().splitlines() if "COPY" in line]
+    assert {name for names in copied for name in names} == {each.name for each in tmp_path.iterdir()} - {"Dockerfile"}
 
 
 def test_each_change_touches_only_what_it_is_named_after(tmp_path: Path) -> None:
