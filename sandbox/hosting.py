@@ -39,6 +39,8 @@ class Hosting:
         self._last_ports = _read_ports(directory)
         self._http: list[BaseWSGIServer] = []
         self._grpc: list[grpc.Server] = []
+        self._intents = Intents(directory)
+        self._intents.forget_drafts()
         self.endpoints = self._start()
 
     def close(self) -> None:
@@ -98,11 +100,10 @@ class Hosting:
 
     def _serve_provider(self, provider: Provider[Any]) -> int:
         last = self._last_ports.get(f"{provider.name} provider", 0)
-        intents = Intents(self._directory)
         try:
-            server, port = serve(provider, last, intents)
+            server, port = serve(provider, last, self._intents)
         except RuntimeError:  # gRPC's word for a port that somebody else has taken meanwhile
-            server, port = serve(provider, intents=intents)
+            server, port = serve(provider, intents=self._intents)
         self._grpc.append(server)
         return port
 

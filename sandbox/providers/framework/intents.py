@@ -39,6 +39,11 @@ class Intents:
         notes = {path: json.loads(path.read_text(encoding="utf-8")) for path in paths}
         return {path: note for path, note in notes.items() if note["urn"].startswith(urns)}
 
+    def forget_drafts(self) -> None:
+        """Remove the notes that killed providers had not written to their end: they had not begun to create."""
+        for draft in self._folder.glob("*.new"):
+            draft.unlink(missing_ok=True)
+
     @property
     def _folder(self) -> Path:
         return self.data / "creating"

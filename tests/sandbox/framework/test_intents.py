@@ -120,3 +120,10 @@ def test_a_note_stays_if_the_client_has_gone(tmp_path: Path, box: Box, client: P
 def test_notes_of_other_stacks_are_not_this_ones(tmp_path: Path) -> None:
     Intents(tmp_path).note(urn="urn:pulumi:test2::project::a:b:C::c", type_="a:b:C", provider=PROVIDER, inputs={})
     assert Intents(tmp_path).left(URNS) == {}
+
+
+def test_a_note_that_a_killed_provider_was_writing_is_none(tmp_path: Path) -> None:
+    (tmp_path / "creating").mkdir()
+    (tmp_path / "creating" / "half.json.new").write_text('{"urn": "urn:pul')
+    Intents(tmp_path).forget_drafts()
+    assert list((tmp_path / "creating").iterdir()) == [], "its secrets would stay on the disk"
