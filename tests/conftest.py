@@ -32,6 +32,7 @@ TOGETHER = (
 
 SLOW = (
     *("bootstrap/test_recorded_rights.py", "sandbox/builds/test_company_network.py"),
+    *("deployment/test_repositories.py", "deployment/test_several_stacks.py::test_stacks_of_one_account"),
     "deployment/test_key_changes.py::test_changes_do_what_the_table_says",
 )
 """Tests that deploy stacks of their own for minutes. CI has 40 minutes for everything."""
