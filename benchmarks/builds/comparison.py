@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from statistics import median
 
+from benchmarks.builds.context import Context
 from benchmarks.builds.environment import Environment, Pod, open_environment
 
 RUNS = 3
@@ -81,12 +82,17 @@ def measure(runs: int = RUNS) -> Iterator[Measurement]:
 def _run(environment: Environment, run: int, contenders: Sequence[Contender]) -> Iterator[Measurement]:
     environment.context.write()
     for change in Change:
-        if change is Change.SOURCE:
-            environment.context.change_source()
-        elif change is Change.DEPENDENCIES:
-            environment.context.change_dependencies()
+        apply(change, environment.context)
         for contender in contenders:
             yield _measured(environment, contender, run, change)
+
+
+def apply(change: Change, context: Context) -> None:
+    """Change a context before the next builds."""
+    if change is Change.SOURCE:
+        context.change_source()
+    elif change is Change.DEPENDENCIES:
+        context.change_dependencies()
 
 
 def measure_first_builds(pairs: int = PAIRS) -> Iterator[Measurement]:

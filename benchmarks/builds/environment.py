@@ -67,10 +67,6 @@ class Environment:
     checkout: Checkout
     pipeline: Pipeline
 
-    @property
-    def registry_host(self) -> str:
-        return self.around.registry_host
-
     def published(self, image: str) -> Pod:
         """The job of the published pipeline that builds an image for this machine's processor."""
         jobs = {job.name: job for job in self.pipeline.jobs}

@@ -8,15 +8,15 @@ from enum import Enum
 from pathlib import Path
 from statistics import median
 
-from benchmarks.builds.comparison import Change
+from benchmarks.builds.comparison import Change, apply
 from benchmarks.builds.environment import Environment, Pod, open_environment
 from benchmarks.builds.large_context import LargeContext
 from sandbox.builds.worker import Worker
+from stacks.names import STATE_VARIABLE
 
 RUNS = 3
 DAEMON_JOB = "warm-daemon"
 """The job that uses the daemon, in `jobs/`."""
-CHANGES = (Change.COLD, Change.NOTHING, Change.SOURCE, Change.DEPENDENCIES)
 
 
 class Place(str, Enum):
@@ -55,11 +55,8 @@ def measure(runs: int = RUNS) -> Iterator[Measurement]:
 def _run(environment: Environment, run: int, *, disk: Path, address: str) -> Iterator[Measurement]:
     environment.context.write()
     places = list(Place)
-    for change in CHANGES:
-        if change is Change.SOURCE:
-            environment.context.change_source()
-        elif change is Change.DEPENDENCIES:
-            environment.context.change_dependencies()
+    for change in Change:
+        apply(change, environment.context)
         for place in [*places[run % 3 :], *places[: run % 3]]:  # so that the order differs between runs
             done = environment.run(_pod(environment, place, run, disk, address))
             yield Measurement(run=run, place=place, change=change, seconds=done.seconds)
@@ -72,7 +69,7 @@ def _pod(environment: Environment, place: Place, run: int, disk: Path, address: 
         return replace(pod, variables={**pod.variables, "DAEMON": address})
     pod = environment.published(image)
     if place is Place.KEPT:
-        return replace(pod, variables={**pod.variables, "BUILDYARD_STATE": str(environment.worker.own(disk))})
+        return replace(pod, variables={**pod.variables, STATE_VARIABLE: str(environment.worker.own(disk))})
     return pod
 
 

@@ -29,7 +29,7 @@ _MIB = 1024**2
 
 
 class Step(str, Enum):
-    """What a job does."""
+    """A job that is measured."""
 
     FIRST = "first build on a base"
     REBUILD = "rebuild on a new base"
@@ -62,7 +62,7 @@ class Way(str, Enum):
 BUILDS = (Way.PLAIN, Way.MOUNTED, Way.LINKED, Way.LINKED_MOUNTED)
 COMPRESSIONS = (Way.GZIP, Way.ZSTD)
 USUAL = {**dict.fromkeys(BUILDS, Way.PLAIN), **dict.fromkeys(COMPRESSIONS, Way.GZIP)}
-"""What each way is compared with."""
+"""The way that each is compared with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,9 @@ def _builds(environment: Environment, images: Sequence[Mapping[str, Any]], run: 
         for way in BUILDS[run % 4 :] + BUILDS[: run % 4]:  # so that the order differs between runs
             mounts = way in (Way.MOUNTED, Way.LINKED_MOUNTED)
             _set_mounting(environment, on=mounts)
-            pipeline = published_pipeline(config_of(images, {"blob-mounting": mounts}), environment.registry_host)
+            pipeline = published_pipeline(
+                config_of(images, {"blob-mounting": mounts}), environment.around.registry_host
+            )
             image = f"{way.image}-{run}"
             yield _measured(replace(environment, pipeline=pipeline), image, f"base-{run}", run, step, way)
 
@@ -127,7 +129,7 @@ def _compressions(environment: Environment, images: Sequence[Mapping[str, Any]],
     _set_mounting(environment, on=True)  # so that whoever pulls the layer does not push it
     for way in COMPRESSIONS if run % 2 else reversed(COMPRESSIONS):
         registry = {"compression": way.image, "blob-mounting": True}
-        pipeline = published_pipeline(config_of(images, registry), environment.registry_host)
+        pipeline = published_pipeline(config_of(images, registry), environment.around.registry_host)
         own = replace(environment, pipeline=pipeline)
         yield _measured(own, f"{way.image}-{run}", None, run, Step.PUSH, way)
         yield _measured(own, f"{way.image}-reader-{run}", f"{way.image}-{run}", run, Step.PULL, way)

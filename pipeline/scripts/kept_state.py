@@ -40,22 +40,22 @@ class KeptState:
 
         What a machine wrote to its disk before it broke down may be incomplete, so each boot begins with nothing.
         """
-        boot, images = _BOOT.read_text().strip(), self.images()
+        images = self.images()
         is_ours = images and self.root.is_dir() and not self.root.is_symlink()
-        if images.get("boot") != boot or images.get(image, renewals) != renewals or not is_ours:
+        if images.get(image, renewals) != renewals or not is_ours:
             self.empty()
             images = {}
         written = self.folder / "images.new"
         written.unlink(missing_ok=True)  # it may be a link
-        written.write_text(json.dumps({**images, "boot": boot, image: renewals}))
+        written.write_text(json.dumps({"boot": _boot(), "images": {**images, image: renewals}}))
         written.replace(self.folder / "images.json")
 
     def images(self) -> dict[str, str]:
-        """The renewals that were known when each image was last built here; empty if it cannot be read."""
+        """The renewals that were known when each image was last built here, in this boot; empty if that is unknown."""
         try:
             read = json.loads((self.folder / "images.json").read_text())
-            return {str(key): str(value) for key, value in read.items()}
-        except (OSError, ValueError, AttributeError):
+            return {str(key): str(value) for key, value in read["images"].items()} if read["boot"] == _boot() else {}
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return {}
 
     def empty(self) -> None:
@@ -69,6 +69,10 @@ class KeptState:
     def release(self) -> None:
         """Unlock the folder, if no process that this one started uses it."""
         os.close(self.lock)
+
+
+def _boot() -> str:
+    return _BOOT.read_text().strip()
 
 
 def has_room(disk: Path) -> bool:

@@ -23,7 +23,7 @@ _AT_ONCE = 8
 
 
 def asked(*command: str, said: str = "") -> Any:
-    """What a command prints as JSON; empty if it fails."""
+    """A command's output, read as JSON; empty if it fails."""
     try:
         return json.loads(subprocess.run(command, input=said, capture_output=True, text=True).stdout)
     except ValueError:

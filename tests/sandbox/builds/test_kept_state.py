@@ -107,9 +107,9 @@ def test_jobs_at_once_have_each_a_state_and_later_ones_find_their_images(nodes: 
 
 
 def read(folder: Path) -> dict[str, str]:
-    """What is noted of the images that were built in a folder."""
-    noted: dict[str, str] = json.loads((folder / "images.json").read_text())
-    return {name: renewals for name, renewals in noted.items() if name != "boot"}
+    """The notes on the images that were built in a folder."""
+    images: dict[str, str] = json.loads((folder / "images.json").read_text())["images"]
+    return images
 
 
 def test_what_a_killed_build_leaves_breaks_none(nodes: Environment) -> None:
