@@ -76,7 +76,7 @@ def test_versions_with_a_v_in_their_tag_are_compared_without_it() -> None:
     ("group", "file", "version"),
     [
         ("Pulumi", "pyproject.toml", r'"(pulumi)==\S+"'),
-        ("Pulumi", ".gitlab-ci.yml", r"image: (pulumi/pulumi):"),
+        ("Pulumi", ".gitlab-ci.yml", r"name: (pulumi/pulumi):"),
         ("Pulumi", "sandbox/engine/go.mod", r"\t(github\.com/pulumi/pulumi/pkg/v3) v"),
         ("Pulumi", "sandbox/engine/go.mod", r"\t(github\.com/pulumi/pulumi/sdk/v3) v"),
         ("builder image", "images/builder/Dockerfile", r"FROM --platform=\S+ (golang):"),

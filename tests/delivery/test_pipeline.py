@@ -108,6 +108,19 @@ def test_nothing_but_counts_is_open_to_guests() -> None:
         assert artifacts["reports"] == {"terraform": "counts.json"}
 
 
+def test_every_job_gets_a_shell_in_an_image_that_stays_the_same() -> None:
+    """A runner with Docker starts an image's own entrypoint: https://docs.gitlab.com/ci/docker/using_docker_images/"""
+    for name, job in resolved().items():
+        image = job["image"]
+        if isinstance(image, dict):  # Renovate adds the digest
+            assert re.fullmatch(r"pulumi/pulumi:\d+\.\d+\.\d+(@sha256:[0-9a-f]{64})?", image["name"]), name
+            assert image["entrypoint"] == [""], f"{name} would run pulumi with a shell's arguments"
+        else:
+            assert re.fullmatch(r"(?!pulumi/)\S+@sha256:[0-9a-f]{64}", image), (
+                f"{name} could run in another image tomorrow"
+            )
+
+
 def test_no_key_is_stored() -> None:
     for name, job in resolved().items():
         if name not in ("check", "test"):

@@ -179,7 +179,7 @@ def test_sdk_cli_and_ci_image_are_one_version() -> None:
     pinned = re.search(r'"pulumi==(\S+)"', (ROOT / "pyproject.toml").read_text())
     locked = re.search(r"^pulumi==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     built = re.search(r"^\tgithub\.com/pulumi/pulumi/pkg/v3 v(\S+)", (ROOT / "sandbox/engine/go.mod").read_text(), re.M)
-    image = yaml.safe_load((ROOT / ".gitlab-ci.yml").read_text())[".pulumi"]["image"]
+    image = yaml.safe_load((ROOT / ".gitlab-ci.yml").read_text())[".pulumi"]["image"]["name"]
     image_version = re.match(r"pulumi/pulumi:([\d.]+)", image)
     places = {"pyproject.toml": pinned, "requirements.txt": locked, "go.mod": built, ".gitlab-ci.yml": image_version}
     for place, found in places.items():
