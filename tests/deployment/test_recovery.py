@@ -293,14 +293,22 @@ def test_what_a_killed_creation_did_not_make_is_made(scratch: ScratchProject, de
     assert inventory(scratch) == inventory(deployed)
 
 
-def test_a_killed_replacement_ends_with_one_of_each(own_stack: ScratchProject, deployed: ScratchProject) -> None:
+def test_a_killed_replacement_or_update_ends_as_the_settings_say(
+    own_stack: ScratchProject, deployed: ScratchProject
+) -> None:
     config = own_stack.read_config()
     enlarge_disk(config)
+    config["buildyard:tags"] = {"team": "platform"}
+    config["buildyard:projects"][0]["time-zone"] = "Europe/Berlin"
     own_stack.write_config(config)
+    commits = "/projects/platform%2Fimages/repository/commits?path=.gitlab-ci.yml"
+    before = len(Cloud(own_stack).gitlab(commits).json())
     for gate, said in (
+        (Gate("update", ["aws:ecr/repository:Repository"], after=True), "interrupted while updating"),
         (Gate("create", ["aws:ec2/launchTemplate:LaunchTemplate"], after=True), "it is recorded now"),
         (Gate("create", ["aws:eks/nodeGroup:NodeGroup"], after=True), "it is recorded now"),
         (Gate("delete", ["kubernetes:core/v1:Secret"], after=False), "interrupted while deleting"),
+        (Gate("update", ["gitlab:index/repositoryFile:RepositoryFile"], after=True), "interrupted while updating"),
         (Gate("delete", ["aws:eks/nodeGroup:NodeGroup"], after=True), "interrupted while deleting"),
     ):
         kill_at(own_stack, gate)
@@ -310,7 +318,13 @@ def test_a_killed_replacement_ends_with_one_of_each(own_stack: ScratchProject, d
     assert done.returncode == 0, done.stdout + done.stderr
     again = own_stack.sandbox("preview", "--expect-no-changes")
     assert again.returncode == 0, again.stdout + again.stderr
+    cloud = Cloud(own_stack)
     assert inventory(own_stack) == inventory(deployed)
+    assert len(cloud.gitlab(commits).json()) == before + 1, "the pipeline was published twice, or not at all"
+    ecr = cloud.aws("ecr")
+    for repository in ecr.describe_repositories()["repositories"]:
+        tags = ecr.list_tags_for_resource(resourceArn=repository["repositoryArn"])["tags"]
+        assert {"Key": "team", "Value": "platform"} in tags, repository["repositoryName"]
 
 
 def test_a_killed_destroy_goes_on(own_stack: ScratchProject) -> None:
