@@ -89,7 +89,7 @@ def _read(trace: Path) -> Iterator[_Call]:
 
 
 def _total(calls: Iterable[_Call], name: str) -> int:
-    return sum(call.ended - call.began for call in calls if call.name == name)
+    return sum(call.ended - call.began for call in calls if call.name.split()[0] == name)
 
 
 def _with_exact_times(pod: Pod) -> Pod:
