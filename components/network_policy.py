@@ -1,6 +1,11 @@
 """The network policy of build pods, as a pure function.
 
 The cluster must enforce it: https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy.html
+
+EKS's own agent gives each connection the rules of the narrowest network that the policy names, exceptions among them. So
+what is allowed in a closed network names that network: a rule for all networks does not reach into an exception.
+Sources: https://github.com/aws/aws-network-policy-agent/blob/main/pkg/fwrp/fw_rule_processor.go and
+https://github.com/aws/amazon-network-policy-controller-k8s/issues/146
 """
 
 from collections.abc import Sequence
@@ -18,6 +23,17 @@ POD_IDENTITY_AGENT = ("169.254.170.23/32", "fd00:ec2::23/128")
 
 EVERYWHERE = ("0.0.0.0/0", "::/0")
 
+CLUSTER_DNS: dict[str, Any] = {
+    "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+    "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+}
+"""The cluster's DNS servers, which Cilium does not find by their addresses.
+
+Source: https://docs.cilium.io/en/stable/network/kubernetes/policy/
+"""
+
+_DNS_PORTS = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
+
 
 def build_network_policy(*, deny: Sequence[str], allow: Sequence[Destination]) -> dict[str, Any]:
     """The specification of a NetworkPolicy: no way in, and out to everywhere except the networks of `deny`."""
@@ -28,8 +44,8 @@ def build_network_policy(*, deny: Sequence[str], allow: Sequence[Destination]) -
         "policyTypes": ["Ingress", "Egress"],
         "egress": [
             *([{"to": internet}] if internet else []),
-            # The cluster's DNS servers are pods and services, and some clusters have them on the nodes.
-            {"ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]},
+            # DNS servers are pods, services, the VPC's own, and some clusters have them on the nodes.
+            {"to": [CLUSTER_DNS, *({"ipBlock": {"cidr": network}} for network in sorted(deny))], "ports": _DNS_PORTS},
             _allowed(POD_IDENTITY_AGENT, (80,)),
             *(_allowed((each.cidr,), each.ports) for each in allow),
         ],

@@ -73,10 +73,11 @@ def _networks(inputs: Mapping[str, Any]) -> _Networks:
     denied: set[str] = set()
     rules = find(inputs, "spec.egress")
     for rule in rules if isinstance(rules, Sequence) else ():
-        ports = ", ".join(f"{port.get('port')}" for port in rule.get("ports", ()))
-        for peer in rule.get("to", ()):
+        ports = ", ".join(dict.fromkeys(f"{port.get('port')}" for port in rule.get("ports", ())))
+        for peer in rule.get("to") or [{"ipBlock": {"cidr": "every address"}}]:
             block = peer.get("ipBlock", {})
-            allowed.add(f"{block.get('cidr')}" + (f" port {ports}" if ports else ""))
+            name = block.get("cidr", "pods with certain labels")
+            allowed.add(f"{name}" + (f" port {ports}" if ports else ""))
             denied |= set(block.get("except", ()))
     return _Networks(allowed=frozenset(allowed), denied=frozenset(denied))
 

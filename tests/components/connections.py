@@ -1,4 +1,6 @@
-"""The connections that a NetworkPolicy allows, by the rules of Kubernetes, between a pod and an address.
+"""The connections that a NetworkPolicy allows between a pod and an address: by Kubernetes' rules, and by EKS's agent.
+
+The agent differs in exceptions: https://github.com/aws/aws-network-policy-agent/blob/main/pkg/fwrp/fw_rule_processor.go
 
 Source: https://kubernetes.io/docs/concepts/services-networking/network-policies/
 """
@@ -14,6 +16,37 @@ Policy = Mapping[str, Any]
 def connects_to(policy: Policy, address: str, port: int, protocol: str = "TCP") -> bool:
     """Whether a pod that the policy selects may connect to an address."""
     return _allows(policy, "Egress", "to", address, port, protocol)
+
+
+def connects_on_eks(policy: Policy, address: str, port: int, protocol: str = "TCP") -> bool:
+    """Whether EKS's agent lets a pod that the policy selects connect to an address.
+
+    The narrowest network that the policy names decides. It has its own rules' ports, and those of every wider network
+    that does not except it; a network that is only an exception has none.
+    """
+    rules: dict[str, list[Mapping[str, Any]]] = {}
+    excepted: dict[str, set[str]] = {}
+    for rule in policy.get("egress", ()):
+        _require_known(rule, {"to", "ports"})
+        for peer in rule.get("to") or [{"ipBlock": {"cidr": each}} for each in ("0.0.0.0/0", "::/0")]:
+            if block := peer.get("ipBlock"):
+                rules.setdefault(block["cidr"], []).append(rule)
+                excepted.setdefault(block["cidr"], set()).update(block.get("except", ()))
+    named = {*rules, *(each for networks in excepted.values() for each in networks)}
+    [narrowest, *wider] = sorted(
+        (each for each in named if _inside(address, each)), key=lambda each: ip_network(each).prefixlen, reverse=True
+    )
+    inherited = [each for each in wider if not any(_inside(narrowest, other) for other in excepted.get(each, ()))]
+    return any(
+        not rule.get("ports") or any(_includes(each, port, protocol) for each in rule["ports"])
+        for network in ([narrowest, *inherited] if narrowest in rules else [])
+        for rule in rules.get(network, ())
+    )
+
+
+def _inside(inner: str, outer: str) -> bool:
+    a, b = ip_network(inner), ip_network(outer)
+    return a.version == b.version and a.subnet_of(b)  # type: ignore[arg-type]
 
 
 def is_reached_from(policy: Policy, address: str, port: int, protocol: str = "TCP") -> bool:
@@ -53,7 +86,9 @@ def _allows(policy: Policy, direction: str, peers: str, address: str, port: int,
 
 
 def _contains(peer: Mapping[str, Any], address: str) -> bool:
-    _require_known(peer, {"ipBlock"})
+    _require_known(peer, {"ipBlock", "namespaceSelector", "podSelector"})
+    if "ipBlock" not in peer:
+        return False  # pods by their labels, whose addresses nobody knows here
     block = peer["ipBlock"]
     return ip_address(address) in ip_network(block["cidr"]) and not any(
         ip_address(address) in ip_network(each) for each in block.get("except", ())

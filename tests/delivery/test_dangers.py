@@ -273,6 +273,11 @@ def test_a_network_policy_that_opens_something_is_told() -> None:
     assert danger.text == "The network policy `builds` opens for build pods: `10.0.3.4/32 port 443`, `10.1.0.0/16`."
     assert not found(step("update", NETWORK, old=network("10.0.0.0/16"), new=before)), "it closes something"
     assert not found(step("create", NETWORK, new=after))
+    rules = before["spec"]["egress"]
+    pods = {"namespaceSelector": {}, "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}
+    opened = {"spec": {"egress": [*rules, {"to": [pods], "ports": [{"port": 53}, {"port": 53}]}, {}]}}
+    text = only(step("update", NETWORK, "builds", old=before, new=opened)).text
+    assert text.endswith(": `every address`, `pods with certain labels port 53`.")
     assert "every pod" in only(step("delete", NETWORK, "builds", old=before)).text
 
 
