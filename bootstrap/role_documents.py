@@ -111,7 +111,8 @@ def _reads(stack: Stack) -> Iterable[Document]:
     yield _allow("ListRepositories", ["ecr:DescribeRepositories"], [stack.arn("ecr", "repository/*")])
     yield _allow(
         "ReadRepositories",
-        ["ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy", "ecr:ListTagsForResource"],
+        # The provider also lists the images of a repository that it looks up.
+        ["ecr:DescribeImages", "ecr:GetLifecyclePolicy", "ecr:GetRepositoryPolicy", "ecr:ListTagsForResource"],
         stack.repositories,
     )
     if stack.builder:
@@ -140,6 +141,7 @@ def _reads(stack: Stack) -> Iterable[Document]:
         ],
         ["*"],
     )
+    yield _allow("ReadNetwork", ["ec2:DescribeVpcAttribute"], [stack.arn("ec2", "vpc/*")])
     issuers = stack.iam_arn(f"oidc-provider/oidc.eks.{stack.region}.amazonaws.com*/id/*")
     yield _allow("ReadClusterIssuer", ["iam:GetOpenIDConnectProvider"], [issuers])
     yield _allow("ReadIdentities", ["eks:DescribePodIdentityAssociation"], [stack.associations])
@@ -184,7 +186,7 @@ def _iam_writes(stack: Stack) -> Iterable[Document]:
     roles, policies, boundary = stack.roles, stack.policies, stack.settings.iam.permissions_boundary
     managed = [f"arn:{stack.account.partition}:iam::aws:policy/{name}" for name in (*MANAGED_POLICIES, CNI_POLICY)]
     services = ["eks.amazonaws.com", "pods.eks.amazonaws.com"]
-    linked = ["autoscaling", "eks-nodegroup", "pullthroughcache.ecr", "spot"]
+    linked = ["autoscaling", "ecr", "eks-nodegroup", "pullthroughcache.ecr", "spot"]
     if boundary:
         # Only with the boundary. Nobody but an administrator can remove it again.
         condition = {"StringEquals": {"iam:PermissionsBoundary": boundary}}
@@ -264,6 +266,9 @@ def _ecr_writes(stack: Stack) -> Iterable[Document]:
         ],
         ["*"],
     )
+    # ECR asks for these rights where it later creates repositories by the template, with its lifecycle policy:
+    # https://docs.aws.amazon.com/AmazonECR/latest/userguide/repository-creation-templates-create.html
+    yield _allow("CreateCaches", ["ecr:CreateRepository", "ecr:PutLifecyclePolicy"], [stack.caches])
     yield _allow(
         "PassRoleOfCaches",
         ["iam:PassRole"],

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from stacks.names import stack_name
+from stacks.registries import cache_folder
 from stacks.settings import Settings
+from stacks.trust import Tier
 
 
 class Purpose(str, Enum):
@@ -113,3 +115,8 @@ class Stack:
         names += [settings.builder_repository] if settings.builder_repository else []
         folders = [prefix] if prefix else sorted({name.partition("/")[0] for name in names})
         return [self.arn("ecr", f"repository/{folder}/*") for folder in folders]
+
+    @property
+    def caches(self) -> str:
+        """The repositories of the pull-through caches, of every tier."""
+        return self.arn("ecr", f"repository/{cache_folder(self.settings.registry.prefix, Tier.PROTECTED)}/*")

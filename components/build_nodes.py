@@ -117,7 +117,6 @@ class BuildNodes(pulumi.ComponentResource):
         tags = {**self._args.tags, "Name": self._name}
         return aws.ec2.LaunchTemplate(
             self._name,
-            update_default_version=True,
             block_device_mappings=block_devices(self._args.nodes),
             metadata_options={
                 "http_endpoint": "enabled",
@@ -194,12 +193,15 @@ class BuildNodes(pulumi.ComponentResource):
     def _warm_pool(self) -> Any:
         """Nodes that have started once, and only have to continue. A stopped node costs its disk.
 
-        Source: https://docs.aws.amazon.com/eks/latest/userguide/warm-pools-managed-node-groups.html
+        Sources: https://docs.aws.amazon.com/eks/latest/userguide/warm-pools-managed-node-groups.html and
+        https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_PutWarmPool.html
         """
         args = self._args
         if not args.stopped or args.nodes.capacity is Capacity.SPOT or args.partition == "aws-cn":
             return None
-        return {"min_size": min(args.stopped, args.nodes.max_size), "pool_state": "STOPPED"}
+        size = min(args.stopped, args.nodes.max_size)
+        # Without the second, the pool has as many nodes as the group may still start.
+        return {"min_size": size, "max_group_prepared_capacity": size, "pool_state": "STOPPED"}
 
     def _tag_for_autoscaler(self, group: aws.eks.NodeGroup) -> None:
         """Tell Cluster Autoscaler what a node of an empty group would offer.

@@ -33,6 +33,8 @@ SCALING_GROUP = "arn:aws:autoscaling:eu-central-1:123456789012:autoScalingGroup:
 OTHER_NODES = "arn:aws:eks:eu-central-1:123456789012:nodegroup/ci/shop/a1b2"
 IMAGE = "arn:aws:ecr:eu-central-1:123456789012:repository/platform/images/base"
 OTHER_IMAGE = "arn:aws:ecr:eu-central-1:123456789012:repository/shop/web"
+VPC = "arn:aws:ec2:eu-central-1:123456789012:vpc/vpc-0a1b2c3d"
+CACHE = "arn:aws:ecr:eu-central-1:123456789012:repository/cache/docker-hub/library/alpine"
 BUILDER = "arn:aws:ecr:eu-central-1:123456789012:repository/buildyard/builder"
 IMAGES_KEY = "arn:aws:kms:eu-central-1:123456789012:key/1b2c3d4e-5f60-4a7b-8c9d-0e1f2a3b4c5d"
 
@@ -124,6 +126,10 @@ def test_a_preview_only_reads() -> None:
         ("ecr:SetRepositoryPolicy", IMAGE, False, True, "registry.pull"),
         ("ecr:DescribePullThroughCacheRules", "*", True, True, "caches"),
         ("ecr:CreatePullThroughCacheRule", "*", False, True, "registry.pull-through"),
+        ("ecr:CreateRepository", CACHE, False, True, "ECR asks whoever makes a template of repositories"),
+        ("ecr:DeleteRepository", CACHE, False, False, "ECR deletes nothing in a cache but by its lifecycle policy"),
+        ("ecr:DescribeImages", IMAGE, True, True, "the provider lists images of a repository that it looks up"),
+        ("ec2:DescribeVpcAttribute", VPC, True, True, "the provider reads all of a VPC"),
         ("ecr:PutRegistryPolicy", "*", False, False, "what concerns the whole registry is not ours"),
         ("servicequotas:GetServiceQuota", "*", True, True, "quotas"),
         ("servicequotas:GetAWSDefaultServiceQuota", "*", True, True, "quotas that nobody raised"),

@@ -76,8 +76,11 @@ def test_off_is_off_also_where_yaml_reads_a_boolean() -> None:
 @pytest.mark.parametrize(
     ("nodes", "pool"),
     [
-        ({"capacity": "on-demand"}, {"minSize": 2, "poolState": "STOPPED"}),
-        ({"capacity": "on-demand", "max-size": 1}, {"minSize": 1, "poolState": "STOPPED"}),
+        ({"capacity": "on-demand"}, {"minSize": 2, "maxGroupPreparedCapacity": 2, "poolState": "STOPPED"}),
+        (
+            {"capacity": "on-demand", "max-size": 1},
+            {"minSize": 1, "maxGroupPreparedCapacity": 1, "poolState": "STOPPED"},
+        ),
         ({"capacity": "spot"}, None),
     ],
 )

@@ -42,6 +42,8 @@ def test_tags_and_sizes_reach_nodes_without_stopping_builds(own_stack: ScratchPr
 
     running = after["buildyard-sandbox-arm64"]["nodegroupName"]
     cloud.aws("eks").update_nodegroup_config(clusterName="ci", nodegroupName=running, scalingConfig={"desiredSize": 7})
+    others = after["buildyard-sandbox-unprotected-arm64"]["nodegroupName"]
+    cloud.aws("eks").update_nodegroup_config(clusterName="ci", nodegroupName=others, scalingConfig={"desiredSize": 4})
     config["buildyard:nodes"]["arm64"]["max-size"] = 5
     config["buildyard:nodes"]["amd64"]["disk"] = "300Gi"
     own_stack.write_config(config)
@@ -50,7 +52,7 @@ def test_tags_and_sizes_reach_nodes_without_stopping_builds(own_stack: ScratchPr
     assert lowered["buildyard-sandbox-arm64"]["nodegroupName"] != running, "EKS refuses a maximum below what runs"
     assert lowered["buildyard-sandbox-arm64"]["scalingConfig"] == {"minSize": 0, "maxSize": 5, "desiredSize": 0}
     in_place = lowered.pop("buildyard-sandbox-unprotected-arm64")
-    assert in_place["scalingConfig"]["maxSize"] == 5
+    assert in_place["scalingConfig"] == {"minSize": 0, "maxSize": 5, "desiredSize": 4}, "nodes with builds were stopped"
     assert in_place["nodegroupArn"] == after["buildyard-sandbox-unprotected-arm64"]["nodegroupArn"]
 
     template = lowered["buildyard-sandbox-amd64"]["launchTemplate"]

@@ -44,7 +44,13 @@ def get_partition(connection: AwsConnection, arguments: Properties) -> Propertie
 
 
 def get_vpc(connection: AwsConnection, arguments: Properties) -> Properties:
-    found: Any = connection.ec2(arguments).describe_vpcs(VpcIds=[arguments["id"]])["Vpcs"][0]
+    client = connection.ec2(arguments)
+    found: Any = client.describe_vpcs(VpcIds=[arguments["id"]])["Vpcs"][0]
+
+    def attribute(name: Any) -> bool:
+        answer: Any = client.describe_vpc_attribute(VpcId=arguments["id"], Attribute=name)
+        return bool(answer[name[:1].upper() + name[1:]]["Value"])
+
     return {
         "arn": f"arn:aws:ec2:{connection.region_of(arguments)}:{found['OwnerId']}:vpc/{found['VpcId']}",
         "cidrBlock": found["CidrBlock"],
@@ -58,6 +64,9 @@ def get_vpc(connection: AwsConnection, arguments: Properties) -> Properties:
         ],
         "default": found.get("IsDefault", False),
         "dhcpOptionsId": found["DhcpOptionsId"],
+        "enableDnsHostnames": attribute("enableDnsHostnames"),
+        "enableDnsSupport": attribute("enableDnsSupport"),
+        "enableNetworkAddressUsageMetrics": attribute("enableNetworkAddressUsageMetrics"),
         "id": found["VpcId"],
         "instanceTenancy": found["InstanceTenancy"],
         "ipv6CidrBlockAssociations": [

@@ -20,6 +20,9 @@ def get_repositories(connection: AwsConnection, arguments: Properties) -> Proper
 def get_repository(connection: AwsConnection, arguments: Properties) -> Properties:
     client = connection.ecr(arguments)
     found: Any = client.describe_repositories(repositoryNames=[arguments["name"]])["repositories"][0]
+    pages = client.get_paginator("describe_images").paginate(repositoryName=arguments["name"])
+    images: Any = [image for page in pages for image in page["imageDetails"]]
+    newest = max(images, key=lambda image: image["imagePushedAt"], default={})
     tags = client.list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"]
     encryption = found["encryptionConfiguration"]
     filters = found.get("imageTagMutabilityExclusionFilters") or []
@@ -32,7 +35,7 @@ def get_repository(connection: AwsConnection, arguments: Properties) -> Properti
         "imageScanningConfigurations": [found["imageScanningConfiguration"]],
         "imageTagMutability": found["imageTagMutability"],
         "imageTagMutabilityExclusionFilters": filters,
-        "mostRecentImageTags": [],  # which the program does not use
+        "mostRecentImageTags": newest.get("imageTags", []),
         "name": found["repositoryName"],
         "region": connection.region_of(arguments),
         "registryId": found["registryId"],

@@ -99,7 +99,7 @@ class LaunchTemplate(AwsKind):
                 LaunchTemplateData=_to_ec2(inputs),
             )
             latest = version["LaunchTemplateVersion"]["VersionNumber"]
-        if inputs.get("updateDefaultVersion") and latest != outputs["defaultVersion"]:
+        if inputs.get("updateDefaultVersion"):
             client.modify_launch_template(LaunchTemplateId=resource_id, DefaultVersion=str(latest))
         added, removed = tag_changes(outputs, inputs)
         if removed:

@@ -155,7 +155,7 @@ def _version_changes(outputs: Properties, inputs: Properties) -> Any:
 
 
 def _config_changes(outputs: Properties, inputs: Properties) -> Any:
-    """The parameters of UpdateNodegroupConfig: only differences, so that an autoscaler's own changes stay."""
+    """The parameters of UpdateNodegroupConfig. A change of one size sends all, as the real provider does."""
     changes: Properties = {}
     old_labels, labels = outputs.get("labels") or {}, inputs.get("labels") or {}
     if labels != old_labels:
@@ -171,9 +171,8 @@ def _config_changes(outputs: Properties, inputs: Properties) -> Any:
             "removeTaints": [taint for taint in old_taints if (taint["key"], taint["effect"]) not in kept],
         }
     old_sizes = outputs.get("scalingConfig") or {}
-    sizes = {key: value for key, value in inputs["scalingConfig"].items() if value != old_sizes.get(key)}
-    if sizes:
-        changes["scalingConfig"] = sizes
+    if any(value != old_sizes.get(key) for key, value in inputs["scalingConfig"].items()):
+        changes["scalingConfig"] = inputs["scalingConfig"]
     if "updateConfig" in inputs and inputs["updateConfig"] != outputs.get("updateConfig"):
         changes["updateConfig"] = inputs["updateConfig"]
     pool, old_pool = inputs.get("warmPoolConfig"), outputs.get("warmPoolConfig")

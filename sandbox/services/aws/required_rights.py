@@ -156,10 +156,19 @@ def _of_repositories(place: Place, request: Request) -> Iterator[Right]:
 
 def _of_creation_template(place: Place, request: Request) -> Iterator[Right]:
     yield Right(action=place.action)
+    created = place.arn(f"repository/{request['prefix']}/*")
+    if place.operation == "CreateRepositoryCreationTemplate":
+        yield Right(action="ecr:CreateRepository", resource=created)
+    if request.get("lifecyclePolicy"):
+        yield Right(action="ecr:PutLifecyclePolicy", resource=created)
     yield from _passes(request.get("customRoleArn"), "ecr.amazonaws.com")
 
 
 # EC2 and Auto Scaling
+
+
+def _of_vpc(place: Place, request: Request) -> Iterator[Right]:
+    yield Right(action=place.action, resource=place.arn(f"vpc/{request['VpcId']}"))
 
 
 def _of_launch_template(place: Place, request: Request) -> Iterator[Right]:
@@ -252,6 +261,7 @@ _BY_KIND: tuple[tuple[_Find, str], ...] = (
         _of_launch_template,
         "ec2: CreateLaunchTemplate CreateLaunchTemplateVersion DeleteLaunchTemplate ModifyLaunchTemplate",
     ),
+    (_of_vpc, "ec2: DescribeVpcAttribute"),
     (_of_tagged_resources, "ec2: CreateTags DeleteTags"),
     (
         _of_nothing,

@@ -301,6 +301,9 @@ def test_what_the_autoscaler_decided_stays(client: ProviderClient, aws: AwsClien
     group = Managed(client, NODE_GROUP, unique("nodes")).create(inputs)
     target = {"clusterName": "ci", "nodegroupName": group.outputs["nodeGroupName"]}
     aws("eks").update_nodegroup_config(**target, scalingConfig={"desiredSize": 4})
+    _, group.outputs, group.inputs = client.read(NODE_GROUP, group.name, group.id, group.outputs, group.inputs)
+    assert group.inputs["scalingConfig"]["desiredSize"] == 4, "an update could not leave it as it is"
+    inputs = group.inputs
     wider = {**inputs, "scalingConfig": {**inputs["scalingConfig"], "maxSize": 12}}
     group.outputs = client.update(
         NODE_GROUP, group.name, group.id, outputs=group.outputs, old_inputs=group.inputs, inputs=group.check(wider)
