@@ -2,8 +2,8 @@
 
 The cluster must enforce it: https://docs.aws.amazon.com/eks/latest/userguide/cni-network-policy.html
 
-EKS's own agent gives each connection the rules of the narrowest network that the policy names, exceptions among them. So
-what is allowed in a closed network names that network: a rule for all networks does not reach into an exception.
+EKS's own agent gives each connection the rules of the narrowest network that the policy names, exceptions among them.
+So what is allowed in a closed network names that network: a rule for all networks does not reach into an exception.
 Sources: https://github.com/aws/aws-network-policy-agent/blob/main/pkg/fwrp/fw_rule_processor.go and
 https://github.com/aws/amazon-network-policy-controller-k8s/issues/146
 """
