@@ -22,7 +22,7 @@ def get_repository(connection: AwsConnection, arguments: Properties) -> Properti
     found: Any = client.describe_repositories(repositoryNames=[arguments["name"]])["repositories"][0]
     pages = client.get_paginator("describe_images").paginate(repositoryName=arguments["name"])
     images: Any = [image for page in pages for image in page["imageDetails"]]
-    newest = max(images, key=lambda image: image["imagePushedAt"], default={})
+    newest: Any = max(images, key=lambda image: image["imagePushedAt"], default={})
     tags = client.list_tags_for_resource(resourceArn=found["repositoryArn"])["tags"]
     encryption = found["encryptionConfiguration"]
     filters = found.get("imageTagMutabilityExclusionFilters") or []
