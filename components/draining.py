@@ -73,8 +73,10 @@ class Drain:
         return float(runner.maximum_timeout or _PROJECT_TIMEOUT_SECONDS) + AFTER_JOB_SECONDS
 
     def _running_jobs(self, client: gitlab.Gitlab) -> list[str]:
-        jobs = client.runners.get(self.runner, lazy=True).jobs.list(status="running", get_all=True)
-        return sorted(job.web_url for job in jobs)
+        listed = client.runners.get(self.runner, lazy=True).jobs
+        # A job that somebody cancelled still runs its after_script.
+        found = [job for status in ("running", "canceling") for job in listed.list(status=status, get_all=True)]
+        return sorted({job.web_url for job in found})
 
     def _ask(self, question: Callable[[gitlab.Gitlab], _Answer]) -> _Answer:
         try:

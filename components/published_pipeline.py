@@ -8,9 +8,6 @@ import pulumi_gitlab as gitlab
 
 from pipeline.render import PipelineFile
 
-AUTHOR = "Buildyard"
-AUTHOR_EMAIL = "noreply@buildyard.dev"
-
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineVariablesArgs:
@@ -95,8 +92,7 @@ class PublishedPipeline(pulumi.ComponentResource):
             file_path=file.path,
             content=file.text,
             encoding="text",
-            author_name=AUTHOR,
-            author_email=AUTHOR_EMAIL,
+            # Without an author, the commit is the token's user's: push rules may refuse any other address.
             # A new pipeline must not start a build. The next change of an image does.
             create_commit_message=f"Publish the image pipeline of {self._args.stack} [skip ci]",
             update_commit_message=f"Update the image pipeline of {self._args.stack} [skip ci]",

@@ -13,6 +13,7 @@ import tomli_w
 from components import node_cache
 from components.company_network import ca_volume
 from components.labels import BUILDS, DO_NOT_EVICT, TAINT_VALUE, node_selector
+from pipeline.scripts.faults import STOP_SECONDS
 from stacks.architecture import Architecture
 from stacks.runner_extras import merged, own_config
 from stacks.runners import Ceilings, Resources, Runners
@@ -111,6 +112,9 @@ def _kubernetes(config: RunnerConfig) -> dict[str, Any]:
         # The node asks the registry whether the tag still has this image, and whether the pod may pull it.
         "pull_policy": ["always"],
         "poll_timeout": config.runners.node_wait_minutes * 60,
+        # A job that has ended holds its place on the node for this long, by default for 30 seconds: the shells in its
+        # pod ignore SIGTERM. One that was cancelled needs the time to stop BuildKit.
+        "cleanup_grace_period_seconds": STOP_SECONDS + 2,
         "privileged": False,
         "pod_disruption_budget": True,
         "retry_limits": RETRIES,

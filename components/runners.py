@@ -1,5 +1,6 @@
 """The runners of one trust tier: one per architecture in GitLab, and its manager, which starts the jobs' pods."""
 
+import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -88,6 +89,8 @@ class Runners(pulumi.ComponentResource):
             self._enable(architecture, runner)
         managers = []
         for architecture, runner in runners.items():
+            if args.warm:
+                runner.token.apply(partial(_warn_of_cold_runner, f"{self._name}-{architecture}"))
             secret = self._create_token_secret(architecture, runner, namespace)
             managers.append(self._create_manager(architecture, runner, secret, authorities, before))
         self._create_pod_rules(namespace, managers)
@@ -286,3 +289,19 @@ class Runners(pulumi.ComponentResource):
             else None,
         )
         return escape_template(config_toml(config))
+
+
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+
+def _warn_of_cold_runner(name: str, token: str) -> None:
+    """Warn of a runner whose manager cannot create pause pods, since a part of its token is no valid label.
+
+    Source: https://gitlab.com/gitlab-org/gitlab-runner/-/blob/main/executors/kubernetes/autoscaler/pause_pod_manager.go
+    """
+    if not _LABEL.fullmatch(token.removeprefix("glrt-")[:9]):
+        pulumi.warn(
+            f"The runner {name} keeps no warm capacity: GitLab Runner labels pause pods with a part of its token, "
+            "which Kubernetes refuses here. Give it another token: find its URN with `pulumi stack --show-urns`, and run "
+            "`pulumi up --target-replace URN --target-dependents`."
+        )

@@ -119,6 +119,7 @@ OWNED_CONFIG = (
         patterns=(
             "kubernetes.pod_annotations.cluster-autoscaler.kubernetes.io/safe-to-evict",
             "kubernetes.pod_annotations.karpenter.sh/do-not-disrupt",
+            "kubernetes.cleanup_grace_period_seconds",
             "kubernetes.pod_disruption_budget",
             "kubernetes.container_lifecycle",
             "kubernetes.retry_limits.exceeded quota",

@@ -8,6 +8,7 @@ import pulumi_gitlab as gitlab
 from components.preflight.checks import Check, RefusalError, attempt
 from components.preflight.gitlab import gitlab_url
 from components.preflight.parallel import together
+from pipeline import rules
 from pipeline.render import source_of
 from stacks import protection
 from stacks.names import BUILDER_VARIABLE
@@ -55,6 +56,7 @@ class _Project:
         if found:
             self._check_state(found)
             self._check_runners(found)
+            self._check_variables(found)
             self._check_pipeline(found)
             self._check_role(found)
             if found.empty_repo:  # the first commit, which may be ours, makes the branch
@@ -77,6 +79,11 @@ class _Project:
             )
         if found.builds_access_level == "disabled":
             self._problem("path", f"{path} has CI/CD disabled, so nothing would be built", f"Enable it {_VISIBILITY}.")
+        if self._settings.runners.project and found.runner_token_expiration_interval:
+            self._check.notice(
+                f"The tokens of {path}'s runners expire. A manager renews its token and loses it when it restarts",
+                "Remove the expiration in GitLab's settings of the project, under CI/CD, Runners.",
+            )
 
     def _check_runners(self, found: gitlab.GetProjectResult) -> None:
         if self._settings.runner_group and not found.group_runners_enabled:
@@ -85,6 +92,19 @@ class _Project:
                 f"{self.project.path} does not use the runners of its groups, so its jobs would wait for ever",
                 "Enable group runners in GitLab's settings of the project, under CI/CD, Runners; or set "
                 "buildyard:runners.project.",
+            )
+
+    def _check_variables(self, found: gitlab.GetProjectResult) -> None:
+        """Find a project in which nobody may start a pipeline that names images, as new ones on GitLab.com are.
+
+        Source: https://docs.gitlab.com/ci/variables/#restrict-pipeline-variables
+        """
+        if found.ci_pipeline_variables_minimum_override_role == "no_one_allowed":
+            variables = " or ".join(rules.VARIABLES)
+            self._check.notice(
+                f"{self.project.path} lets nobody start a pipeline with variables, such as {variables}",
+                "Choose a role in GitLab's settings of the project, under CI/CD, Variables: Minimum role to use "
+                "pipeline variables. Without one, images build after commits alone, and no schedule can renew them.",
             )
 
     def _check_pipeline(self, found: gitlab.GetProjectResult) -> None:

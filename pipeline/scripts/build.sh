@@ -48,7 +48,7 @@ buildkit() {
 
 # damaged_caches CACHE...: print those of which BuildKit could not read a blob, by the digests at the log's end.
 damaged_caches() {
-  digests=$(tail -n 20 "$output/log" | grep -o 'sha256:[0-9a-f]\{64\}' | sort -u)
+  digests=$(tail -n 20 "$output/log" | grep -o 'sha256:[0-9a-f]\{64\}' | sort -u) || :
   for cache in "$@"; do
     manifest=$(crane manifest "$cache" 2>/dev/null) || continue
     for digest in $digests; do

@@ -80,7 +80,8 @@ _UNAUTHORIZED = re.compile(r"401 Unauthorized|no basic auth credentials|authoriz
 _CGROUP = Path("/sys/fs/cgroup")
 _LINES = 60
 """How many of the last lines are searched: BuildKit's summary of the step that failed."""
-_STOP_SECONDS = 10
+STOP_SECONDS = 10
+"""How long a build that was told to stop has, before it is killed."""
 
 
 class _StoppedError(Exception):
@@ -179,14 +180,39 @@ def _run(command: Sequence[str], last: "deque[str]", stop: _Stop, state: "KeptSt
                 last.append(line.decode(errors="replace").rstrip())
             status = child.wait()
         except _StoppedError:
-            with suppress(ProcessLookupError):  # it may have ended by itself
-                os.killpg(child.pid, signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(_STOP_SECONDS)
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
+            _end(child.pid)
             raise
     return status if status >= 0 else 128 - status
+
+
+def _end(group: int) -> None:
+    """End a process group: the command, whose shell ends first, and BuildKit's daemon, which ends the build's steps."""
+    with suppress(ProcessLookupError):  # it may have ended by itself
+        os.killpg(group, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while _is_alive(group) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _is_alive(group: int) -> bool:
+    """Whether a process of the group runs. One that ended and nobody has waited for is not counted.
+
+    Source: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+    """
+    found = (_read(stat).rpartition(")")[2].split() for stat in Path("/proc").glob("[0-9]*/stat"))
+    return any(fields[2] == str(group) and fields[0] not in "ZX" for fields in found if fields)
+
+
+def _emptied(state: KeptState) -> "KeptState | None":
+    """The state of earlier jobs, emptied. None if that cannot be done, which is said."""
+    try:
+        state.empty()
+    except OSError as error:
+        _say(f"Could not empty the state of earlier jobs on this node: {error}")
+        return None
+    return state
 
 
 def may_be_the_state(fault: "Fault | None", last: Sequence[str]) -> bool:
@@ -206,14 +232,13 @@ def main(command: Sequence[str]) -> int:
             status = _run(command, last, stop, state)
             if not status:
                 if suspect:
-                    suspect.empty()
+                    _emptied(suspect)
                 return 0
             killed = out_of_memory_kills() > kills
             fault = find_fault(status, last, killed=killed, credentials=helper_error)
             if state and fault is Fault.DISK and not emptied:
                 _say("The disk is full. Building again without the state that earlier jobs left on it.")
-                state.empty()
-                emptied = True
+                state, emptied = _emptied(state), True
                 continue
             if state and may_be_the_state(fault, last):
                 _say("Building again without the state of earlier jobs on this node, in case that it is damaged.")

@@ -59,10 +59,11 @@ class KeptState:
             return {}
 
     def empty(self) -> None:
-        """Delete the state."""
+        """Delete the state, and what could not be deleted before. Raises OSError if it cannot even be moved away."""
+        held = [*([self.root] if self.found else []), *self.folder.glob("undeletable-*")]
         # Files of RUN steps belong to the user's sub-uids, which only a user namespace can delete.
-        if self.found:
-            subprocess.run(["rootlesskit", "rm", "-rf", str(self.root)], capture_output=True, check=False)
+        if held:
+            subprocess.run(["rootlesskit", "rm", "-rf", *map(str, held)], capture_output=True, check=False)
         if self.found:
             self.root.rename(next(name for name in _names(self.folder, "undeletable-") if not name.exists()))
 
@@ -152,6 +153,7 @@ def _make_room(disk: Path, own: KeptState, say: Callable[[str], None], has_room:
         state = own if folder == own.folder else _lock(folder)
         if state and state.found:
             say(f"The disk of kept state is full. Emptying {folder.name}, which was used longest ago.")
+        if state:
             state.empty()
         if state and state is not own:
             state.release()

@@ -274,9 +274,11 @@ def _project(args: Mapping[str, Any]) -> dict[str, Any]:
         "archived": False,
         "buildsAccessLevel": "enabled",
         "ciConfigPath": "",
+        "ciPipelineVariablesMinimumOverrideRole": "developer",
         "defaultBranch": "main",
         "emptyRepo": False,
         "groupRunnersEnabled": True,
+        "runnerTokenExpirationInterval": 0,
         "markedForDeletionOn": "",
         "permissions": [{"projectAccess": {}, "groupAccess": {"access_level": 50, "notification_level": 3}}],
     }

@@ -45,6 +45,8 @@ class FakeGitLab:
 
     def list(self, **filters: Any) -> Iterator[Any]:
         self.asked.append(filters)
+        if filters["status"] != "running":
+            return iter(())
         urls = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return iter([SimpleNamespace(web_url=url) for url in urls])
 
@@ -80,9 +82,10 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[FakeGitLab], list[str]]:
 def test_a_runner_is_paused_before_its_jobs_are_listed(wait: Callable[[FakeGitLab], list[str]]) -> None:
     fake = FakeGitLab([])
     assert wait(fake) == [], "there is nothing to wait for, and nothing to report"
-    [pause, jobs] = [asked for asked in fake.asked if asked != (DRAIN.url, DRAIN.token)]
+    [pause, running, canceling] = [asked for asked in fake.asked if asked != (DRAIN.url, DRAIN.token)]
     assert pause == ("17", {"paused": True})
-    assert jobs == {"status": "running", "get_all": True}, "jobs on the list's second page would be killed"
+    assert running == {"status": "running", "get_all": True}, "jobs on the list's second page would be killed"
+    assert canceling == {"status": "canceling", "get_all": True}, "a cancelled job's after_script would be killed"
 
 
 def test_each_change_of_the_running_jobs_is_reported_once(wait: Callable[[FakeGitLab], list[str]]) -> None:

@@ -74,6 +74,20 @@ def test_a_project_that_cannot_build(answer: dict[str, Any], key: str, message: 
     assert "platform/images" in said[key]
 
 
+def test_a_project_whose_pipelines_take_no_variables_is_told() -> None:
+    found = inspected(answers={"getProject": {"ciPipelineVariablesMinimumOverrideRole": "no_one_allowed"}})
+    assert not problems(found), "commits are built all the same"
+    assert any("BUILDYARD_IMAGES or BUILDYARD_CACHE" in each.message for each in found.notices)
+    assert not any("BUILDYARD_IMAGES" in each.message for each in inspected().notices)
+
+
+def test_runners_whose_tokens_expire_are_told() -> None:
+    expiring = {"getProject": {"runnerTokenExpirationInterval": 3600}}
+    found = inspected(answers=expiring, runners={"project": "platform/images"})
+    assert any("loses it when it restarts" in each.message for each in found.notices)
+    assert not any("loses it" in each.message for each in inspected(answers=expiring).notices), "it is of other runners"
+
+
 def test_a_project_that_is_not_a_problem() -> None:
     own = project({"name": "web"}, **{"pipeline-path": ".gitlab/buildyard.yml"})
     assert not problems(inspected(answers={"getProject": {"ciConfigPath": "ci/main.yml"}}, projects=[own]))

@@ -10,6 +10,7 @@ from sandbox.providers.kubernetes.runner_chart import problems_in_config, render
 from stacks.architecture import Architecture
 from stacks.sizing import check_fit
 from stacks.warm import Hours
+from tests.components import mocks
 from tests.components.mocks import NAME, REGISTRY, Declared, declare
 from tests.stacks.stack_settings import problems, settings
 from tests.stacks.test_sizing import INSTANCE_TYPES
@@ -126,3 +127,20 @@ def test_more_warm_jobs_than_the_nodes_can_hold_are_refused() -> None:
     [problem] = check_fit(settings(nodes=nodes, runners={"warm": {"when": "always", "jobs": 15}}), INSTANCE_TYPES)
     assert problem.path == "buildyard:runners.warm.jobs"
     assert problem.message == "15 jobs need 3 arm64 nodes, and max-size is 2"
+
+
+@pytest.mark.parametrize(
+    ("token", "is_told"),
+    [("glrt-t2_abcdef", False), ("glrt-t2_abcde-", True), ("glrt--abcdefghi", True), ("glrt-abcdefgh_z", True)],
+)
+def test_a_runner_whose_token_is_no_label_is_told(token: str, is_told: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("pulumi.warn", said.append)
+    monkeypatch.setattr(mocks, "TOKEN", token)
+    declare(runners={"warm": ALWAYS})
+    told = [text for text in said if "keeps no warm capacity" in text]
+    assert bool(told) == is_told
+    assert not any(token in text for text in said), "the log would have the token"
+    said.clear()
+    declare()
+    assert not said, "without warm capacity there are no such pods"

@@ -69,7 +69,7 @@ class Workplace:
         return (self.folder / "calls").read_text().splitlines()
 
 
-@pytest.fixture(params=SHELLS, ids=lambda shell: shell[0])
+@pytest.fixture(params=SHELLS, ids=lambda shell: Path(shell[0]).name)
 def workplace(request: pytest.FixtureRequest, tmp_path: Path) -> Workplace:
     (tmp_path / "stubs").mkdir()
     for name, text in (("buildctl-daemonless.sh", BUILDKIT), ("crane", CRANE)):

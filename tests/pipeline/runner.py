@@ -10,10 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox.builds.tools import busybox, machine
+
 STUBS = Path(__file__).parent / "stubs"
 
-SHELLS = [["sh"], *([["busybox", "sh"]] if shutil.which("busybox") else [])]
-"""The shells of this machine. The builder image's shell is BusyBox."""
+_BUSYBOX = shutil.which("busybox") or busybox(machine())
+SHELLS = [["sh"], *([[str(_BUSYBOX), "ash"]] if Path(_BUSYBOX).exists() else [])]
+"""The shells of this machine, and the builder image's, BusyBox, which `python -m sandbox.builds.install` brings."""
+
+_ERRORS = """
+case "$(set -o)" in *pipefail*) set -o pipefail ;; esac
+set -o errexit
+"""
+"""How the runner begins a script: `shells/bash.go` of https://gitlab.com/gitlab-org/gitlab-runner"""
 
 GITLAB = {
     "CI_COMMIT_REF_NAME": "feature/one",
@@ -92,7 +101,7 @@ def run(job: Mapping[str, Any], folder: Path, *, shell: list[str] | None = None,
         "BUILDYARD_TIER": "protected",  # the project's variable, which GitLab prefers to the file's
         **variables,
     }
-    script = "\n".join(["set -e", *job.get("before_script", []), *job["script"]])
+    script = "\n".join([_ERRORS, *job.get("before_script", []), *job["script"]])
     done = subprocess.run(
         [*(shell or ["sh"]), "-s"],
         input=script,

@@ -164,6 +164,21 @@ def test_a_job_that_is_told_to_stop_stops_its_build_and_says_so(tmp_path: Path) 
     assert not lives(child.read_text()), "the daemon would go on until the pod is killed"
 
 
+def test_a_daemon_that_is_told_to_stop_has_time_after_its_shell_is_gone(tmp_path: Path) -> None:
+    """The shell of `buildctl-daemonless.sh` has no trap for SIGTERM; its daemon then ends the build's steps."""
+    daemon = tmp_path / "daemon.sh"
+    stop = f"sleep 1; touch {tmp_path}/ended; exit"
+    daemon.write_text(f"trap '{stop}' TERM; touch {tmp_path}/began; while :; do sleep 0.1; done\n")
+    job = subprocess.Popen([sys.executable, "-m", MODULE, "sh", "-c", f"sh {daemon} & wait"])
+    while not (tmp_path / "began").exists():
+        time.sleep(0.01)
+    began = time.monotonic()
+    job.send_signal(signal.SIGTERM)
+    assert job.wait(30) == Fault.STOPPED
+    assert (tmp_path / "ended").exists(), "the daemon was killed at once"
+    assert time.monotonic() - began < 9, "the job waited for processes that had ended"
+
+
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python knows PYTHONSAFEPATH from 3.11")
 def test_files_of_the_project_are_not_taken_for_pythons_library(tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()

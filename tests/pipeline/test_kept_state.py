@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import pytest
 from pipeline.scripts import kept_state
 from pipeline.scripts.kept_state import KeptState, claim
 from tests.pipeline.published import files, jobs
-from tests.pipeline.runner import Done, run
+from tests.pipeline.runner import STUBS, Done, run
 
 JOB = jobs(files())["build-base:arm64"]
 BOOT = "a boot"
@@ -130,6 +131,19 @@ def test_what_was_used_longest_ago_makes_room(disk: Path) -> None:
     assert [each for each in ("1-0", "2-0", "3-0") if (disk / each / "state").exists()] == ["3-0"]
 
 
+def test_what_could_not_be_deleted_once_is_deleted_later(disk: Path) -> None:
+    rootlesskit = disk.parent / "bin" / "rootlesskit"
+    works = rootlesskit.read_text()
+    rootlesskit.write_text("#!/bin/sh\nexit 1\n")
+    first = take(disk, project="1")
+    first.empty()
+    first.release()
+    assert [each.name for each in first.folder.glob("undeletable-*")] == ["undeletable-0"]
+    rootlesskit.write_text(works)
+    take(disk, project="9", room=[False, True])
+    assert not list(first.folder.glob("undeletable-*")), "its space would be lost for as long as the node lives"
+
+
 def test_a_folder_in_use_is_not_emptied(disk: Path) -> None:
     running = take(disk, project="1")
     take(disk, project="9", room=[False, False, True])
@@ -239,6 +253,30 @@ def test_a_failure_of_the_state_is_told_from_a_mistake(disk: Path, said: str, ag
     assert (done.status == 0) is again, done.output
     assert len((done.record / "attempts").read_text().splitlines()) == (2 if again else 1)
     assert (disk / "7-0" / "state").exists() is not emptied
+
+
+@pytest.mark.parametrize("said", [MISSING, "error: failed to solve: ResourceExhausted: no space left on device"])
+def test_a_state_that_cannot_be_emptied_fails_no_job(disk: Path, said: str) -> None:
+    assert job(disk).status == 0
+    (disk / "7-0" / "state").mkdir()
+    (disk.parent / "record" / "attempts").unlink()
+    rootlesskit = disk.parent / "bin" / "rootlesskit"
+    rootlesskit.unlink()
+    rootlesskit.symlink_to("/nowhere/rootlesskit")
+    done = job(disk, STUB_SAY=said, PATH=f"{STUBS}:{rootlesskit.parent}:{Path(sys.executable).parent}:{bare(disk)}")
+    assert done.status == 0, done.output
+    assert "Could not empty the state of earlier jobs" in done.output
+
+
+def bare(disk: Path) -> Path:
+    """A folder of all of this machine's programs, without rootlesskit."""
+    folder = disk.parent / "programs"
+    folder.mkdir()
+    for each in os.environ["PATH"].split(os.pathsep):
+        for program in Path(each).iterdir() if Path(each).is_dir() else ():
+            if program.name != "rootlesskit" and not (folder / program.name).is_symlink():
+                (folder / program.name).symlink_to(program)
+    return folder
 
 
 def test_a_mistake_that_looks_like_a_failure_of_the_state_costs_no_state(disk: Path) -> None:

@@ -47,8 +47,10 @@ def _get_project(connection: Connection, arguments: Properties) -> Properties:
         "archived": project["archived"],
         "buildsAccessLevel": project["builds_access_level"],
         "ciConfigPath": project["ci_config_path"] or "",
+        "ciPipelineVariablesMinimumOverrideRole": project["ci_pipeline_variables_minimum_override_role"],
         "groupRunnersEnabled": project["group_runners_enabled"],
         "markedForDeletionOn": project["marked_for_deletion_on"] or "",
+        "runnerTokenExpirationInterval": project["runner_token_expiration_interval"] or 0,
         "permissions": [
             {
                 "projectAccess": project["permissions"]["project_access"] or {},

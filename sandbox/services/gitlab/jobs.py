@@ -12,7 +12,7 @@ from sandbox.services.gitlab.errors import ApiError, bad_parameters
 from sandbox.services.gitlab.paging import paged
 from sandbox.services.gitlab.store import Record, Store, next_id, now
 
-API_STATUSES = ("running", "success", "failed", "canceled")
+API_STATUSES = ("running", "success", "failed", "canceling", "canceled")
 
 
 def blueprint(store: Store) -> Blueprint:

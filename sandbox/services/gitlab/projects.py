@@ -72,6 +72,9 @@ def blueprint(store: Store) -> Blueprint:
             "ci_config_path": parameters.text("ci_config_path"),
             "default_branch": parameters.text("default_branch"),
             "group_runners_enabled": parameters.boolean("group_runners_enabled", default=True),
+            "ci_pipeline_variables_minimum_override_role": parameters.choice(
+                "ci_pipeline_variables_minimum_override_role", ("no_one_allowed", "developer", "maintainer", "owner")
+            ),
         }
         parameters.check()
         return _changed(project_ref, {name: value for name, value in given.items() if name in parameters})
@@ -124,7 +127,9 @@ def project_entity(store: Store, project: Record) -> Record:
         "archived": False,
         "builds_access_level": "enabled",
         "ci_config_path": "",
+        "ci_pipeline_variables_minimum_override_role": "developer",
         "group_runners_enabled": True,
+        "runner_token_expiration_interval": None,
         **details,
         "namespace": {
             "id": group["id"],

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bootstrap import role_documents
 from bootstrap.targets import Purpose
@@ -21,6 +22,7 @@ from tests.sandbox.builds.environments import Environment
 pytestmark = pytest.mark.builds
 
 ROOT = Path(__file__).parents[3]
+BUILDER = yaml.safe_load((ROOT / ".gitlab-ci.yml").read_text())[".builder"]
 GITLAB, PROJECT = "https://gitlab.example.com", "platform/buildyard"
 NAME = "buildyard/builder"
 REPOSITORY = f"{ACCOUNT.id}.dkr.ecr.{REGION}.amazonaws.com/{NAME}"
@@ -82,7 +84,7 @@ class Job:
             "AWS_ROLE_ARN": self._role,
             "AWS_WEB_IDENTITY_TOKEN_FILE": str(token),
             "AWS_ROLE_SESSION_NAME": "test",
-            "BUILDCTL_CONNECT_RETRIES_MAX": "60",
+            "BUILDCTL_CONNECT_RETRIES_MAX": BUILDER["variables"]["BUILDCTL_CONNECT_RETRIES_MAX"],
         }
         done = runner.worker.run(
             ["sh", f"images/builder/{script}", *arguments], cwd=self.folder, env=variables, capture_output=True
