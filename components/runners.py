@@ -302,6 +302,6 @@ def _warn_of_cold_runner(name: str, token: str) -> None:
     if not _LABEL.fullmatch(token.removeprefix("glrt-")[:9]):
         pulumi.warn(
             f"The runner {name} keeps no warm capacity: GitLab Runner labels pause pods with a part of its token, "
-            "which Kubernetes refuses here. Give it another token: find its URN with `pulumi stack --show-urns`, and run "
-            "`pulumi up --target-replace URN --target-dependents`."
+            "which Kubernetes refuses here. Give it another token: find its URN with `pulumi stack --show-urns`, and "
+            "run `pulumi up --target-replace URN --target-dependents`."
         )
