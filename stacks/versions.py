@@ -9,10 +9,10 @@ RUNNER_VERSION = "19.2.3"
 18.11 is the oldest that supports seccomp and AppArmor profiles in a container's security context.
 """
 
-BUILDKIT_VERSION = "0.33.1"
+BUILDKIT_VERSION = "0.34.2"
 """BuildKit in the builder image. 0.12 is the oldest whose cache manifests ECR accepts."""
 
-BUILDER_VERSION = "1.2.0"
+BUILDER_VERSION = "1.3.0"
 """The tag of `images/builder`, the image that the published pipeline's jobs run in. Every change there raises it."""
 
 

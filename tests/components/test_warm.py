@@ -9,6 +9,7 @@ from components.runner_chart import PAUSE_RULES
 from sandbox.providers.kubernetes.runner_chart import problems_in_config, rendered_config
 from stacks.architecture import Architecture
 from stacks.sizing import check_fit
+from stacks.versions import BUILDER_VERSION
 from stacks.warm import Hours
 from tests.components import mocks
 from tests.components.mocks import NAME, REGISTRY, Declared, declare
@@ -43,7 +44,7 @@ def test_pause_pods_run_the_builder_image_so_that_nodes_have_it() -> None:
     declared = declare(runners={"warm": ALWAYS})
     assert autoscaler(declared) == {
         "max_pause_pods": 2,
-        "pause_pod_image": f"{REGISTRY}/buildyard/builder:1.2.0",
+        "pause_pod_image": f"{REGISTRY}/buildyard/builder:{BUILDER_VERSION}",
         "pause_pod_priority_class_name": f"{NAME}-pause",
         "policy": [{"idle_count": 2}],
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from stacks.versions import BUILDER_VERSION, BUILDKIT_VERSION
+from stacks.versions import BUILDER_VERSION
 from tests.delivery.test_pipeline import ROOT, resolved
 from tests.pipeline.events import Event, push, selected, started_by
 from tests.pipeline.runner import SHELLS
@@ -119,10 +119,10 @@ def test_half_an_image_is_not_published(workplace: Workplace) -> None:
     assert not any(each.startswith("crane index") for each in workplace.calls)
 
 
-def test_jobs_run_in_the_buildkit_that_the_image_is_made_of() -> None:
+def test_jobs_run_in_the_base_of_the_image() -> None:
     image = resolved()["builder:dev"]["image"]
     dockerfile = (ROOT / "images" / "builder" / "Dockerfile").read_text()
-    assert image.startswith(f"moby/buildkit:v{BUILDKIT_VERSION}-rootless@sha256:")
+    assert re.fullmatch(r"moby/buildkit:v[\d.]+-rootless@sha256:[0-9a-f]{64}", image)
     assert f"\nFROM {image}\n" in dockerfile
 
 

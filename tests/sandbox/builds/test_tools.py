@@ -19,6 +19,7 @@ DOCKERFILE = (Path(__file__).parents[3] / "images" / "builder" / "Dockerfile").r
     [
         ("github.com/google/go-containerregistry", "CRANE_VERSION"),
         ("github.com/awslabs/amazon-ecr-credential-helper/ecr-login", "ECR_LOGIN_VERSION"),
+        ("github.com/moby/buildkit", "BUILDKIT_VERSION"),
     ],
 )
 def test_tools_are_of_the_builder_images_versions(module: str, argument: str) -> None:
