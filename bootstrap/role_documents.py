@@ -95,11 +95,12 @@ def _reads(stack: Stack) -> Iterable[Document]:
     yield _allow("ReadCluster", ["eks:DescribeCluster", "eks:ListNodegroups"], [stack.cluster])
     # Of others, too: a preview looks for one that takes the runners' managers.
     yield _allow("ReadNodes", ["eks:DescribeNodegroup"], [stack.all_node_groups])
-    yield _allow("ReadAgent", ["eks:DescribeAddon"], [stack.addon(AGENT)])
+    yield _allow("ReadAgent", ["eks:DescribeAddon"], stack.addon(AGENT))
     yield _allow(
         "ReadRoles",
-        ["iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"],
-        [stack.roles],
+        # The provider also reads inline policies, which only somebody else can have made.
+        ["iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"],
+        list(dict.fromkeys([stack.roles, stack.missing_roles])),
     )
     boundary = stack.settings.iam.permissions_boundary
     yield _allow(
@@ -225,6 +226,11 @@ def _iam_writes(stack: Stack) -> Iterable[Document]:
         ],
         [policies],
     )
+    # EKS looks with the deployer's rights whether its role is there, before it creates a node group:
+    # https://docs.aws.amazon.com/eks/latest/userguide/using-service-linked-roles-eks-nodegroups.html
+    own = "AWSServiceRoleForAmazonEKSNodegroup"
+    paths = ("aws-service-role/eks-nodegroup.amazonaws.com/", "")  # the second, if there is no such role yet
+    yield _allow("ReadRoleOfNodeGroups", ["iam:GetRole"], [stack.iam_arn(f"role/{path}{own}") for path in paths])
     yield _allow(
         "CreateRolesOfServices",
         ["iam:CreateServiceLinkedRole"],

@@ -76,6 +76,11 @@ class Stack:
         return self.iam_arn(f"role{self.settings.iam.path}{self.prefix}-*")
 
     @property
+    def missing_roles(self) -> str:
+        """The same roles as long as they do not exist: IAM then knows no path of theirs."""
+        return self.iam_arn(f"role/{self.prefix}-*")
+
+    @property
     def policies(self) -> str:
         """The policies that the stack creates."""
         return self.iam_arn(f"policy{self.settings.iam.path}{self.prefix}-*")
@@ -93,9 +98,10 @@ class Stack:
         """Every managed node group of the cluster."""
         return self.arn("eks", f"nodegroup/{self.settings.cluster.name}/*")
 
-    def addon(self, name: str) -> str:
-        """An add-on of the cluster."""
-        return self.arn("eks", f"addon/{self.settings.cluster.name}/{name}/*")
+    def addon(self, name: str) -> list[str]:
+        """An add-on of the cluster. One that is missing has no id."""
+        arn = self.arn("eks", f"addon/{self.settings.cluster.name}/{name}")
+        return [arn, f"{arn}/*"]
 
     @property
     def associations(self) -> str:
@@ -109,14 +115,23 @@ class Stack:
 
     @property
     def repositories(self) -> list[str]:
-        """The repositories below the registry's prefix, or else below the groups of the stack's projects."""
+        """The repositories below the registry's prefix, or else below the groups of the stack's projects.
+
+        A repository that is in no group is named as it is.
+        """
         prefix, settings = self.settings.registry.prefix, self.settings
         names = [settings.repository_of(project, image) for project in settings.projects for image in project.images]
         names += [settings.builder_repository] if settings.builder_repository else []
-        folders = [prefix] if prefix else sorted({name.partition("/")[0] for name in names})
-        return [self.arn("ecr", f"repository/{folder}/*") for folder in folders]
+        patterns = [f"{prefix}/*"] if prefix else sorted({_in_its_group(name) for name in names})
+        return [self.arn("ecr", f"repository/{pattern}") for pattern in patterns]
 
     @property
     def caches(self) -> str:
         """The repositories of the pull-through caches, of every tier."""
         return self.arn("ecr", f"repository/{cache_folder(self.settings.registry.prefix, Tier.PROTECTED)}/*")
+
+
+def _in_its_group(repository: str) -> str:
+    """The pattern of all repositories of a repository's group; its own name if it is in none."""
+    group, slash, _ = repository.partition("/")
+    return f"{group}/*" if slash else group

@@ -12,19 +12,17 @@ from sandbox.services.aws.rights import allows
 from tests.bootstrap import recorded
 
 PROVIDER = "https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service"
-NODE_TEMPLATES = "https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html"
 ECR_KEYS = "https://docs.aws.amazon.com/AmazonECR/latest/userguide/encryption-at-rest.html"
 LINKED_ROLES = "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create-service-linked-role.html"
 
 NOT_RECORDED = {
     "autoscaling:DescribeAutoScalingGroups": f"the real provider reads the group of a tag: {PROVIDER}/autoscaling",
-    "ec2:RunInstances": f"EKS lets nobody create nodes who may not start instances: {NODE_TEMPLATES}",
     "ecr:PutImageScanningConfiguration": "an update undoes a manual change",
     "eks:DescribeUpdate": f"the real provider waits for the updates of node groups: {PROVIDER}/eks/node_group.go",
     "eks:UpdatePodIdentityAssociation": "a role that is replaced, such as by one with another path",
     "iam:CreateServiceLinkedRole": f"the first use of a service in the account: {LINKED_ROLES}",
     "iam:ListInstanceProfilesForRole": f"the real provider, before it deletes a role: {PROVIDER}/iam/role.go",
-    "iam:ListRolePolicies": f"the real provider reads a role's inline policies: {PROVIDER}/iam/role.go",
+    "iam:GetRolePolicy": f"the real provider reads a role's inline policies: {PROVIDER}/iam/role.go",
     "iam:PutRolePermissionsBoundary": "roles from before iam.permissions-boundary",
     "iam:UpdateRole": "a newer Buildyard with another session time of a role",
     "iam:UpdateRoleDescription": f"a newer Buildyard with another description: {PROVIDER}/iam/role.go",

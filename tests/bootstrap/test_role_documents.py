@@ -14,6 +14,7 @@ from stacks.iam import Iam
 from stacks.registries import Registry
 from tests.bootstrap.documents import STATE, documents, stack
 from tests.policy_linter import findings
+from tests.stacks.stack_settings import settings
 
 BUCKET = f"arn:aws:s3:::{STATE.bucket}"
 STACK = f"{BUCKET}/.pulumi/stacks/buildyard/prod.json"
@@ -21,6 +22,7 @@ LOCK = f"{BUCKET}/.pulumi/locks/organization/buildyard/prod/1.json"
 HISTORY = f"{BUCKET}/.pulumi/history/buildyard/prod/prod-1.history.json"
 BACKUP = f"{BUCKET}/.pulumi/backups/buildyard/prod/prod.1.json"
 ROLE = "arn:aws:iam::123456789012:role/buildyard-prod-push"
+LINKED = "arn:aws:iam::123456789012:role/aws-service-role/LINKEDAWSServiceRoleForAmazonEKSNodegroup"
 OWN_ROLE = "arn:aws:iam::123456789012:role/deploy-buildyard-prod"
 POLICY = "arn:aws:iam::123456789012:policy/buildyard-prod-push-1"
 OWN_POLICY = "arn:aws:iam::123456789012:policy/deploy-buildyard-prod-write"
@@ -136,6 +138,9 @@ def test_a_preview_only_reads() -> None:
         ("servicequotas:RequestServiceQuotaIncrease", "*", False, False, "a person decides that"),
         ("tag:GetResources", "*", True, True, "repositories with the stack's tag"),
         ("tag:TagResources", "*", False, False, "each service's own right decides who tags"),
+        ("iam:GetRolePolicy", ROLE, True, True, "the provider reads a role with all that it has"),
+        ("iam:GetRole", f"{LINKED.replace('LINKED', 'eks-nodegroup.amazonaws.com/')}", False, True, "EKS looks for it"),
+        ("iam:GetRole", f"{LINKED.replace('aws-service-role/LINKED', '')}", False, True, "where there is none yet"),
         ("iam:ListRoles", "*", True, True, "a preview compares their number with the quota"),
         ("iam:GetRole", OWN_ROLE, False, False, "roles of others"),
         ("iam:GetRole", ROLE, True, True, "roles"),
@@ -204,6 +209,14 @@ def test_nobody_changes_the_node_groups_of_a_stack_whose_name_begins_like_ours(a
     nodes = NODES.replace("buildyard-prod", "buildyard-prod-eu")
     assert allows(documents(Purpose.DEPLOY, stack()), f"eks:{action}", nodes, {}), "the test shows nothing"
     assert not allows(documents(Purpose.DEPLOY, stack(others=["prod-eu"])), f"eks:{action}", nodes, {})
+
+
+def test_a_repository_in_no_group_is_named() -> None:
+    images = [{"name": "web", "context": "web", "repository": "web"}]
+    alone = settings(projects=[{"path": "platform/images", "images": images}])
+    found = documents(Purpose.DEPLOY, type(stack())(**{**vars(stack()), "settings": alone}))
+    assert allows(found, "ecr:CreateRepository", OTHER_IMAGE.replace("shop/web", "web"), {})
+    assert not allows(found, "ecr:CreateRepository", OTHER_IMAGE, {})
 
 
 def test_a_prefix_of_the_registry_limits_the_repositories() -> None:
@@ -289,7 +302,7 @@ def test_rights_end_with_the_stacks_path(purpose: Purpose) -> None:
     held = documents(purpose, with_rules(path="/ci/"))
     inside, outside = (f"arn:aws:iam::123456789012:role{path}buildyard-prod-push" for path in ("/ci/", "/"))
     assert allows(held, "iam:GetRole", inside, {})
-    assert not allows(held, "iam:GetRole", outside, {})
+    assert allows(held, "iam:GetRole", outside, {}), "IAM knows no path of a role that somebody has deleted"
     assert allows(held, "iam:GetPolicy", "arn:aws:iam::123456789012:policy/ci/buildyard-prod-push-1-9e21ea", {})
     if purpose is Purpose.DEPLOY:
         assert allows(held, "iam:CreateRole", inside, {})

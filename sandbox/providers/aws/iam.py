@@ -52,7 +52,12 @@ class Role(AwsKind):
         return self.made(connection, inputs["name"], inputs)
 
     def read(self, connection: AwsConnection, resource_id: str, outputs: Properties) -> Properties:
-        return self._outputs(connection.iam().get_role(RoleName=resource_id)["Role"], outputs)
+        client = connection.iam()
+        role = client.get_role(RoleName=resource_id)["Role"]
+        # The real provider reads these, too, for properties that no program here uses.
+        client.list_role_policies(RoleName=resource_id)
+        client.list_attached_role_policies(RoleName=resource_id)
+        return self._outputs(role, outputs)
 
     def update(
         self, connection: AwsConnection, resource_id: str, outputs: Properties, inputs: Properties

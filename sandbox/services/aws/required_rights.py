@@ -114,8 +114,28 @@ def _of_cluster(place: Place, request: Request) -> Iterator[Right]:
     match place.operation:
         case "CreateNodegroup":
             yield from _passes(request["nodeRole"], "eks.amazonaws.com")
+            yield from _of_nodes(place, request)
         case "CreatePodIdentityAssociation":
             yield from _passes(request["roleArn"], "pods.eks.amazonaws.com")
+            yield Right(action="iam:GetRole", resource=request["roleArn"])
+
+
+def _of_nodes(place: Place, request: Request) -> Iterator[Right]:
+    """What EKS asks for on behalf of whoever creates a node group.
+
+    Sources: https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html and
+    https://docs.aws.amazon.com/eks/latest/userguide/using-service-linked-roles-eks-nodegroups.html
+    """
+    linked = "AWSServiceRoleForAmazonEKSNodegroup"
+    for path in ("aws-service-role/eks-nodegroup.amazonaws.com/", ""):
+        yield Right(action="iam:GetRole", resource=f"arn:aws:iam::{place.account}:role/{path}{linked}")
+    for action in ("iam:GetRole", "iam:ListAttachedRolePolicies"):
+        yield Right(action=action, resource=request["nodeRole"])
+    if template := request.get("launchTemplate", {}).get("id"):
+        ec2 = f"arn:aws:ec2:{place.region}:{place.account}"
+        started = ("instance", "network-interface", "security-group", "subnet", "volume")
+        for resource in (f"launch-template/{template}", *(f"{each}/*" for each in started)):
+            yield Right(action="ec2:RunInstances", resource=f"{ec2}:{resource}")
 
 
 def _of_node_group(place: Place, request: Request) -> Iterator[Right]:
