@@ -17,6 +17,7 @@ LINKED_ROLES = "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_create
 
 NOT_RECORDED = {
     "autoscaling:DescribeAutoScalingGroups": f"the real provider reads the group of a tag: {PROVIDER}/autoscaling",
+    "ecr:DescribeImages": f"repositories that exist already: {PROVIDER}/ecr/repository_data_source.go",
     "ecr:PutImageScanningConfiguration": "an update undoes a manual change",
     "eks:DescribeUpdate": f"the real provider waits for the updates of node groups: {PROVIDER}/eks/node_group.go",
     "eks:UpdatePodIdentityAssociation": "a role that is replaced, such as by one with another path",

@@ -81,6 +81,35 @@ def workplace(request: pytest.FixtureRequest, tmp_path: Path) -> Workplace:
     return Workplace(tmp_path, request.param)
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        ("", 0, ""),
+        ("An error occurred (RepositoryNotFoundException) when calling ...", 0, ""),
+        ("An error occurred (ImageNotFoundException) when calling ...", 1, f"There is no {REPOSITORY}:1.2.3"),
+        ("An error occurred (AccessDeniedException) when calling ...", 1, "AccessDenied"),
+    ],
+)
+def test_an_update_without_its_builder_image_is_refused(
+    workplace: Workplace, error: str, status: int, said: str
+) -> None:
+    aws = workplace.folder / "stubs" / "aws"
+    failing = f"echo '{error}' >&2; exit 254" if error else ""
+    aws.write_text(f'#!/bin/sh\necho "$*" >>"$CALLS"\n{failing}\n')
+    aws.chmod(0o755)
+    environment = {"PATH": f"{aws.parent}:{os.environ['PATH']}", "CALLS": str(workplace.folder / "calls")}
+    done = subprocess.run(
+        [*workplace.shell, str(ROOT / "images/builder/check.sh"), REPOSITORY, "1.2.3"],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == status
+    assert said in done.stderr
+    asked = "--region eu-central-1 --repository-name buildyard/builder --image-ids imageTag=1.2.3"
+    assert workplace.calls == [f"ecr describe-images {asked}"]
+
+
 def test_two_builds_and_a_join_publish_the_image(workplace: Workplace) -> None:
     for architecture in ("arm64", "amd64"):
         done = workplace.job("builder:prod", architecture)

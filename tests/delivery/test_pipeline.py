@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pipeline.render import PipelineFile
+from stacks.versions import BUILDER_VERSION
 from tests.delivery.checkout import Checkout
 from tests.delivery.previews import DATA
 from tests.pipeline.conftest import GitLabCiLocal
@@ -28,6 +30,11 @@ case "$*" in
   "stack output"*) echo "$OUTPUTS" ;;
   *--json*) cat "$PREVIEW"; exit "$PREVIEW_EXIT" ;;
 esac
+"""
+AWS = """#!/bin/sh
+test -n "$BUILDER" && exit
+echo "An error occurred (ImageNotFoundException) when calling the DescribeImages operation: $*" >&2
+exit 254
 """
 VENV = """#!/bin/sh
 mkdir -p .venv/bin
@@ -99,6 +106,13 @@ def test_updates_of_a_stack_never_overlap_and_follow_its_preview() -> None:
         assert job["interruptible"] is False, "a new push ends an update in the middle"
         assert job["dependencies"] == [f"preview:{stack}"], "the plan of another environment is used"
         assert any("--plan plan.json" in line for line in job["script"])
+
+
+def test_a_commit_cancels_no_pipeline_of_the_default_branch() -> None:
+    """Such as one that builds the builder image, whose jobs the next commit's pipeline does not have."""
+    rules = yaml.safe_load(FILE.read_text(encoding="utf-8"))["workflow"]["rules"]
+    [default] = [rule for rule in rules if rule["if"] == "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"]
+    assert default["auto_cancel"] == {"on_new_commit": "none"}
 
 
 def test_nothing_but_counts_is_open_to_guests() -> None:
@@ -177,9 +191,12 @@ def test_every_requirement_has_a_hash() -> None:
 @pytest.fixture
 def checkout(tmp_path: Path, gitlab_ci_local: GitLabCiLocal, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     """A checkout of this repository, with a `pulumi` that prints what `run` chooses."""
-    tools = {"pulumi": PULUMI, "python3": VENV.replace("%s", sys.executable, 1)}
+    tools = {"pulumi": PULUMI, "aws": AWS, "python3": VENV.replace("%s", sys.executable, 1)}
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    return Checkout(tmp_path, gitlab_ci_local, monkeypatch, pipeline=FILE.read_text(encoding="utf-8"), tools=tools)
+    made = Checkout(tmp_path, gitlab_ci_local, monkeypatch, pipeline=FILE.read_text(encoding="utf-8"), tools=tools)
+    (made.folder / "images").symlink_to(ROOT / "images")
+    made.set(BUILDER="is there")
+    return made
 
 
 def run(checkout: Checkout, job: str, preview: str = "empty", exit_code: int = 0, outputs: str = "{}") -> str:
@@ -237,6 +254,14 @@ def test_an_update_without_a_plan_does_nothing(checkout: Checkout) -> None:
     with pytest.raises(AssertionError):
         run(checkout, "up:dev")
     assert not checkout.calls, "something is deployed that nobody has read"
+
+
+def test_an_update_does_nothing_without_the_image_that_jobs_run_in(checkout: Checkout) -> None:
+    run(checkout, "preview:dev")
+    checkout.set(BUILDER="")
+    with pytest.raises(AssertionError, match=rf"There is no \S+:{re.escape(BUILDER_VERSION)}, in which all jobs run"):
+        run(checkout, "up:dev")
+    assert len(checkout.calls) == 1, "every job of every project would fail"
 
 
 def test_drift_fails_its_job_and_says_what_drifted(checkout: Checkout) -> None:

@@ -89,7 +89,7 @@ def test_whoever_gives_a_service_a_role_must_be_allowed_to_pass_it(acting: Actin
         acting("eks", create).create_nodegroup(**request)
     passing = {"StringEquals": {"iam:PassedToService": "eks.amazonaws.com"}}
     role = allow("iam:PassRole", cluster["roleArn"], Condition=passing)
-    with pytest.raises(ClientError, match="iam:GetRole on resource: .*AWSServiceRoleForAmazonEKSNodegroup"):
+    with pytest.raises(ClientError, match=r"iam:GetRole on resource: .*AWSServiceRoleForAmazonEKSNodegroup"):
         acting("eks", create, role).create_nodegroup(**request)
     acting("eks", create, role, allow("iam:GetRole"), allow("iam:ListAttachedRolePolicies")).create_nodegroup(**request)
     aws("eks").delete_nodegroup(clusterName="ci", nodegroupName="judged")
