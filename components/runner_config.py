@@ -44,6 +44,10 @@ RETRIES = {"exceeded quota": 60}
 """How often the runner tries again to create a pod, every two seconds, while the namespace has too many."""
 
 
+CLEANUP_SECONDS = STOP_SECONDS + 2
+"""How long a job that has ended still holds its place on the node. Kubernetes' default is 30, and the shells in the pod
+ignore SIGTERM; a job that was cancelled needs the time to stop BuildKit."""
+
 STOP_BUILD = "pkill -TERM -f '[p]ython3 - +buildctl' || :"
 """Tells a job's `faults.py` that its pod is being deleted, as on a reclaimed spot node. The pod's own SIGTERM does not
 reach it: the container's first process is a shell, which ignores that. Containers without such a process do nothing.
@@ -112,9 +116,7 @@ def _kubernetes(config: RunnerConfig) -> dict[str, Any]:
         # The node asks the registry whether the tag still has this image, and whether the pod may pull it.
         "pull_policy": ["always"],
         "poll_timeout": config.runners.node_wait_minutes * 60,
-        # A job that has ended holds its place on the node for this long, by default for 30 seconds: the shells in its
-        # pod ignore SIGTERM. One that was cancelled needs the time to stop BuildKit.
-        "cleanup_grace_period_seconds": STOP_SECONDS + 2,
+        "cleanup_grace_period_seconds": CLEANUP_SECONDS,
         "privileged": False,
         "pod_disruption_budget": True,
         "retry_limits": RETRIES,

@@ -13,6 +13,7 @@ from typing import Any
 import simpy
 
 from benchmarks.waiting.arrivals import HOUR, Arrival
+from components.runner_config import CLEANUP_SECONDS
 
 SCAN_SECONDS = 10
 UNNEEDED_SECONDS = 600
@@ -127,6 +128,7 @@ class Group:
             self.found += arrival.image in node.built
             yield self._clock.timeout(arrival.seconds)
         node.built.add(arrival.image)
+        yield self._clock.timeout(CLEANUP_SECONDS)
         node.jobs -= 1
         self._settle()
 
