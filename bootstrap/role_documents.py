@@ -12,6 +12,7 @@ from bootstrap.targets import Purpose, Stack, State
 from components.build_nodes import CNI_POLICY, MANAGED_POLICIES
 from components.policy_documents import Document, push, use_of_key
 from components.preflight.cluster import AGENT
+from components.preflight.network import CNI
 from stacks.names import stack_name
 
 PROJECT = "buildyard"
@@ -95,7 +96,7 @@ def _reads(stack: Stack) -> Iterable[Document]:
     yield _allow("ReadCluster", ["eks:DescribeCluster", "eks:ListNodegroups"], [stack.cluster])
     # Of others, too: a preview looks for one that takes the runners' managers.
     yield _allow("ReadNodes", ["eks:DescribeNodegroup"], [stack.all_node_groups])
-    yield _allow("ReadAgent", ["eks:DescribeAddon"], stack.addon(AGENT))
+    yield _allow("ReadAddons", ["eks:DescribeAddon"], [*stack.addon(AGENT), *stack.addon(CNI)])
     yield _allow(
         "ReadRoles",
         # The provider also reads inline policies, which only somebody else can have made.

@@ -1,13 +1,12 @@
-"""Checks of the EKS cluster: its version and mode, its networks, and the way in which build pods get their role."""
+"""Checks of the EKS cluster: its version and mode, and the way in which build pods get their role."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import pulumi_aws as aws
 
 from components.preflight import account_rules
 from components.preflight.checks import Check, RefusalError, attempt
-from components.preflight.parallel import together
+from components.preflight.network import Networks, find_networks
 from stacks.settings import Identity, Settings
 from stacks.versions import numbers
 
@@ -41,12 +40,7 @@ class Cluster:
     security_group_id: str
     """The cluster's security group, which EKS gives to nodes that have no others."""
     oidc_provider_arn: str | None
-    networks: tuple[str, ...]
-    """The networks in which pods, nodes, services and the Kubernetes API have their addresses."""
-    service_networks: tuple[str, ...]
-    """The networks of the cluster's services."""
-    vpc_endpoints: tuple[str, ...]
-    """The addresses in these networks at which AWS's services are, ECR for example."""
+    networks: Networks
 
 
 def find_cluster(settings: Settings) -> tuple[Cluster | None, list[Check]]:
@@ -66,7 +60,7 @@ def find_cluster(settings: Settings) -> tuple[Cluster | None, list[Check]]:
     itself.problems += account_rules.path(settings, found.access_configs[0].authentication_mode)
     itself.problems += account_rules.security_groups(settings, vpc=found.vpc_config.vpc_id, ask=itself.ask)
     identity = Check(title="Roles of build pods", found=str(settings.identity))
-    network = Check(title="Networks that builds may not reach")
+    networks, network = find_networks(settings, found)
     cluster = Cluster(
         name=found.name,
         arn=found.arn,
@@ -76,11 +70,8 @@ def find_cluster(settings: Settings) -> tuple[Cluster | None, list[Check]]:
         subnet_ids=wanted.subnet_ids or tuple(found.vpc_config.subnet_ids),
         security_group_id=found.vpc_config.cluster_security_group_id,
         oidc_provider_arn=_check_identity(identity, settings, found),
-        networks=_networks(network, settings, found),
-        service_networks=_service_networks(found),
-        vpc_endpoints=_vpc_endpoints(network, settings, found),
+        networks=networks,
     )
-    network.found = ", ".join(cluster.networks)
     return cluster, [itself, identity, network]
 
 
@@ -145,46 +136,3 @@ def _check_identity(check: Check, settings: Settings, cluster: aws.eks.GetCluste
     else:
         check.unknown(f"whether {cluster.name} has the add-on {AGENT}", agent, "Allow eks:DescribeAddon.")
     return None
-
-
-def _networks(check: Check, settings: Settings, cluster: aws.eks.GetClusterResult) -> tuple[str, ...]:
-    if settings.network.deny is not None:
-        return settings.network.deny
-    vpc = check.settle(
-        attempt(lambda: aws.ec2.get_vpc(id=cluster.vpc_config.vpc_id)),
-        path="buildyard:network.deny",
-        hint="Use credentials that may describe the VPC, or name the networks of pods, nodes and services here.",
-    )
-    if vpc is None:
-        return ()
-    blocks = [each.cidr_block for each in vpc.cidr_block_associations]
-    ipv6_blocks = [each.ipv6_cidr_block for each in vpc.ipv6_cidr_block_associations]
-    return tuple(filter(None, (*blocks, *ipv6_blocks, *_service_networks(cluster))))
-
-
-def _service_networks(cluster: aws.eks.GetClusterResult) -> tuple[str, ...]:
-    # An IPv4 cluster has no IPv6 network, and an IPv6 cluster no IPv4 network.
-    configs = cluster.kubernetes_network_configs
-    return tuple(
-        filter(None, (each for config in configs for each in (config.service_ipv4_cidr, config.service_ipv6_cidr)))
-    )
-
-
-def _vpc_endpoints(check: Check, settings: Settings, cluster: aws.eks.GetClusterResult) -> tuple[str, ...]:
-    if settings.network.deny is not None:
-        return ()
-    addresses = check.settle(
-        attempt(lambda: _vpc_endpoint_addresses(cluster.vpc_config.vpc_id)),
-        path="buildyard:network.deny",
-        hint="Use credentials that may describe network interfaces, or name the networks of pods and nodes here.",
-    )
-    return addresses or ()
-
-
-def _vpc_endpoint_addresses(vpc: str) -> tuple[str, ...]:
-    filters = {"vpc-id": vpc, "interface-type": "vpc_endpoint"}
-    found = aws.ec2.get_network_interfaces(
-        filters=[{"name": name, "values": [value]} for name, value in filters.items()]
-    )
-    interfaces = together(partial(aws.ec2.get_network_interface, id=each) for each in sorted(found.ids))
-    return tuple(address for each in interfaces for address in (each.private_ip, *each.ipv6_addresses) if address)

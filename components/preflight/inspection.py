@@ -117,7 +117,7 @@ def _company_network(settings: Settings, account: Account, cluster: Cluster) -> 
         network,
         datetime.now(timezone.utc),
         registry_host=account.registry_host,
-        vpc_endpoints=cluster.vpc_endpoints,
+        vpc_endpoints=cluster.networks.vpc_endpoints,
     )
     return check
 

@@ -335,6 +335,7 @@ _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "getCluster": _cluster,
     "getVpc": lambda args: {
         "id": args["id"],
+        "ownerId": "123456789012",
         "cidrBlockAssociations": [{"cidrBlock": "10.0.0.0/16"}, {"cidrBlock": "100.64.0.0/16"}],
         "ipv6CidrBlockAssociations": [{"ipv6CidrBlock": "2001:db8:1234::/56"}],
     },
@@ -358,7 +359,10 @@ _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "getRepositoryFile": _file,
     "getRepositoryTree": lambda args: {"trees": [{"path": f"{args['path']}/Dockerfile", "type": "blob"}]},
     "getMetadata": lambda args: {"version": "19.2.1-ee"},
-    "getAddon": lambda args: {"addonVersion": "v1.3.8-eksbuild.2"},
+    "getAddon": lambda args: {
+        "addonVersion": "v1.3.8-eksbuild.2",
+        "configurationValues": '{"enableNetworkPolicy": "true"}' if args["addonName"] == "vpc-cni" else "",
+    },
     "getServiceQuota": lambda args: {"value": 10_000},
     "getRoles": lambda args: {"names": ["admin"]},
 }

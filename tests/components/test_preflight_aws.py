@@ -48,6 +48,46 @@ def test_what_no_api_tells_is_left_to_people_with_the_command() -> None:
     assert not any("aws-auth" in str(each) for each in entries)
 
 
+NETWORKS = "Networks that builds may not reach"
+
+
+@pytest.mark.parametrize(
+    ("configuration", "told"),
+    [
+        ('{"enableNetworkPolicy": "true"}', False),
+        ("enableNetworkPolicy: true\nenv: {AWS_VPC_K8S_CNI_LOGLEVEL: DEBUG}", False),
+        ('{"enableNetworkPolicy": "false"}', True),
+        ("", True),
+        ("{", True),
+    ],
+)
+def test_a_cluster_that_does_not_enforce_network_policies_is_told(configuration: str, told: bool) -> None:
+    found = inspected(answers={"getAddon": {"configurationValues": configuration}})
+    assert not problems(found), "builds run all the same"
+    assert any("does not enforce network policies" in each for each in notices(found)) == told
+
+
+def test_another_cni_is_left_to_people() -> None:
+    found = inspected(refusals={"getAddon": "reading EKS Add-On: couldn't find resource"}, identity="irsa")
+    assert any("no add-on vpc-cni" in str(each) for each in check(found, NETWORKS).manual)
+    assert not notices(found)
+
+
+def test_an_ipv6_clusters_way_out_is_left_to_people() -> None:
+    network = {"serviceIpv4Cidr": "", "serviceIpv6Cidr": "fd00::/108", "ipFamily": "ipv6"}
+    found = inspected(answers={"getCluster": {"kubernetesNetworkConfigs": [network]}})
+    assert any("ENABLE_V4_EGRESS" in str(each) for each in check(found, NETWORKS).manual)
+    assert not any("ENABLE_V4_EGRESS" in str(each) for each in check(inspected(), NETWORKS).manual)
+
+
+def test_a_vpc_of_another_account_hides_its_endpoints() -> None:
+    shared: dict[str, Any] = {"getVpc": {"ownerId": "999999999999"}}
+    none: dict[str, Any] = {"getNetworkInterfaces": {"ids": []}}
+    assert any("999999999999 owns the VPC" in each for each in notices(inspected(answers={**shared, **none})))
+    assert not notices(inspected(answers=none))
+    assert not notices(inspected(answers=shared)), "its endpoints are known"
+
+
 TAINTED = {"taints": [{"key": "gpu", "value": "true", "effect": "NO_SCHEDULE"}]}
 
 

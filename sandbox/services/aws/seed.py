@@ -62,6 +62,8 @@ def _make_cluster(session: boto3.Session, endpoint: str, subnets: list[str]) -> 
         accessConfig={"authenticationMode": "API_AND_CONFIG_MAP"},
     )["cluster"]
     eks.create_addon(clusterName=CLUSTER, addonName="eks-pod-identity-agent")
+    enforcing = '{"enableNetworkPolicy": "true"}'  # which nothing here does
+    eks.create_addon(clusterName=CLUSTER, addonName="vpc-cni", configurationValues=enforcing)
     _make_nodes(iam, eks, subnets)
     iam.create_open_id_connect_provider(Url=cluster["identity"]["oidc"]["issuer"], ClientIDList=["sts.amazonaws.com"])
 

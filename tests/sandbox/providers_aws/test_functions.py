@@ -64,8 +64,10 @@ def test_an_addon(client: ProviderClient) -> None:
     token = "aws:eks/getAddon:getAddon"
     agent = ask(client, token, clusterName="ci", addonName="eks-pod-identity-agent")
     assert agent["addonVersion"].startswith("v1.34")
-    with pytest.raises(grpc.RpcError, match="No addon: vpc-cni found in cluster: ci"):
-        client.invoke(token, {"clusterName": "ci", "addonName": "vpc-cni"})
+    cni = ask(client, token, clusterName="ci", addonName="vpc-cni")
+    assert cni["configurationValues"] == '{"enableNetworkPolicy": "true"}'
+    with pytest.raises(grpc.RpcError, match="No addon: coredns found in cluster: ci"):
+        client.invoke(token, {"clusterName": "ci", "addonName": "coredns"})
 
 
 def test_node_groups_and_their_taints(client: ProviderClient, aws: AwsClient, unique: Unique) -> None:
