@@ -1,5 +1,6 @@
 """Checks of AWS before the first resource: the cluster, the nodes of managers, and the service quotas."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -163,6 +164,18 @@ def test_repositories_and_roles_of_the_account_are_counted() -> None:
     assert "ECR would refuse repositories" in said["buildyard:projects"]
     assert "101 repositories, 11 of them the stack's" in said["buildyard:projects"]
     assert "IAM would refuse roles" in said["buildyard:nodes"]
+
+
+def test_iams_quota_is_asked_in_the_region_that_has_it() -> None:
+    asked: dict[str, set[Any]] = {}
+
+    def answer(args: Mapping[str, Any]) -> Mapping[str, Any]:
+        asked.setdefault(args["serviceCode"], set()).add(args.get("region"))
+        return {"value": 10_000}
+
+    assert inspected(answers={"getServiceQuota": answer}).account
+    assert asked.pop("iam") == {"us-east-1"}, "other regions have no quota of roles"
+    assert set().union(*asked.values()) == {None}, "other services have quotas of the stack's region"
 
 
 @pytest.mark.parametrize("function", ["getServiceQuota", "getRepositories", "getRoles"])
