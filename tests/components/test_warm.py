@@ -128,6 +128,8 @@ def test_more_warm_jobs_than_the_nodes_can_hold_are_refused() -> None:
     [problem] = check_fit(settings(nodes=nodes, runners={"warm": {"when": "always", "jobs": 15}}), INSTANCE_TYPES)
     assert problem.path == "buildyard:runners.warm.jobs"
     assert problem.message == "15 jobs need 3 arm64 nodes, and max-size is 2"
+    off = settings(nodes=nodes, runners={"warm": {"when": False, "jobs": 15}})
+    assert not list(check_fit(off, INSTANCE_TYPES)), "nobody could turn it off and keep the number"
 
 
 @pytest.mark.parametrize(
