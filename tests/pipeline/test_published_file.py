@@ -125,6 +125,9 @@ def test_timeouts_are_the_images_own() -> None:
     built = jobs(files())
     assert built["build-web:arm64"]["timeout"] == "90 minutes"
     assert built["build-base:arm64"]["timeout"] == "60 minutes"
+    assert built["container-check-latest"]["timeout"] == "110 minutes", (
+        "it waits as long as the longest build, and would end before it says what is left"
+    )
 
 
 def test_jobs_run_in_the_builder_image_with_its_entrypoint_off() -> None:
