@@ -48,6 +48,8 @@ def test_pause_pods_run_the_builder_image_so_that_nodes_have_it() -> None:
         "pause_pod_priority_class_name": f"{NAME}-pause",
         "policy": [{"idle_count": 2}],
     }
+    for release in declared.of("helm.sh:Release").values():
+        assert PAUSE_RULES[0] in release.plain()["values"]["rbac"]["rules"], "its manager could not start a pause pod"
     [priority] = declared.of("scheduling.k8s.io:PriorityClass").values()
     assert priority.inputs["metadata"]["name"] == f"{NAME}-pause"
     assert -10 < priority.inputs["value"] < 0, "a job could not take the place, or no node would start for it"
