@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import BeforeValidator, Field
 
 from stacks.fields import KubernetesName
 from stacks.model import Model, pattern_text
@@ -25,20 +25,20 @@ LabelValue = Annotated[
 Labels = dict[LabelKey, LabelValue]
 
 
-def _no_user(address: str) -> str:
-    if "@" in address:  # the message must not contain what may be a password
+def _no_user(address: object) -> object:
+    if isinstance(address, str) and "@" in address:  # the message must not contain what may be a password
         raise refusal("the address has a user or a password", "Use a Pushgateway that needs none.")
     return address
 
 
 Pushgateway = Annotated[
     str,
-    AfterValidator(_no_user),
     pattern_text(
         r"^https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/-]*)?$",
         "Use the Pushgateway's address, such as http://pushgateway.monitoring.svc:9091.",
         max_length=512,
     ),
+    BeforeValidator(_no_user),  # not between the text and its pattern: the schema would lack it, and with it the hint
 ]
 
 

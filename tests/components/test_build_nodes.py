@@ -46,7 +46,9 @@ def kubelet(**settings: Any) -> Any:
     parts: Any = message.get_payload()
     [part] = parts
     assert part.get_content_type() == "application/node.eks.aws", "EKS would take it for a script"
-    return json.loads(part.get_payload())["spec"]["kubelet"]["config"]
+    config = json.loads(part.get_payload())
+    assert (config["apiVersion"], config["kind"]) == ("node.eks.aws/v1alpha1", "NodeConfig"), "nodes would never join"
+    return config["spec"]["kubelet"]["config"]
 
 
 def test_nodes_know_the_users_of_user_namespaces() -> None:

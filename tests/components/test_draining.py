@@ -1,7 +1,7 @@
 """Waiting for a runner's jobs: the requests to GitLab, the messages, and the timeout."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -51,7 +51,7 @@ class FakeGitLab:
         return iter([SimpleNamespace(web_url=url) for url in urls])
 
 
-def complete(waiting: Coroutine[Any, Any, None]) -> None:
+def complete(waiting: Any) -> None:
     """Run to the end. `asyncio.run` would remove the loop that Pulumi's tests share."""
     loop = asyncio.new_event_loop()
     try:
@@ -156,6 +156,22 @@ def test_a_hook_drains_the_runner_that_is_deleted_or_whose_manager_is(
     monkeypatch.delenv("GITLAB_BASE_URL", raising=False)
     complete(hook()(resource))
     assert waited == [Drain(url="https://gitlab.com/", token="glpat-environment", runner=runner)]
+
+
+def test_the_token_of_the_stack_comes_before_that_of_the_environment(
+    waited: list[Drain], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def token() -> str:
+        return "glpat-stack"
+
+    def get_secret(config: pulumi.Config, key: str) -> Any:
+        return SimpleNamespace(future=token) if (config.name, key) == ("gitlab", "token") else None
+
+    monkeypatch.setenv("GITLAB_TOKEN", "glpat-environment")
+    monkeypatch.setattr(pulumi.Config, "get_secret", get_secret)
+    [registered] = declare(tags={"gitlab": "configured"}).hooks.values()
+    complete(registered.callback(deleted("gitlab:index/userRunner:UserRunner")))
+    assert [drain.token for drain in waited] == ["glpat-stack"], "the provider uses this one"
 
 
 def test_without_a_token_nothing_is_deleted(waited: list[Drain], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Lookups before the first resource. They report all problems at once."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -8,6 +9,7 @@ import pytest
 from components.platform import deploy
 from components.preflight.gitlab import gitlab_url
 from tests.components.mocks import Declared, attempt, declare, default_branches
+from tests.components.preflight import inspected
 from tests.stacks.stack_settings import project, settings
 
 
@@ -94,6 +96,21 @@ def test_a_vpc_that_the_credentials_may_not_describe(function: str) -> None:
     message = refused({function: "UnauthorizedOperation"})
     assert "buildyard:network.deny: UnauthorizedOperation" in message
     assert "or name the networks" in message
+
+
+def test_only_the_interfaces_of_the_clusters_endpoints_are_asked_for() -> None:
+    asked: list[Any] = []
+
+    def answer(args: Mapping[str, Any]) -> Mapping[str, Any]:
+        asked.append(args["filters"])
+        return {"ids": []}
+
+    assert inspected(answers={"getNetworkInterfaces": answer}).cluster
+    [filters] = asked
+    assert {each["name"]: each["values"] for each in filters} == {
+        "vpc-id": ["vpc-a"],
+        "interface-type": ["vpc_endpoint"],
+    }, "builds would reach every machine of the VPC"
 
 
 def test_nobody_asks_for_the_vpc_when_the_settings_name_the_networks() -> None:

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from components.runner_chart import LIVENESS, READY, chart_values
 from sandbox.providers.kubernetes.runner_chart import problems_in_values
 from stacks.monitoring import ServiceMonitor
@@ -84,3 +86,8 @@ def test_hostile_values_are_refused_by_key() -> None:
         "buildyard:monitoring.service-monitor.labels.release",
     ]
     assert "hunter2" not in str(found["buildyard:monitoring.pushgateway"]), "a secret would be in the log"
+
+
+@pytest.mark.parametrize("address", ["push.example.com", "ftp://push.example.com", "http://push.example.com/?a=b", ""])
+def test_metrics_are_pushed_to_a_web_address(address: str) -> None:
+    assert problems(monitoring={"pushgateway": address}).keys() == {"buildyard:monitoring.pushgateway"}

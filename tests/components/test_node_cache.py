@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from components.build_nodes import user_data
-from components.node_cache import HOST_FOLDER, boot_script
+from components.node_cache import HOST_FOLDER, JOB_FOLDER, VOLUME, boot_script
 from stacks.cluster import MAX_SCRIPT
 from tests.components.mocks import NAME, Declared, declare
 from tests.components.test_node_settings import KEY, SCRIPT, arm64, parts
@@ -304,6 +304,8 @@ def config(declared: Declared, architecture: str) -> str:
 
 def test_jobs_get_the_disk_of_their_architecture(one_cached: Declared) -> None:
     arm64, amd64 = (config(one_cached, each) for each in ("arm64", "amd64"))
+    mount = (f'name = "{VOLUME}"', f'mount_path = "{JOB_FOLDER}"', f'host_path = "{HOST_FOLDER}"')
+    assert all(line in arm64 for line in mount), "jobs would keep nothing"
     assert "BUILDYARD_STATE=/buildkit" in arm64
     assert HOST_FOLDER in arm64
     assert "BUILDYARD_STATE" not in amd64, "jobs would keep state on the root volume"

@@ -1,10 +1,12 @@
 """Checks of AWS before the first resource: the cluster, the nodes of managers, and the service quotas."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from components.preflight.quotas import is_standard
+from tests.components.mocks import declare
 from tests.components.preflight import check, inspected, notices, problems
 from tests.stacks.stack_settings import project
 
@@ -203,6 +205,24 @@ def test_repositories_and_roles_of_the_account_are_counted() -> None:
     assert "ECR would refuse repositories" in said["buildyard:projects"]
     assert "101 repositories, 11 of them the stack's" in said["buildyard:projects"]
     assert "IAM would refuse roles" in said["buildyard:nodes"]
+
+
+def test_the_stacks_own_roles_are_not_counted_twice() -> None:
+    own = [each.inputs["name"] for each in declare().of("iam:Role").values()]
+    found = inspected(answers={"getRoles": {"names": own}})
+    assert f"Roles per account: {len(own)} of" in check(found, QUOTAS).found
+
+
+def test_iams_quota_is_asked_in_the_region_that_has_it() -> None:
+    asked: dict[str, set[Any]] = {}
+
+    def answer(args: Mapping[str, Any]) -> Mapping[str, Any]:
+        asked.setdefault(args["serviceCode"], set()).add(args.get("region"))
+        return {"value": 10_000}
+
+    assert inspected(answers={"getServiceQuota": answer}).account
+    assert asked.pop("iam") == {"us-east-1"}, "other regions have no quota of roles"
+    assert set().union(*asked.values()) == {None}, "other services have quotas of the stack's region"
 
 
 @pytest.mark.parametrize("function", ["getServiceQuota", "getRepositories", "getRoles"])

@@ -29,6 +29,14 @@ def test_a_usual_stack_passes_every_check_in_silence() -> None:
     assert [each.title for each in found.checks if not each.found] == [], "a table would have empty rows"
 
 
+def test_a_project_whose_images_are_all_retired_is_not_checked() -> None:
+    old = project({"name": "old", "retired": True}, path="platform/old")
+    found = inspected(projects=[project({"name": "web"}), old], runners={"group": "platform"})
+    assert [each.title for each in found.checks if each.title.startswith("GitLab project")] == [PROJECT], (
+        "nobody could delete the project of a retired image"
+    )
+
+
 def test_titles_are_unique() -> None:
     found = inspected(projects=[project({"name": "a"}), project({"name": "b"}, path="platform/b")])
     titles = [each.title for each in found.checks]

@@ -51,4 +51,12 @@ def test_previews_read_the_dashboard_in_a_namespace_of_somebody_else_and_nothing
         "rolebindings",
         "roles",
     }
+    assert {verb for rule in role["rules"] for verb in rule["verbs"]} == {"get"}, "a preview would fail, or could write"
     assert len([each for each in roles if each["metadata"]["namespace"] == NAME]) == 1
+
+
+@pytest.mark.parametrize("dashboard", [{}, {"namespace": NAME}], ids=["by default", "by setting"])
+def test_a_dashboard_in_the_build_namespace_needs_no_other_role(dashboard: dict[str, str]) -> None:
+    declared = declare(monitoring={"dashboard": dashboard})
+    roles = [each.plain()["metadata"] for each in declared.all if each.type == f"kubernetes:{RBAC}:Role"]
+    assert [each["namespace"] for each in roles] == [NAME]

@@ -56,6 +56,7 @@ def test_jobs_know_the_builder_image_on_every_ref() -> None:
     assert variable["key"] == BUILDER_VARIABLE
     assert variable["value"].startswith(f"{REGISTRY}/buildyard/builder:")
     assert variable["protected"] is False, "pipelines of merge requests would have no image"
+    assert variable["masked"] is False, "logs would not show in which image a job runs"
     assert variable["raw"] is True
 
 

@@ -177,6 +177,8 @@ def test_release_repositories_alone_have_the_policy() -> None:
     assert {each.inputs["repository"] for each in policies.values()} == {"platform/images/toolbox"}, (
         "nobody may deploy what a merge request has pushed, and others do not need the builder"
     )
+    for each in policies.values():
+        assert grants(each.document("policy"), f"arn:aws:iam::{OTHER}:root", "ecr:BatchGetImage", {})
 
 
 def test_the_linter_finds_nothing() -> None:

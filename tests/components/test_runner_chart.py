@@ -61,6 +61,12 @@ def test_managers_do_nothing_outside_their_namespace() -> None:
     assert rbac["rules"], "without rules the chart grants everything"
 
 
+def test_each_manager_has_a_service_account_of_its_own() -> None:
+    values = chart_values(MANAGER)
+    assert values["serviceAccount"] == {"create": True, "name": MANAGER.name}, "its pod would never start"
+    assert values["rbac"]["create"] is True, "it could not start a pod"
+
+
 def test_managers_run_confined() -> None:
     context = chart_values(MANAGER)["securityContext"]
     assert context["runAsNonRoot"] is True

@@ -36,6 +36,11 @@ def test_the_maximum_timeout_is_in_seconds() -> None:
     assert {each.inputs["maximumTimeout"] for each in declared.of("index:UserRunner").values()} == {5400}
 
 
+def test_managers_wait_as_long_as_the_longest_job_may_run() -> None:
+    for release in declare(runners={"maximum-timeout-minutes": 90}).of("helm.sh:Release").values():
+        assert release.inputs["values"]["terminationGracePeriodSeconds"] == 5400, "an upgrade would kill running builds"
+
+
 def test_the_token_is_in_the_secret_and_nowhere_else() -> None:
     declared = declare()
     holders = {each.name for each in declared.of("core:Secret").values() if each.says(TOKEN, in_clear=False)}

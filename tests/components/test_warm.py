@@ -48,6 +48,8 @@ def test_pause_pods_run_the_builder_image_so_that_nodes_have_it() -> None:
         "pause_pod_priority_class_name": f"{NAME}-pause",
         "policy": [{"idle_count": 2}],
     }
+    for release in declared.of("helm.sh:Release").values():
+        assert PAUSE_RULES[0] in release.plain()["values"]["rbac"]["rules"], "its manager could not start a pause pod"
     [priority] = declared.of("scheduling.k8s.io:PriorityClass").values()
     assert priority.inputs["metadata"]["name"] == f"{NAME}-pause"
     assert -10 < priority.inputs["value"] < 0, "a job could not take the place, or no node would start for it"
@@ -128,6 +130,8 @@ def test_more_warm_jobs_than_the_nodes_can_hold_are_refused() -> None:
     [problem] = check_fit(settings(nodes=nodes, runners={"warm": {"when": "always", "jobs": 15}}), INSTANCE_TYPES)
     assert problem.path == "buildyard:runners.warm.jobs"
     assert problem.message == "15 jobs need 3 arm64 nodes, and max-size is 2"
+    off = settings(nodes=nodes, runners={"warm": {"when": False, "jobs": 15}})
+    assert not list(check_fit(off, INSTANCE_TYPES)), "nobody could turn it off and keep the number"
 
 
 @pytest.mark.parametrize(

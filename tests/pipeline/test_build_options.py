@@ -1,5 +1,7 @@
 """Tests of the options that authors of images set: build arguments, named contexts, stages, watched paths."""
 
+import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,14 @@ def test_an_argument_from_a_variable_that_is_not_set_leaves_the_dockerfiles_defa
         assert done.status == 0, done.output
         assert "build-arg" not in "".join(done.buildctl), "an empty argument would hide the Dockerfile's default"
         assert "" not in done.buildctl
+
+
+def test_an_image_without_options_is_built_from_its_folder_alone(tmp_path: Path) -> None:
+    done = build(tmp_path, {"context": "."})
+    assert done.options("--local") == ["context=.", "dockerfile=."]
+    assert not [each for each in done.options("--opt") if each.startswith(("target=", "build-arg:", "context:"))], (
+        "BuildKit would look for a stage that the Dockerfile does not have"
+    )
 
 
 def test_named_contexts_are_folders_or_images(tmp_path: Path) -> None:
@@ -158,6 +168,15 @@ def test_a_dependents_build_starts_by_what_its_dependency_watches() -> None:
     published = jobs(files(projects=[project(base, web, **{"default-branch": "master"})]))
     assert events.selected(published, events.push("base/x"))["build-web:arm64"] == "on_success"
     assert events.selected(published, events.push("other/x"))["build-web:arm64"] == "manual"
+
+
+def test_a_test_is_one_instruction_with_the_command_as_it_is_written() -> None:
+    command = "diff <(a) b < 'c' && cat <<<\"$HOME\""
+    job = jobs(files(projects=[project({"name": "web", "test": command})]))["build-web:arm64"]
+    [call] = [line for line in job["script"][0].splitlines() if line.startswith("test_image ")]
+    given = shlex.split(call)[-1]
+    assert json.loads(given) == ["/bin/sh", "-c", command]
+    assert "<" not in given, "`<<` could begin a here-document"
 
 
 def test_no_argument_reaches_gitlabs_expansion() -> None:

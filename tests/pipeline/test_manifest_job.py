@@ -184,7 +184,13 @@ def test_an_image_of_one_architecture_is_tagged_as_it_is(pushed: Path) -> None:
     assert done.status == 0, done.output
     assert done.registry["tags"] == {"v1.0": "sha256:arm"}
     assert done.dotenv["IMAGE_DIGEST"] == "sha256:arm"
-    assert run(JOBS["build-sensor:manifest"], pushed, CI_COMMIT_TAG="v1.0").status == 0
+    again = run(JOBS["build-sensor:manifest"], pushed, CI_COMMIT_TAG="v1.0")
+    assert again.status == 0
+    assert again.registry["calls"].count("tag") == 1, "an immutable tag refuses a second write, even of the same digest"
+    push(pushed, "sensor", arm64="sha256:arm2")
+    other = run(JOBS["build-sensor:manifest"], pushed, CI_COMMIT_TAG="v1.0")
+    assert other.status == 1
+    assert other.registry["tags"] == {"v1.0": "sha256:arm"}
 
 
 @pytest.mark.parametrize(

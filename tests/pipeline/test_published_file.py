@@ -102,6 +102,22 @@ def test_small_jobs_stay_under_low_ceilings() -> None:
     assert variables["KUBERNETES_EPHEMERAL_STORAGE_REQUEST"] == "512Mi"
 
 
+def test_small_jobs_fit_beside_builds() -> None:
+    variables = jobs(files(SMALLEST))["container-get-tag"]["variables"]
+    wanted = {"CPU": "100m", "MEMORY": "128Mi", "EPHEMERAL_STORAGE": "1Gi"}
+    assert {name: variables[f"KUBERNETES_{name}_REQUEST"] for name in wanted} == wanted, (
+        "a job of seconds would start a node"
+    )
+
+
+def test_the_last_job_comes_after_all_others_and_the_tag_job_hands_its_tags_over() -> None:
+    published = jobs(files())
+    check = published["container-check-latest"]
+    assert (check["stage"], check.get("needs")) == (".post", None), "it would look before the images are published"
+    reports = published["container-get-tag"]["artifacts"]["reports"]
+    assert reports == {"dotenv": "build.env"}, "jobs of the project that need it would have no tag"
+
+
 def test_a_lost_node_is_retried_and_a_broken_dockerfile_is_not() -> None:
     retry = jobs(files())["build-toolbox:arm64"]["retry"]
     assert {137, 143} <= set(retry["exit_codes"]), "a reclaimed spot node ends the script with SIGKILL or SIGTERM"
@@ -125,6 +141,9 @@ def test_timeouts_are_the_images_own() -> None:
     built = jobs(files())
     assert built["build-web:arm64"]["timeout"] == "90 minutes"
     assert built["build-base:arm64"]["timeout"] == "60 minutes"
+    assert built["container-check-latest"]["timeout"] == "110 minutes", (
+        "it waits as long as the longest build, and would end before it says what is left"
+    )
 
 
 def test_jobs_run_in_the_builder_image_with_its_entrypoint_off() -> None:

@@ -61,6 +61,26 @@ def test_a_git_tag_that_no_image_can_have_is_refused(tmp_path: Path, tag: str) -
     assert not (build.record / "buildctl").exists(), "an image would be built that cannot be published"
 
 
+@pytest.mark.parametrize("names", ["", "*", "base", "base,web", " base, web ,", "*,base"])
+def test_images_of_the_project_can_be_asked_for(tmp_path: Path, names: str) -> None:
+    assert run(JOB, tmp_path, BUILDYARD_IMAGES=names).status == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ("wbe", "names wbe, and the project has no such image. Did you mean web?"),
+        ("base, Web", "names Web, and the project has no such image."),
+        ("base web kit", "names kit, and the project has no such image."),
+        ("**", "names **, and the project has no such image."),
+    ],
+)
+def test_an_image_that_the_project_does_not_have_is_not_passed_over(tmp_path: Path, names: str, said: str) -> None:
+    done = run(JOB, tmp_path, BUILDYARD_IMAGES=names)
+    assert done.status == 1, "the pipeline would pass without the image"
+    assert f"BUILDYARD_IMAGES {said}" in done.output
+
+
 MONOREPO: list[dict[str, Any]] = [{"name": "web"}, {"name": "tools", "git-tags": ["tools/v*"]}]
 
 

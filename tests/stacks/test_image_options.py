@@ -63,6 +63,7 @@ def test_the_options_are_read() -> None:
     read = settings(projects=[project(image)]).projects[0].images[0]
     assert read.build_args == {"VERSION": FromVariable.model_validate({"from": "CI_COMMIT_TAG"}), "LITERAL": "x"}
     assert read.contexts["assets"] == "assets"
+    assert read.folders == (read.context, "assets"), "an image would be looked for among the repository's folders"
     assert read.watch == ("app", "lib/*.go")
     assert read.test == ("true",)
     assert read.target == "Run_time"

@@ -66,6 +66,18 @@ def test_the_builders_repository_is_one_of_a_region(write: Write) -> None:
     assert problems() == {}, "the builder of the other stack serves both"
 
 
+def test_the_repositories_of_images_are_one_of_a_region(write: Write) -> None:
+    keys = {
+        "projects": [{"path": "platform/images", "images": [{"name": "web", "context": "."}]}],
+        "runners": {"builder-image": "example.com/builder:1"},
+    }
+    write("eu", gitlab="https://gitlab.example.com/api/v4", **keys)
+    write("us", **keys)
+    assert problems() == {
+        "buildyard:registry.prefix": "stacks/Pulumi.eu.yaml has the repository platform/images/web and 1 more, too"
+    }
+
+
 def test_accounts_are_apart_but_an_unknown_one_is_only_a_notice(write: Write) -> None:
     write("eu")
     write("us", registry={"account": "210987654321"})

@@ -63,6 +63,24 @@ def names(request: pytest.FixtureRequest) -> Iterator[Names]:
         )
 
 
+@pytest.mark.parametrize(
+    ("branch", "prefix"),
+    [
+        ("main", "main-"),
+        ("Feature/A_1", "feature-a-1-"),
+        ("/release/", "release-"),
+        ("x" * 70, "x" * 63 + "-"),
+        ("主干", "default-"),
+        ("buildcache", "default-"),
+        ("buildcache-2", "default-"),
+        ("buildcaches", "buildcaches-"),
+    ],
+)
+def test_versions_begin_with_the_slug_of_their_branch_and_never_like_a_cache(branch: str, prefix: str) -> None:
+    assert tags.version_prefix(branch) == prefix
+    assert not fnmatchcase(f"{prefix}260103_003000-01234567", tags.cache_pattern()), "versions would expire as caches"
+
+
 def cache_tags(options: list[str]) -> list[str]:
     return [option.split("ref=")[1].split(",")[0].rsplit(":", 1)[1] for option in options]
 
