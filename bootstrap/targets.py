@@ -7,7 +7,7 @@ from enum import Enum
 from stacks.names import stack_name
 from stacks.registries import cache_folder
 from stacks.settings import Settings
-from stacks.trust import Tier
+from stacks.trust import Tier, review_repository
 
 
 class Purpose(str, Enum):
@@ -122,7 +122,7 @@ class Stack:
         prefix, settings = self.settings.registry.prefix, self.settings
         names = [settings.repository_of(project, image) for project in settings.projects for image in project.images]
         names += [settings.builder_repository] if settings.builder_repository else []
-        patterns = [f"{prefix}/*"] if prefix else sorted({_in_its_group(name) for name in names})
+        patterns = [f"{prefix}/*"] if prefix else sorted({each for name in names for each in _of_its_group(name)})
         return [self.arn("ecr", f"repository/{pattern}") for pattern in patterns]
 
     @property
@@ -131,7 +131,7 @@ class Stack:
         return self.arn("ecr", f"repository/{cache_folder(self.settings.registry.prefix, Tier.PROTECTED)}/*")
 
 
-def _in_its_group(repository: str) -> str:
-    """The pattern of all repositories of a repository's group; its own name if it is in none."""
+def _of_its_group(repository: str) -> list[str]:
+    """The pattern of all repositories of a repository's group; its own names if it is in none."""
     group, slash, _ = repository.partition("/")
-    return f"{group}/*" if slash else group
+    return [f"{group}/*"] if slash else [group, review_repository(group)]

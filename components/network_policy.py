@@ -4,7 +4,7 @@ The cluster must enforce it: https://docs.aws.amazon.com/eks/latest/userguide/cn
 
 EKS's own agent gives each connection the rules of the narrowest network that the policy names, exceptions among them.
 So what is allowed in a closed network names that network: a rule for all networks does not reach into an exception.
-Sources: https://github.com/aws/aws-network-policy-agent/blob/main/pkg/fwrp/fw_rule_processor.go and
+Sources: https://github.com/aws/aws-network-policy-agent/tree/main/pkg/fwruleprocessor and
 https://github.com/aws/amazon-network-policy-controller-k8s/issues/146
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ipaddress import ip_network
 from typing import Any
 
-from components.labels import BUILD_POD
+from components.labels import BUILD_POD, PAUSE_POD
 from stacks.cluster import Destination
 
 METADATA = ("169.254.169.254/32", "fd00:ec2::254/128")
@@ -50,6 +50,11 @@ def build_network_policy(*, deny: Sequence[str], allow: Sequence[Destination]) -
             *(_allowed((each.cidr,), each.ports) for each in allow),
         ],
     }
+
+
+def pause_network_policy() -> dict[str, Any]:
+    """The specification of a NetworkPolicy of the pods that hold a place for a job: they need no network."""
+    return {"podSelector": {"matchLabels": {PAUSE_POD: "true"}}, "policyTypes": ["Ingress", "Egress"]}
 
 
 def _without(network: str, excepted: Sequence[str]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from components.admission_policy import (
     deployment_policy,
 )
 from components.labels import kubernetes_labels
-from components.network_policy import build_network_policy
+from components.network_policy import build_network_policy, pause_network_policy
 from components.pod_limits import limit_range, resource_quota
 from stacks.cluster import Destination
 from stacks.runners import Runners
@@ -68,8 +68,8 @@ class PodRules(pulumi.ComponentResource):
             self._admit("-deployments", deployment_policy(rules), after=[args.after_namespace])
         self.register_outputs({})
 
-    def _metadata(self) -> Any:
-        return {"name": OBJECT, "namespace": self._args.namespace, "labels": kubernetes_labels(self._args.stack)}
+    def _metadata(self, name: str = OBJECT) -> Any:
+        return {"name": name, "namespace": self._args.namespace, "labels": kubernetes_labels(self._args.stack)}
 
     def _limit_containers(self) -> None:
         kubernetes.core.v1.LimitRange(
@@ -86,6 +86,13 @@ class PodRules(pulumi.ComponentResource):
             spec=_spec(build_network_policy(deny=self._args.deny, allow=self._args.allow)),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self._args.after_namespace]),
         )
+        if self._args.pause:
+            kubernetes.networking.v1.NetworkPolicy(
+                f"{self._name}-pause",
+                metadata=self._metadata(f"{OBJECT}-pause"),
+                spec=_spec(pause_network_policy()),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[self._args.after_namespace]),
+            )
 
     def _limit_objects(self) -> None:
         kubernetes.core.v1.ResourceQuota(

@@ -1,5 +1,6 @@
 """The runners of one trust tier: one per architecture in GitLab, and its manager, which starts the jobs' pods."""
 
+import base64
 import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -77,8 +78,8 @@ class Runners(pulumi.ComponentResource):
         self._name = name
         self._args = args
         namespace = self._create_namespace()
-        self._open_to_previews(namespace)
-        pods: list[pulumi.Resource] = [self._create_service_account(namespace)]
+        access = self._open_to_previews(namespace)
+        pods: list[pulumi.Resource] = [self._create_service_account(namespace, access)]
         self._pause = self._pause_pods()
         if self._pause:
             pods.append(self._create_priority_class(self._pause))
@@ -93,7 +94,7 @@ class Runners(pulumi.ComponentResource):
                 runner.token.apply(partial(_warn_of_cold_runner, f"{self._name}-{architecture}"))
             secret = self._create_token_secret(architecture, runner, namespace)
             managers.append(self._create_manager(architecture, runner, secret, authorities, before))
-        self._create_pod_rules(namespace, managers)
+        self._create_pod_rules(access, managers)
         self.runner_ids = {architecture: runner.id for architecture, runner in runners.items()}
         self.register_outputs({"runnerIds": {str(key): value for key, value in self.runner_ids.items()}})
 
@@ -107,11 +108,14 @@ class Runners(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self),
         )
 
-    def _open_to_previews(self, namespace: kubernetes.core.v1.Namespace) -> None:
+    def _open_to_previews(self, namespace: kubernetes.core.v1.Namespace) -> PreviewAccess:
+        """Let previews read the namespace, before there is anything in it: one that may not read an object fails."""
         access = PreviewAccessArgs(stack=self._args.stack, namespace=self._args.namespace, after_namespace=namespace)
-        PreviewAccess(self._name, access, pulumi.ResourceOptions(parent=self))
+        return PreviewAccess(self._name, access, pulumi.ResourceOptions(parent=self))
 
-    def _create_service_account(self, namespace: kubernetes.core.v1.Namespace) -> kubernetes.core.v1.ServiceAccount:
+    def _create_service_account(
+        self, namespace: kubernetes.core.v1.Namespace, access: PreviewAccess
+    ) -> kubernetes.core.v1.ServiceAccount:
         return kubernetes.core.v1.ServiceAccount(
             f"{self._name}-{self._args.service_account}",
             metadata={
@@ -122,7 +126,7 @@ class Runners(pulumi.ComponentResource):
             },
             # Builds do not use the Kubernetes API. AWS's token is a separate mount.
             automount_service_account_token=False,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[access]),
         )
 
     def _create_authorities(self, namespace: kubernetes.core.v1.Namespace) -> Sequence[Authorities]:
@@ -208,7 +212,9 @@ class Runners(pulumi.ComponentResource):
                 "labels": kubernetes_labels(self._args.stack),
             },
             # The chart mounts both keys. Runners with an authentication token have no registration token.
-            string_data={"runner-token": runner.token, "runner-registration-token": ""},
+            # In base64, since the provider turns stringData into data as soon as it knows all values: an update would
+            # differ from its plan, which was made when the token was unknown, and Pulumi would say so with the token.
+            data={"runner-token": runner.token.apply(_base64), "runner-registration-token": ""},
             opts=pulumi.ResourceOptions(parent=self),
         )
 
@@ -246,11 +252,13 @@ class Runners(pulumi.ComponentResource):
             values=chart_values(manager),
             # A manager that cannot register never becomes ready. Then Helm keeps the previous one.
             atomic=True,
+            # Each is a Secret, and every refresh reads them all.
+            max_history=10,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[secret, *depends_on], hooks=self._args.drain),
         )
 
     def _create_pod_rules(
-        self, namespace: kubernetes.core.v1.Namespace, managers: Sequence[kubernetes.helm.v3.Release]
+        self, after_namespace: pulumi.Resource, managers: Sequence[kubernetes.helm.v3.Release]
     ) -> None:
         args = self._args
         rules = PodRulesArgs(
@@ -265,7 +273,7 @@ class Runners(pulumi.ComponentResource):
             deny=args.deny_networks,
             allow=args.allow_networks,
             pause=self._pause,
-            after_namespace=namespace,
+            after_namespace=after_namespace,
             after_managers=managers,
         )
         PodRules(self._name, rules, pulumi.ResourceOptions(parent=self))
@@ -291,6 +299,10 @@ class Runners(pulumi.ComponentResource):
         return escape_template(config_toml(config))
 
 
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
@@ -302,6 +314,6 @@ def _warn_of_cold_runner(name: str, token: str) -> None:
     if not _LABEL.fullmatch(token.removeprefix("glrt-")[:9]):
         pulumi.warn(
             f"The runner {name} keeps no warm capacity: GitLab Runner labels pause pods with a part of its token, "
-            "which Kubernetes refuses here. Give it another token: find its URN with `pulumi stack --show-urns`, and "
-            "run `pulumi up --target-replace URN --target-dependents`."
+            "which Kubernetes refuses here. Give it another token: `pulumi stack -s STACK --show-urns` prints the URN "
+            "of this UserRunner; then run `pulumi up -s STACK --replace URN`."
         )

@@ -1,8 +1,10 @@
 """Checks of the cluster's networks: what builds may not reach, and whether the cluster enforces that."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import pulumi_aws as aws
 import yaml
@@ -10,9 +12,16 @@ import yaml
 from components.preflight.checks import Check, RefusalError, attempt
 from components.preflight.parallel import together
 from stacks.settings import Settings
+from stacks.versions import numbers
 
 CNI = "vpc-cni"
 """The add-on that gives pods their addresses, and enforces network policies if it is told to."""
+
+OLDEST_CNI = "1.20.1"
+"""An older one opens a network to every port if a policy allows one port there, and every port on the internet.
+
+Source: https://github.com/aws/aws-network-policy-agent/pull/344
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,23 +107,42 @@ def _check_enforcement(check: Check, cluster: aws.eks.GetClusterResult) -> None:
         else:
             check.unknown(f"whether {cluster.name} enforces network policies", addon, "Allow eks:DescribeAddon.")
         return
-    if not _enforces(addon.configuration_values):
+    configuration, version = _configuration(addon.configuration_values), addon.addon_version
+    update = f"aws eks update-addon --cluster-name {cluster.name} --addon-name {CNI}"
+    if not _is_true(configuration.get("enableNetworkPolicy")):
         check.notice(
-            f"{cluster.name} does not enforce network policies: builds can reach these networks",
-            f"Run aws eks update-addon --cluster-name {cluster.name} --addon-name {CNI} --configuration-values "
-            '\'{"enableNetworkPolicy": "true"}\', with what the add-on is configured with already.',
+            f"The add-on {CNI} of {cluster.name} does not enforce network policies: unless another program does, "
+            "builds can reach these networks",
+            f'If none does, run {update} --configuration-values \'{{"enableNetworkPolicy": "true"}}\', with what the '
+            "add-on is configured with already.",
         )
-    elif any(config.ip_family == "ipv6" for config in cluster.kubernetes_network_configs):
+        return
+    released = re.match(r"v(\d+\.\d+\.\d+)", version)
+    if released and numbers(released[1]) < numbers(OLDEST_CNI):
+        check.problem(
+            "buildyard:cluster.name",
+            f"{cluster.name} has {CNI} {version}, with which builds can reach these networks",
+            f"Update the add-on to v{OLDEST_CNI} or newer: {update} --addon-version VERSION "
+            "--resolve-conflicts PRESERVE.",
+        )
+    environment = configuration.get("env")
+    egress = environment.get("ENABLE_V4_EGRESS", True) if isinstance(environment, dict) else True
+    if any(config.ip_family == "ipv6" for config in cluster.kubernetes_network_configs) and _is_true(egress):
         check.look(
             f"{cluster.name} has IPv6, and its pods an IPv4 address for the way out, to which no policy applies",
             f"Set ENABLE_V4_EGRESS to false in the add-on {CNI}.",
         )
 
 
-def _enforces(configuration: str) -> bool:
-    """Whether an add-on's configuration, in JSON or YAML, enables network policies."""
+def _configuration(text: str | None) -> Mapping[str, Any]:
+    """An add-on's configuration, which is JSON or YAML. EKS has none if nobody configured it."""
     try:
-        values = yaml.safe_load(configuration)
+        values = yaml.safe_load(text or "")
     except yaml.YAMLError:
-        return False
-    return isinstance(values, dict) and str(values.get("enableNetworkPolicy")).lower() == "true"
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _is_true(value: object) -> bool:
+    """Whether a value of a configuration is true, or the word."""
+    return str(value).lower() == "true"

@@ -79,7 +79,7 @@ class _Project:
             )
         if found.builds_access_level == "disabled":
             self._problem("path", f"{path} has CI/CD disabled, so nothing would be built", f"Enable it {_VISIBILITY}.")
-        if self._settings.runners.project and found.runner_token_expiration_interval:
+        if path in self._settings.runner_projects[:1] and found.runner_token_expiration_interval:
             self._check.notice(
                 f"The tokens of {path}'s runners expire. A manager renews its token and loses it when it restarts",
                 "Remove the expiration in GitLab's settings of the project, under CI/CD, Runners.",

@@ -82,6 +82,7 @@ class Builds:
                 project.pipeline(
                     lambda path: pipeline_text(inputs, choice.image, architectures, path),
                     protected=self.settings.trust.access_level(tier) == "ref_protected",
+                    unprotected=tier is Tier.UNPROTECTED,
                 )
             )
         except RefusalError as refusal:

@@ -62,10 +62,11 @@ class TestProject:
     """Gets a message if something temporary could not be removed."""
 
     @contextmanager
-    def pipeline(self, text: Callable[[str], str], *, protected: bool) -> Iterator["TestPipeline"]:
+    def pipeline(self, text: Callable[[str], str], *, protected: bool, unprotected: bool) -> Iterator["TestPipeline"]:
         """Start a pipeline on a branch of its own. Afterwards it is cancelled if it still runs, and the branch deleted.
 
-        `text` gives the pipeline's text for the path of its file. Raises `RefusalError`.
+        The runners take jobs only of a `protected` or an `unprotected` branch, or of both. `text` gives the pipeline's
+        text for the path of its file. Raises `RefusalError`.
         """
         with self._explained("find the project"):
             project = self.client.projects.get(self.path)
@@ -80,7 +81,7 @@ class TestProject:
                         {"name": name, "push_access_level": _MAINTAINERS, "merge_access_level": _MAINTAINERS}
                     )
                 removals.append(("unprotect the branch", lambda: project.protectedbranches.delete(name)))
-            elif project.branches.get(name).protected:
+            elif unprotected and project.branches.get(name).protected:
                 raise RefusalError(
                     f"{self.path} protects every branch, so no branch is of the unprotected tier. Protect only what "
                     "releases, in GitLab's settings of the project, under Repository."

@@ -18,6 +18,10 @@ build --opt target=tools-alone --output "type=local,dest=$tools"
 . "$here/login.sh"
 
 if digest=$(crane digest "$repository:$version" 2>/dev/null); then
+  if [ "${BUILD_BUILDER-}" = true ]; then
+    echo "$repository:$version is there already, as $digest."
+    exit
+  fi
   echo "$repository:$version exists already, as $digest. A published tag is never moved: raise BUILDER_VERSION." >&2
   exit 1
 fi

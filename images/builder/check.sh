@@ -1,14 +1,15 @@
 #!/bin/sh
-# Refuse an update after which no job could start: the builder image's repository is there, but not this version.
-# usage: check.sh REPOSITORY VERSION
+# Refuse an update after which no job could start, since nobody has built this version of the builder image.
+# usage: check.sh REPOSITORY VERSION DEPLOYED, the image in which the deployed stack's jobs run; empty before the first
+# update, which makes the repository and the runners that build the image
 set -eu
-repository=$1 version=$2
+repository=$1 version=$2 deployed=$3
+[ "${deployed%:*}" = "$repository" ] || exit 0
 region=$(printf %s "$repository" | cut -d . -f 4) # ACCOUNT.dkr.ecr.REGION.amazonaws.com
 said=$(
   aws ecr describe-images --region "$region" --repository-name "${repository#*/}" --image-ids "imageTag=$version" 2>&1
 ) && exit
 case $said in
-  *RepositoryNotFoundException*) ;; # before the stack's first update, or jobs run in another image
   *ImageNotFoundException*)
     echo "There is no $repository:$version, in which all jobs run: the pipeline that builds it was cancelled, or" \
       "failed. Start one on the default branch with the variable BUILD_BUILDER=true." >&2

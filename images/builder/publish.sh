@@ -7,6 +7,10 @@ shift 2
 tools=$PWD/.builder/$(case $(uname -m) in aarch64 | arm64) echo arm64 ;; *) echo amd64 ;; esac)
 . images/builder/login.sh
 
+if [ "${BUILD_BUILDER-}" = true ] && digest=$(crane digest "$repository:$version" 2>/dev/null); then
+  echo "$repository:$version is there already, as $digest."
+  exit
+fi
 images=
 for architecture; do
   digest=$(cat ".builder/$architecture/digest") || {

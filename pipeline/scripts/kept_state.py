@@ -154,9 +154,11 @@ def _make_room(disk: Path, own: KeptState, say: Callable[[str], None], has_room:
         if state and state.found:
             say(f"The disk of kept state is full. Emptying {folder.name}, which was used longest ago.")
         if state:
-            state.empty()
-        if state and state is not own:
-            state.release()
+            try:
+                state.empty()
+            finally:
+                if state is not own:
+                    state.release()
     if not has_room(disk):
         raise LookupError("its disk is full of other files")
 

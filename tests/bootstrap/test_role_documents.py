@@ -216,7 +216,8 @@ def test_a_repository_in_no_group_is_named() -> None:
     images = [{"name": "web", "context": "web", "repository": "web"}]
     alone = settings(projects=[{"path": "platform/images", "images": images}])
     found = documents(Purpose.DEPLOY, type(stack())(**{**vars(stack()), "settings": alone}))
-    assert allows(found, "ecr:CreateRepository", OTHER_IMAGE.replace("shop/web", "web"), {})
+    for name in ("web", "web/review"):
+        assert allows(found, "ecr:CreateRepository", OTHER_IMAGE.replace("shop/web", name), {})
     assert not allows(found, "ecr:CreateRepository", OTHER_IMAGE, {})
 
 

@@ -1,6 +1,6 @@
 """The connections that a NetworkPolicy allows between a pod and an address: by Kubernetes' rules, and by EKS's agent.
 
-The agent differs in exceptions: https://github.com/aws/aws-network-policy-agent/blob/main/pkg/fwrp/fw_rule_processor.go
+The agent differs in exceptions: https://github.com/aws/aws-network-policy-agent/tree/main/pkg/fwruleprocessor
 
 Source: https://kubernetes.io/docs/concepts/services-networking/network-policies/
 """

@@ -360,8 +360,8 @@ _ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "getRepositoryTree": lambda args: {"trees": [{"path": f"{args['path']}/Dockerfile", "type": "blob"}]},
     "getMetadata": lambda args: {"version": "19.2.1-ee"},
     "getAddon": lambda args: {
-        "addonVersion": "v1.3.8-eksbuild.2",
-        "configurationValues": '{"enableNetworkPolicy": "true"}' if args["addonName"] == "vpc-cni" else "",
+        "addonVersion": "v1.20.4-eksbuild.1",
+        **({"configurationValues": '{"enableNetworkPolicy": "true"}'} if args["addonName"] == "vpc-cni" else {}),
     },
     "getServiceQuota": lambda args: {"value": 10_000},
     "getRoles": lambda args: {"names": ["admin"]},

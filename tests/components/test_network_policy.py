@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from components.labels import BUILD_POD
-from components.network_policy import CLUSTER_DNS, build_network_policy
+from components.labels import BUILD_POD, PAUSE_POD
+from components.network_policy import CLUSTER_DNS, build_network_policy, pause_network_policy
 from stacks.cluster import Destination
 from tests.components.connections import connects_on_eks, connects_to, is_reached_from, selects
 
@@ -76,6 +76,16 @@ def test_without_the_internet_only_what_is_allowed_is_in_reach() -> None:
 def test_nobody_connects_to_a_build(address: str) -> None:
     opened = policy(Destination(cidr="10.0.3.0/24"))
     assert not is_reached_from(opened, address, 80), "another build could reach a build's services"
+
+
+def test_a_pod_that_holds_a_place_has_no_network() -> None:
+    """Whoever has a manager's token can start a shell in it."""
+    idle = pause_network_policy()
+    assert selects(idle, {PAUSE_POD: "true"})
+    assert not selects(idle, {BUILD_POD: "runner-1"})
+    assert not connects_to(idle, "151.101.1.1", 443)
+    assert not connects_to(idle, "10.0.3.4", 53, "UDP")
+    assert not is_reached_from(idle, "10.0.3.4", 80)
 
 
 def test_only_the_pods_of_jobs_are_selected() -> None:

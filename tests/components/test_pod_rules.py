@@ -54,8 +54,10 @@ def test_user_namespaces_are_required_only_by_setting() -> None:
 def test_the_namespace_comes_before_its_rules() -> None:
     declared = declare()
     namespace = declared.only("core:Namespace").id
-    for kind in ("core:LimitRange", "core:ResourceQuota", NETWORK_POLICY):
-        assert namespace in declared.only(kind).depends_on, "a first deployment would fail"
+    [binding] = declared.of("v1:RoleBinding").values()
+    assert namespace in binding.depends_on, "a first deployment would fail"
+    for kind in ("core:LimitRange", "core:ResourceQuota", "core:ServiceAccount", NETWORK_POLICY):
+        assert binding.id in declared.only(kind).depends_on, "after an interruption, previews may not read it, and fail"
 
 
 def test_a_manager_before_an_update_meets_no_new_rule() -> None:

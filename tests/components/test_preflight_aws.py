@@ -59,14 +59,25 @@ NETWORKS = "Networks that builds may not reach"
         ('{"enableNetworkPolicy": "true"}', False),
         ("enableNetworkPolicy: true\nenv: {AWS_VPC_K8S_CNI_LOGLEVEL: DEBUG}", False),
         ('{"enableNetworkPolicy": "false"}', True),
+        (None, True),
         ("", True),
         ("{", True),
     ],
 )
-def test_a_cluster_that_does_not_enforce_network_policies_is_told(configuration: str, told: bool) -> None:
+def test_a_cluster_that_does_not_enforce_network_policies_is_told(configuration: str | None, told: bool) -> None:
     found = inspected(answers={"getAddon": {"configurationValues": configuration}})
     assert not problems(found), "builds run all the same"
     assert any("does not enforce network policies" in each for each in notices(found)) == told
+
+
+@pytest.mark.parametrize(
+    ("version", "opens"), [("v1.20.0-eksbuild.1", True), ("v1.20.1-eksbuild.3", False), ("v1.9.3-eksbuild.1", True)]
+)
+def test_a_cni_that_opens_what_a_policy_closes_is_refused(version: str, opens: bool) -> None:
+    found = inspected(answers={"getAddon": {"addonVersion": version}})
+    assert ("with which builds can reach these networks" in problems(found).get(CLUSTER, "")) == opens
+    off = {"addonVersion": version, "configurationValues": None}
+    assert not problems(inspected(answers={"getAddon": off})), "another program enforces, or none"
 
 
 def test_another_cni_is_left_to_people() -> None:
@@ -80,6 +91,9 @@ def test_an_ipv6_clusters_way_out_is_left_to_people() -> None:
     found = inspected(answers={"getCluster": {"kubernetesNetworkConfigs": [network]}})
     assert any("ENABLE_V4_EGRESS" in str(each) for each in check(found, NETWORKS).manual)
     assert not any("ENABLE_V4_EGRESS" in str(each) for each in check(inspected(), NETWORKS).manual)
+    done = {"configurationValues": '{"enableNetworkPolicy": "true", "env": {"ENABLE_V4_EGRESS": "false"}}'}
+    found = inspected(answers={"getCluster": {"kubernetesNetworkConfigs": [network]}, "getAddon": done})
+    assert not any("ENABLE_V4_EGRESS" in str(each) for each in check(found, NETWORKS).manual)
 
 
 def test_a_vpc_of_another_account_hides_its_endpoints() -> None:

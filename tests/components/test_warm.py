@@ -149,3 +149,8 @@ def test_a_runner_whose_token_is_no_label_is_told(token: str, is_told: bool, mon
     said.clear()
     declare()
     assert not said, "without warm capacity there are no such pods"
+
+
+def test_only_where_pause_pods_are_do_they_have_a_network_policy() -> None:
+    assert f"{NAME}-pause" in declare(runners={"warm": ALWAYS}).of("networking.k8s.io:NetworkPolicy")
+    assert f"{NAME}-pause" not in declare().of("networking.k8s.io:NetworkPolicy")

@@ -40,7 +40,9 @@ class Workplace:
     folder: Path
     shell: list[str]
 
-    def job(self, name: str, architecture: str = "amd64", published: str = "") -> subprocess.CompletedProcess[str]:
+    def job(
+        self, name: str, architecture: str = "amd64", published: str = "", **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         job = resolved()[name]
         script = "\n".join(
             [*job["before_script"], job["script"] if isinstance(job["script"], str) else job["script"][0]]
@@ -55,6 +57,7 @@ class Workplace:
             "AWS_ID_TOKEN": "a-token",
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials",
             "ARCHITECTURE": architecture,
+            **variables,
         }
         for key, value in job["variables"].items():
             environment[key] = re.sub(
@@ -82,16 +85,17 @@ def workplace(request: pytest.FixtureRequest, tmp_path: Path) -> Workplace:
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "said"),
+    ("error", "deployed", "said"),
     [
-        ("", 0, ""),
-        ("An error occurred (RepositoryNotFoundException) when calling ...", 0, ""),
-        ("An error occurred (ImageNotFoundException) when calling ...", 1, f"There is no {REPOSITORY}:1.2.3"),
-        ("An error occurred (AccessDeniedException) when calling ...", 1, "AccessDenied"),
+        ("", f"{REPOSITORY}:1.0.0", ""),
+        ("An error occurred (ImageNotFoundException) when calling ...", f"{REPOSITORY}:1.0.0", "There is no"),
+        ("An error occurred (AccessDeniedException) when calling ...", f"{REPOSITORY}:1.0.0", "AccessDenied"),
+        ("An error occurred (ImageNotFoundException) when calling ...", "", ""),
+        ("An error occurred (ImageNotFoundException) when calling ...", "registry.example.com/own:1", ""),
     ],
 )
 def test_an_update_without_its_builder_image_is_refused(
-    workplace: Workplace, error: str, status: int, said: str
+    workplace: Workplace, error: str, deployed: str, said: str
 ) -> None:
     aws = workplace.folder / "stubs" / "aws"
     failing = f"echo '{error}' >&2; exit 254" if error else ""
@@ -99,15 +103,26 @@ def test_an_update_without_its_builder_image_is_refused(
     aws.chmod(0o755)
     environment = {"PATH": f"{aws.parent}:{os.environ['PATH']}", "CALLS": str(workplace.folder / "calls")}
     done = subprocess.run(
-        [*workplace.shell, str(ROOT / "images/builder/check.sh"), REPOSITORY, "1.2.3"],
+        [*workplace.shell, str(ROOT / "images/builder/check.sh"), REPOSITORY, "1.2.3", deployed],
         env=environment,
         capture_output=True,
         text=True,
     )
-    assert done.returncode == status
+    assert done.returncode == bool(said)
     assert said in done.stderr
-    asked = "--region eu-central-1 --repository-name buildyard/builder --image-ids imageTag=1.2.3"
-    assert workplace.calls == [f"ecr describe-images {asked}"]
+    if deployed.startswith(REPOSITORY):
+        asked = "--region eu-central-1 --repository-name buildyard/builder --image-ids imageTag=1.2.3"
+        assert workplace.calls == [f"ecr describe-images {asked}"]
+
+
+@pytest.mark.parametrize(("asked", "status"), [("true", 0), ("", 1)])
+def test_whoever_asks_for_an_image_that_is_there_gets_no_error(workplace: Workplace, asked: str, status: int) -> None:
+    """One environment may have the version, and another not."""
+    for job in ("builder:prod", "builder:prod:publish") if asked else ("builder:prod",):
+        done = workplace.job(job, published=DIGESTS["amd64"], BUILD_BUILDER=asked)
+        assert done.returncode == status, done.stderr
+        assert "is there already" in done.stdout if asked else "exists already" in done.stderr
+    assert not [call for call in workplace.calls if "push=true" in call or call.startswith("crane index")]
 
 
 def test_two_builds_and_a_join_publish_the_image(workplace: Workplace) -> None:

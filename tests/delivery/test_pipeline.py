@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from pipeline.render import PipelineFile
+from stacks import config
+from stacks.trust import Tier
 from stacks.versions import BUILDER_VERSION
 from tests.delivery.checkout import Checkout
 from tests.delivery.previews import DATA
@@ -27,6 +29,7 @@ PULUMI = """#!/bin/sh
 echo "$* as $AWS_ROLE_ARN with $(cat "$AWS_WEB_IDENTITY_TOKEN_FILE"), in GitLab with $GITLAB_TOKEN" >> "$CALLS"
 case "$*" in *--save-plan*) echo "the plan" > plan.json ;; esac
 case "$*" in
+  "stack output builder-image"*) echo "$DEPLOYED" ;;
   "stack output"*) echo "$OUTPUTS" ;;
   *--json*) cat "$PREVIEW"; exit "$PREVIEW_EXIT" ;;
 esac
@@ -195,7 +198,7 @@ def checkout(tmp_path: Path, gitlab_ci_local: GitLabCiLocal, monkeypatch: pytest
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     made = Checkout(tmp_path, gitlab_ci_local, monkeypatch, pipeline=FILE.read_text(encoding="utf-8"), tools=tools)
     (made.folder / "images").symlink_to(ROOT / "images")
-    made.set(BUILDER="is there")
+    made.set(BUILDER="is there", DEPLOYED="")
     return made
 
 
@@ -239,9 +242,10 @@ def test_an_update_does_what_was_planned_and_passes_its_outputs_on(checkout: Che
         "repository-urls": {"a/b": "h/a/b"},
     }
     run(checkout, "up:prod", outputs=json.dumps(outputs))
-    assert checkout.calls[1].startswith("up --stack prod --plan plan.json --skip-preview --yes")
-    assert "role/deploy-buildyard-prod" in checkout.calls[1]
-    assert checkout.calls[1].endswith("in GitLab with token-that-writes")
+    [update] = [call for call in checkout.calls if call.startswith("up ")]
+    assert update.startswith("up --stack prod --plan plan.json --skip-preview --yes")
+    assert "role/deploy-buildyard-prod" in update
+    assert update.endswith("in GitLab with token-that-writes")
     assert checkout.text("outputs.env").splitlines() == [
         "BUILDYARD_BUILDER_IMAGE=h/b:1",
         "BUILDYARD_PUSH_ROLE_ARNS_PROTECTED=arn",
@@ -258,10 +262,28 @@ def test_an_update_without_a_plan_does_nothing(checkout: Checkout) -> None:
 
 def test_an_update_does_nothing_without_the_image_that_jobs_run_in(checkout: Checkout) -> None:
     run(checkout, "preview:dev")
-    checkout.set(BUILDER="")
+    repository = resolved()["up:dev"]["variables"]["BUILDER_REPOSITORY"]
+    checkout.set(BUILDER="", DEPLOYED=f"{repository}:1.0.0")
     with pytest.raises(AssertionError, match=rf"There is no \S+:{re.escape(BUILDER_VERSION)}, in which all jobs run"):
         run(checkout, "up:dev")
-    assert len(checkout.calls) == 1, "every job of every project would fail"
+    assert not [call for call in checkout.calls if call.startswith("up ")], "every job of every project would fail"
+
+
+def test_the_first_update_makes_what_builds_that_image(checkout: Checkout) -> None:
+    run(checkout, "preview:dev")
+    checkout.set(BUILDER="")
+    run(checkout, "up:dev")
+    assert [call for call in checkout.calls if call.startswith("up ")]
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_the_builder_images_jobs_fit_the_stack(stack: str) -> None:
+    settings, variables = config.read_file(stack), resolved()[f"up:{stack}"]["variables"]
+    assert variables["BUILDER_REPOSITORY"].partition("/")[2] == settings.builder_repository
+    for architecture in settings.architectures:
+        tags = settings.runners.tags.named(settings.trust.runner_tags(Tier.PROTECTED, architecture))
+        assert f"{variables['BUILDER_TAGS']}{architecture}" in tags, "no runner would take the job"
+        assert f"{variables['BUILDER_TAGS']}protected" in tags
 
 
 def test_drift_fails_its_job_and_says_what_drifted(checkout: Checkout) -> None:

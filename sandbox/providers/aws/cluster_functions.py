@@ -70,7 +70,7 @@ def get_addon(connection: AwsConnection, arguments: Properties) -> Properties:
         "addonVersion": addon["addonVersion"],
         "arn": addon["addonArn"],
         "clusterName": addon["clusterName"],
-        "configurationValues": addon.get("configurationValues", ""),
+        "configurationValues": addon.get("configurationValues"),
         "createdAt": addon["createdAt"].strftime(_TIME),
         "id": f"{cluster}:{name}",
         "modifiedAt": addon["modifiedAt"].strftime(_TIME),

@@ -5,12 +5,13 @@ The properties that replace an object are those of pulumi-kubernetes (`provider/
 or ConfigMap is replaced, so that pods that mount it are rolled out again.
 """
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sandbox.providers.framework import Name, Property, ResourceKind
 from sandbox.providers.kubernetes.cluster import Cluster
-from sandbox.values import Properties, PropertyValue, Secret, reveal
+from sandbox.values import Properties, PropertyValue, Secret, contains_unknown, reveal
 
 # Set by pulumi-kubernetes on objects that it named, for their whole life.
 _AUTONAMED = "pulumi.com/autonamed"
@@ -111,6 +112,12 @@ class ServiceAccount(ObjectKind):
     )
 
 
+def _plain(value: PropertyValue) -> dict[str, Any]:
+    """A mapping without the marks of secrets."""
+    plain = reveal(value)
+    return plain if isinstance(plain, dict) else {}
+
+
 class KubernetesSecret(ObjectKind):
     type = "kubernetes:core/v1:Secret"
     plural = "secrets"
@@ -123,6 +130,19 @@ class KubernetesSecret(ObjectKind):
         immutable=Property(),
     )
     secrets = frozenset({"data", "stringData"})
+
+    def complete(self, name: Name, inputs: Properties, old_inputs: Properties) -> Properties:
+        """Name it, and move its text to its data as soon as all of it is known.
+
+        Source: https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/clients/unstructured.go
+        """
+        completed = super().complete(name, inputs, old_inputs)
+        text = completed.get("stringData")
+        if text is None or contains_unknown(completed):
+            return completed
+        encoded = {key: b64encode(str(value).encode()).decode() for key, value in _plain(text).items()}
+        rest = {key: value for key, value in completed.items() if key != "stringData"}
+        return {**rest, "data": Secret({**_plain(completed.get("data") or {}), **encoded})}
 
 
 class ConfigMap(ObjectKind):

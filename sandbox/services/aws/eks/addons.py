@@ -24,7 +24,7 @@ class Addons(EKSBackend):
             "clusterName": cluster_name,
             "status": "ACTIVE",
             "addonVersion": request.get("addonVersion") or f"v{cluster.version}.0-eksbuild.1",
-            "configurationValues": request.get("configurationValues") or "",
+            **({"configurationValues": values} if (values := request.get("configurationValues")) else {}),
             "health": {"issues": []},
             "addonArn": f"arn:{self.partition}:eks:{self.region_name}:{self.account_id}"
             f":addon/{cluster_name}/{name}/{mock_random.uuid4()}",
