@@ -272,7 +272,8 @@ def test_an_update_does_nothing_without_the_image_that_jobs_run_in(checkout: Che
 def test_the_first_update_makes_what_builds_that_image(checkout: Checkout) -> None:
     run(checkout, "preview:dev")
     checkout.set(BUILDER="")
-    run(checkout, "up:dev")
+    outputs = {"registry-host": "h", "builder-image": "h/b:1", "push-role-arns": {"protected": "arn"}}
+    run(checkout, "up:dev", outputs=json.dumps(outputs))
     assert [call for call in checkout.calls if call.startswith("up ")]
 
 
