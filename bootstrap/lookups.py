@@ -1,17 +1,21 @@
 """Lookups of what must be there already: the account, the clusters of its stacks, GitLab's provider."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 import pulumi
 import pulumi_aws as aws
 
+from bootstrap.role_documents import AUDIENCE
 from bootstrap.settings import NAMESPACE, Loaded
 from bootstrap.targets import Account
 from stacks.problems import Problem, SettingsError
 
 T = TypeVar("T")
+
+TAG = "buildyard:bootstrap"
+"""The tag of all that a project like this makes."""
 
 API_MODES = ("API", "API_AND_CONFIG_MAP")
 """EKS's authentication modes with access entries.
@@ -38,14 +42,33 @@ def look_up(loaded: Loaded) -> Lookups:
     if loaded.bootstrap.gitlab.existing_provider:
         url = loaded.bootstrap.gitlab.url
         provider = _ask(
-            lambda: aws.iam.get_open_id_connect_provider(url=url).arn,
+            lambda: aws.iam.get_open_id_connect_provider(url=url),
             problems,
             path=f"{NAMESPACE}:gitlab.existing-provider",
             hint=f"Remove the key, if IAM has no OIDC provider for {url} yet: this project creates it.",
         )
+        problems += problems_of_provider(provider) if provider else ()
     if problems:
         raise SettingsError(problems, source=loaded.source)
-    return Lookups(account=account, provider_arn=provider)
+    return Lookups(account=account, provider_arn=provider.arn if provider else None)
+
+
+def problems_of_provider(provider: aws.iam.GetOpenIdConnectProviderResult) -> Iterator[Problem]:
+    """Find why a provider that exists already cannot be used as somebody else's."""
+    path = f"{NAMESPACE}:gitlab.existing-provider"
+    if TAG in provider.tags:
+        yield Problem(
+            path=path,
+            message=f"{provider.url} is the provider that a project like this has made, which would delete it now",
+            hint="Remove the key, if it was this project; else use credentials of another account.",
+        )
+    if AUDIENCE not in provider.client_id_lists:
+        yield Problem(
+            path=path,
+            message=f"the provider does not take tokens for {AUDIENCE}, which jobs have",
+            hint="Run aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn "
+            f"{provider.arn} --client-id {AUDIENCE}.",
+        )
 
 
 def _problems_of_stack(loaded: Loaded, stack: str, path: str, account: Account) -> list[Problem]:

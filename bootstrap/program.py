@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pulumi
 import pulumi_aws as aws
 
-from bootstrap.lookups import Lookups, look_up
+from bootstrap.lookups import TAG, Lookups, look_up
 from bootstrap.role_documents import AUDIENCE
 from bootstrap.settings import Loaded
 from bootstrap.stack_access import StackAccess, StackAccessArgs
@@ -27,7 +27,7 @@ def deploy(load: Callable[[], Loaded]) -> None:
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
     region = pulumi.Config("aws").require("region")
-    tags = {"buildyard:bootstrap": pulumi.get_stack(), **loaded.bootstrap.tags}
+    tags = {TAG: pulumi.get_stack(), **loaded.bootstrap.tags}
     backend = StateBackend(
         f"{NAME}-state",
         StateBackendArgs(bucket=loaded.bootstrap.bucket, partition=found.account.partition, tags=tags),
@@ -47,6 +47,8 @@ def _create_provider(loaded: Loaded, tags: dict[str, str]) -> aws.iam.OpenIdConn
         # Without one, IAM trusts public certificate authorities. It never uses one for a certificate of theirs.
         thumbprint_lists=list(gitlab.thumbprints) or None,
         tags=tags,
+        # An account has only one for each GitLab, so others may use it, too.
+        opts=pulumi.ResourceOptions(protect=True),
     )
 
 

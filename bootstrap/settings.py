@@ -22,8 +22,9 @@ DIRECTORY = Path(__file__).parent
 GitLabUrl = Annotated[
     str,
     pattern_text(
-        r"^https://[a-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._-]+)*$",
-        "Use GitLab's address in a browser, with https:// and without a / at its end, such as https://gitlab.com.",
+        r"^https://[a-z0-9.-]+(?:/[A-Za-z0-9._-]+)*$",
+        "Use GitLab's address in a browser, with https://, without a port, which IAM does not take, and without a / at "
+        "its end, such as https://gitlab.com.",
         max_length=255,
     ),
 ]
@@ -48,8 +49,12 @@ Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.
 """
 
 StackName = Annotated[
-    str, pattern_text(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", "Use the name in stacks/Pulumi.NAME.yaml.", max_length=45)
+    str,
+    pattern_text(
+        r"^[A-Za-z0-9][A-Za-z0-9_-]*$", "Use the name in stacks/Pulumi.NAME.yaml, which has no dot.", max_length=45
+    ),
 ]
+"""Without dots: the rights on a stack's state end with `NAME.`, after which the names of its files differ."""
 
 
 class GitLab(Model):

@@ -150,12 +150,19 @@ def test_every_obstacle_is_named_before_anything_is_created(fresh: Cloud) -> Non
 
 def test_a_provider_of_somebody_else_is_used_and_not_changed(fresh: Cloud) -> None:
     iam = fresh.aws("iam")
-    provider = iam.create_open_id_connect_provider(Url="https://gitlab.example.com", ClientIDList=["sts.amazonaws.com"])
+    provider = iam.create_open_id_connect_provider(
+        Url="https://gitlab.example.com", ClientIDList=["https://gitlab.example.com"]
+    )
     settings(
         fresh.project,
         gitlab={"url": "https://gitlab.example.com", "project": "platform/buildyard", "existing-provider": True},
         iam={"path": "/ci/"},
     )
+    refused = fresh.project.sandbox("bootstrap")
+    assert refused.returncode == 1
+    assert "the provider does not take tokens for sts.amazonaws.com" in refused.stdout + refused.stderr
+    iam.delete_open_id_connect_provider(OpenIDConnectProviderArn=provider["OpenIDConnectProviderArn"])
+    provider = iam.create_open_id_connect_provider(Url="https://gitlab.example.com", ClientIDList=["sts.amazonaws.com"])
     done = fresh.project.sandbox("bootstrap")
     assert done.returncode == 0, done.stdout + done.stderr
     role = iam.get_role(RoleName="deploy-buildyard-sandbox")["Role"]

@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 
+from bootstrap.lookups import problems_of_provider
 from bootstrap.settings import DIRECTORY, NAMESPACE, BootstrapSettings, parse
 from stacks.problems import Problem, SettingsError
 
@@ -107,3 +109,20 @@ def test_the_program_finds_its_packages_as_pulumi_starts_it() -> None:
         [sys.executable, "-W", "ignore", "-c", start], cwd=DIRECTORY, env=environment, capture_output=True, text=True
     )
     assert "buildyard-bootstrap:stacks: is missing" in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("tags", "audiences", "said"),
+    [
+        ({}, ["sts.amazonaws.com"], ""),
+        ({}, ["https://gitlab.com"], "does not take tokens for sts.amazonaws.com"),
+        ({"buildyard:bootstrap": "prod"}, ["sts.amazonaws.com"], "would delete it now"),
+    ],
+)
+def test_a_provider_that_exists_already_must_be_somebody_elses_and_take_our_tokens(
+    tags: dict[str, str], audiences: list[str], said: str
+) -> None:
+    provider: Any = SimpleNamespace(arn="arn", url="gitlab.com", tags=tags, client_id_lists=audiences)
+    found = [str(each) for each in problems_of_provider(provider)]
+    assert len(found) == bool(said)
+    assert said in "".join(found)

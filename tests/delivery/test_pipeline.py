@@ -7,7 +7,8 @@ import json
 import re
 import subprocess
 import sys
-from pathlib import Path
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -116,6 +117,18 @@ def test_a_commit_cancels_no_pipeline_of_the_default_branch() -> None:
     rules = yaml.safe_load(FILE.read_text(encoding="utf-8"))["workflow"]["rules"]
     [default] = [rule for rule in rules if rule["if"] == "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"]
     assert default["auto_cancel"] == {"on_new_commit": "none"}
+
+
+def test_no_artifact_and_no_cache_has_a_jobs_token() -> None:
+    """Whoever reads it has the role. The runner joins each path with the project's folder, which drops a `/` at the end."""
+    for name, job in resolved().items():
+        token = PurePosixPath(job.get("variables", {}).get("AWS_WEB_IDENTITY_TOKEN_FILE", "$CI_PROJECT_DIR/none"))
+        inside = token.relative_to("$CI_PROJECT_DIR")
+        caches = job.get("cache") or []
+        kept = [path for each in [job.get("artifacts", {}), *caches] for path in each.get("paths", ())]
+        for path in kept:
+            pattern = str(PurePosixPath(path.replace("$ARCHITECTURE", "arm64")))
+            assert not any(fnmatch(str(each), pattern) for each in (inside, *inside.parents)), f"{name} keeps {path}"
 
 
 def test_nothing_but_counts_is_open_to_guests() -> None:
