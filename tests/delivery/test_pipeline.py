@@ -120,7 +120,7 @@ def test_a_commit_cancels_no_pipeline_of_the_default_branch() -> None:
 
 
 def test_no_artifact_and_no_cache_has_a_jobs_token() -> None:
-    """Whoever reads it has the role. The runner joins each path with the project's folder, and drops a `/` at the end."""
+    """Whoever reads it has the role. The runner takes `path/` for files, too."""
     for name, job in resolved().items():
         token = PurePosixPath(job.get("variables", {}).get("AWS_WEB_IDENTITY_TOKEN_FILE", "$CI_PROJECT_DIR/none"))
         inside = token.relative_to("$CI_PROJECT_DIR")
