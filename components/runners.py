@@ -22,6 +22,7 @@ from components.runner_chart import Manager, chart_source, chart_values, escape_
 from components.runner_config import RunnerConfig, WarmPods, config_toml
 from stacks.architecture import Architecture
 from stacks.cluster import Destination, Network
+from stacks.fields import LABEL_NAME
 from stacks.monitoring import ServiceMonitor
 from stacks.runners import Runners as RunnerSettings
 from stacks.versions import RUNNER_CHART_VERSION
@@ -303,15 +304,12 @@ def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-
-
 def _warn_of_cold_runner(name: str, token: str) -> None:
     """Warn of a runner whose manager cannot create pause pods, since a part of its token is no valid label.
 
     Source: https://gitlab.com/gitlab-org/gitlab-runner/-/blob/main/executors/kubernetes/autoscaler/pause_pod_manager.go
     """
-    if not _LABEL.fullmatch(token.removeprefix("glrt-")[:9]):
+    if not re.fullmatch(LABEL_NAME, token.removeprefix("glrt-")[:9]):
         pulumi.warn(
             f"The runner {name} keeps no warm capacity: GitLab Runner labels pause pods with a part of its token, "
             "which Kubernetes refuses here. Give it another token: `pulumi stack -s STACK --show-urns` prints the URN "

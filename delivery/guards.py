@@ -74,11 +74,10 @@ def _networks(inputs: Mapping[str, Any]) -> _Networks:
     rules = find(inputs, "spec.egress")
     for rule in rules if isinstance(rules, Sequence) else ():
         ports = ", ".join(dict.fromkeys(f"{port.get('port')}" for port in rule.get("ports", ())))
-        for peer in rule.get("to") or [{"ipBlock": {"cidr": "every address"}}]:
-            block = peer.get("ipBlock", {})
-            name = block.get("cidr", "pods with certain labels")
-            allowed.add(f"{name}" + (f" port {ports}" if ports else ""))
-            denied |= set(block.get("except", ()))
+        blocks = [peer.get("ipBlock", {}) for peer in rule.get("to", ())]
+        names = [block.get("cidr", "pods with certain labels") for block in blocks] or ["every address"]
+        allowed |= {f"{name} port {ports}" if ports else f"{name}" for name in names}
+        denied |= {network for block in blocks for network in block.get("except", ())}
     return _Networks(allowed=frozenset(allowed), denied=frozenset(denied))
 
 

@@ -59,6 +59,12 @@ KubernetesName = Annotated[
     pattern_text(r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", "Use lower-case letters, digits and '-'.", max_length=63),
 ]
 
+LABEL_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
+"""A label's value in Kubernetes that is not empty, and the part of its key after a prefix.
+
+Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set
+"""
+
 ImageReference = Annotated[
     str,
     pattern_text(

@@ -4,21 +4,18 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from stacks.fields import KubernetesName
+from stacks.fields import LABEL_NAME, KubernetesName
 from stacks.model import Model, pattern_text
 from stacks.problems import refusal
 
-_LABEL_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 _DNS_NAME = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
 
 LabelKey = Annotated[
     str,
-    pattern_text(
-        rf"^(?:{_DNS_NAME}/)?{_LABEL_NAME}$", "Use a Kubernetes label's key, such as release.", max_length=317
-    ),
+    pattern_text(rf"^(?:{_DNS_NAME}/)?{LABEL_NAME}$", "Use a Kubernetes label's key, such as release.", max_length=317),
 ]
 LabelValue = Annotated[
-    str, pattern_text(rf"^(?:{_LABEL_NAME})?$", "Use at most 63 letters, digits, '-', '_' and '.'.", max_length=63)
+    str, pattern_text(rf"^(?:{LABEL_NAME})?$", "Use at most 63 letters, digits, '-', '_' and '.'.", max_length=63)
 ]
 """Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set"""
 

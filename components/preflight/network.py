@@ -71,7 +71,8 @@ def _of_vpc(
     )
     if vpc is None:
         return (), endpoints or ()
-    if endpoints == () and vpc.owner_id != cluster.arn.split(":")[4]:
+    own_account = cluster.arn.split(":")[4]
+    if endpoints == () and vpc.owner_id != own_account:
         check.notice(
             f"The account {vpc.owner_id} owns the VPC, and AWS does not show its endpoints to this one",
             "If ECR, STS or S3 have endpoints there, add their addresses to buildyard:network.allow, or builds cannot "

@@ -79,11 +79,6 @@ class _Project:
             )
         if found.builds_access_level == "disabled":
             self._problem("path", f"{path} has CI/CD disabled, so nothing would be built", f"Enable it {_VISIBILITY}.")
-        if path in self._settings.runner_projects[:1] and found.runner_token_expiration_interval:
-            self._check.notice(
-                f"The tokens of {path}'s runners expire. A manager renews its token and loses it when it restarts",
-                "Remove the expiration in GitLab's settings of the project, under CI/CD, Runners.",
-            )
 
     def _check_runners(self, found: gitlab.GetProjectResult) -> None:
         if self._settings.runner_group and not found.group_runners_enabled:
@@ -92,6 +87,12 @@ class _Project:
                 f"{self.project.path} does not use the runners of its groups, so its jobs would wait for ever",
                 "Enable group runners in GitLab's settings of the project, under CI/CD, Runners; or set "
                 "buildyard:runners.project.",
+            )
+        if self.project.path in self._settings.runner_projects[:1] and found.runner_token_expiration_interval:
+            self._check.notice(
+                f"The tokens of {self.project.path}'s runners expire. A manager renews its token and loses it when it "
+                "restarts",
+                "Remove the expiration in GitLab's settings of the project, under CI/CD, Runners.",
             )
 
     def _check_variables(self, found: gitlab.GetProjectResult) -> None:

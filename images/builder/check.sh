@@ -9,14 +9,10 @@ region=$(printf %s "$repository" | cut -d . -f 4) # ACCOUNT.dkr.ecr.REGION.amazo
 said=$(
   aws ecr describe-images --region "$region" --repository-name "${repository#*/}" --image-ids "imageTag=$version" 2>&1
 ) && exit
-case $said in
-  *ImageNotFoundException*)
-    echo "There is no $repository:$version, in which all jobs run: the pipeline that builds it was cancelled, or" \
-      "failed. Start one on the default branch with the variable BUILD_BUILDER=true." >&2
-    exit 1
-    ;;
-  *)
-    echo "$said" >&2
-    exit 1
-    ;;
+case $said in *ImageNotFoundException*)
+  said="There is no $repository:$version, in which all jobs run: the pipeline that builds it was cancelled, or failed."
+  said="$said Start one on the default branch with the variable BUILD_BUILDER=true."
+  ;;
 esac
+echo "$said" >&2
+exit 1

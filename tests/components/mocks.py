@@ -1,4 +1,4 @@
-"""Mocks for the program: answers of AWS and GitLab, and a record of all declared resources."""
+"""Mocks for the program: a record of all resources that it declares."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -17,25 +17,13 @@ from pulumi.runtime import settings as runtime_settings
 from components.platform import deploy
 from stacks.names import stack_name
 from stacks.settings import Settings
+from tests.components import answers
+from tests.components.answers import ACCOUNT
 from tests.stacks.stack_settings import settings
 
-ACCOUNT = "123456789012"
-REGION = "ap-east-1"
-PARTITION = "aws"
-REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
-ISSUER = "https://oidc.eks.ap-east-1.amazonaws.com/id/0123456789ABCDEF"
 STACK = "test"
 NAME = stack_name(STACK)
 TOKEN = "glrt-the-token-of-"
-
-_SIZES = {"large": (2, 8), "2xlarge": (8, 32), "4xlarge": (16, 64), "8xlarge": (32, 64)}
-INSTANCE_TYPES = {
-    f"{family}.{size}": (vcpus, memory * 1024, processor)
-    for families, processor in ((("m7g", "m6g", "c7g"), "arm64"), (("m7i", "m6i", "m7a"), "x86_64"))
-    for family in families
-    for size, (vcpus, memory) in _SIZES.items()
-}
-"""vCPUs, memory in MiB, and EC2's name of the architecture."""
 
 _SIGNATURE = rpc._special_sig_key  # the key of a wrapped value's kind in Pulumi's protocol
 
@@ -216,7 +204,7 @@ class _Answers(mocks.Mocks):
         own = self.declared.answers.get(function, {})
         if callable(own):
             return {**own(args)}
-        usual = _EXISTING[function](self.declared, args) if function in _EXISTING else _ANSWERS[function](args)
+        usual = _EXISTING[function](self.declared, args) if function in _EXISTING else answers.ANSWERS[function](args)
         branch = self.declared.branches.get(args.get("pathWithNamespace", "")) if function == "getProject" else None
         return {**usual, **({"defaultBranch": branch} if branch else {}), **own}
 
@@ -234,69 +222,6 @@ def runner_id(name: str) -> str:
     return str(crc32(name.encode()))
 
 
-def _cluster(args: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "name": args["name"],
-        "arn": f"arn:{PARTITION}:eks:{REGION}:{ACCOUNT}:cluster/{args['name']}",
-        "version": {"old": "1.32", "older": "1.31"}.get(args["name"], "1.34"),
-        "endpoint": "https://cluster.example.com",
-        "certificateAuthorities": [{"data": "Y2VydGlmaWNhdGU="}],
-        "accessConfigs": [
-            {"authenticationMode": "CONFIG_MAP" if args["name"] == "old" else "API_AND_CONFIG_MAP"},
-        ],
-        "computeConfigs": [],
-        "vpcConfig": {
-            "subnetIds": ["subnet-a", "subnet-b", "subnet-c"],
-            "vpcId": "vpc-a",
-            "clusterSecurityGroupId": "sg-cluster",
-        },
-        "kubernetesNetworkConfigs": [{"serviceIpv4Cidr": "172.20.0.0/16", "serviceIpv6Cidr": ""}],
-        "identities": [{"oidcs": [{"issuer": ISSUER}]}],
-    }
-
-
-def _instance_type(args: Mapping[str, Any]) -> dict[str, Any]:
-    if args["instanceType"] not in INSTANCE_TYPES:
-        raise LookupError(f"EC2 has no {args['instanceType']}")
-    vcpus, memory, architecture = INSTANCE_TYPES[args["instanceType"]]
-    return {
-        "defaultVcpus": vcpus,
-        "memorySize": memory,
-        "supportedArchitectures": [architecture],
-        "maximumNetworkInterfaces": 8,
-        "maximumIpv4AddressesPerInterface": 30,
-    }
-
-
-def _project(args: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "id": "42",
-        "archived": False,
-        "buildsAccessLevel": "enabled",
-        "ciConfigPath": "",
-        "ciPipelineVariablesMinimumOverrideRole": "developer",
-        "defaultBranch": "main",
-        "emptyRepo": False,
-        "groupRunnersEnabled": True,
-        "runnerTokenExpirationInterval": 0,
-        "markedForDeletionOn": "",
-        "permissions": [{"projectAccess": {}, "groupAccess": {"access_level": 50, "notification_level": 3}}],
-    }
-
-
-def _missing_variable(args: Mapping[str, Any]) -> dict[str, Any]:
-    raise LookupError(f"GET https://gitlab.com/api/v4/projects/{args['project']}/variables/X: 404 Variable Not Found")
-
-
-def _file(args: Mapping[str, Any]) -> dict[str, Any]:
-    """Every Dockerfile is there, and no pipeline."""
-    if not args["filePath"].endswith("Dockerfile"):
-        raise LookupError(
-            f"GET https://gitlab.com/api/v4/projects/{args['project']}/repository/files: 404 File Not Found"
-        )
-    return {"filePath": args["filePath"], "content": "RlJPTSBzY3JhdGNoCg=="}
-
-
 def _repository(declared: Declared, args: Mapping[str, Any]) -> dict[str, Any]:
     found = declared.repositories[args["name"]]
     key = found.get("kmsKey", "")
@@ -307,7 +232,7 @@ def _repository(declared: Declared, args: Mapping[str, Any]) -> dict[str, Any]:
 def _resources(declared: Declared, args: Mapping[str, Any]) -> dict[str, Any]:
     wanted = {each["key"]: each["values"] for each in args["tagFilters"]}
     arns = [
-        f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/{name}"
+        f"arn:aws:ecr:{answers.REGION}:{ACCOUNT}:repository/{name}"
         for name, found in declared.repositories.items()
         if found.get("listed", True) and all(found.get("tags", {}).get(key) in values for key, values in wanted.items())
     ]
@@ -328,52 +253,17 @@ _EXISTING: dict[str, Callable[[Declared, Mapping[str, Any]], dict[str, Any]]] = 
     },
 }
 
-_ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-    "getCallerIdentity": lambda args: {"accountId": ACCOUNT},
-    "getRegion": lambda args: {"region": REGION},
-    "getPartition": lambda args: {"partition": PARTITION},
-    "getCluster": _cluster,
-    "getVpc": lambda args: {
-        "id": args["id"],
-        "ownerId": "123456789012",
-        "cidrBlockAssociations": [{"cidrBlock": "10.0.0.0/16"}, {"cidrBlock": "100.64.0.0/16"}],
-        "ipv6CidrBlockAssociations": [{"ipv6CidrBlock": "2001:db8:1234::/56"}],
-    },
-    "getSecurityGroup": lambda args: {"id": args["id"], "vpcId": "vpc-b" if args["id"] == "sg-b" else "vpc-a"},
-    "getPolicy": lambda args: {"arn": args["arn"]},
-    "getNetworkInterfaces": lambda args: {"ids": ["eni-b", "eni-a"]},
-    "getNetworkInterface": lambda args: {
-        "eni-a": {"privateIp": "10.0.1.5", "ipv6Addresses": []},
-        "eni-b": {"privateIp": "10.0.2.5", "ipv6Addresses": ["2001:db8:1234::5"]},
-    }[args["id"]],
-    "getInstanceType": _instance_type,
-    "getOpenIdConnectProvider": lambda args: {
-        "arn": f"arn:{PARTITION}:iam::{ACCOUNT}:oidc-provider/{args['url'].removeprefix('https://')}"
-    },
-    "getProjectProtectedBranches": lambda args: {"protectedBranches": [{"name": "main"}, {"name": "master"}]},
-    "getProjectProtectedTags": lambda args: {"protectedTags": [{"tag": "v*"}]},
-    "getGroup": lambda args: {"groupId": 7, "markedForDeletionOn": ""},
-    "getProject": _project,
-    "getProjectVariable": _missing_variable,
-    "getBranch": lambda args: {"name": args["name"], "canPush": True},
-    "getRepositoryFile": _file,
-    "getRepositoryTree": lambda args: {"trees": [{"path": f"{args['path']}/Dockerfile", "type": "blob"}]},
-    "getMetadata": lambda args: {"version": "19.2.1-ee"},
-    "getAddon": lambda args: {
-        "addonVersion": "v1.20.4-eksbuild.1",
-        **({"configurationValues": '{"enableNetworkPolicy": "true"}'} if args["addonName"] == "vpc-cni" else {}),
-    },
-    "getServiceQuota": lambda args: {"value": 10_000},
-    "getRoles": lambda args: {"names": ["admin"]},
-}
-
 _COMPUTED: dict[str, Callable[[str, Mapping[str, Any]], dict[str, Any]]] = {
     "Repository": lambda name, inputs: {
-        "arn": f"arn:{PARTITION}:ecr:{REGION}:{ACCOUNT}:repository/{inputs['name']}",
-        "repositoryUrl": f"{REGISTRY}/{inputs['name']}",
+        "arn": f"arn:{answers.PARTITION}:ecr:{answers.REGION}:{ACCOUNT}:repository/{inputs['name']}",
+        "repositoryUrl": f"{answers.REGISTRY}/{inputs['name']}",
     },
-    "Policy": lambda name, inputs: {"arn": f"arn:{PARTITION}:iam::{ACCOUNT}:policy{inputs['path']}{inputs['name']}"},
-    "Role": lambda name, inputs: {"arn": f"arn:{PARTITION}:iam::{ACCOUNT}:role{inputs['path']}{inputs['name']}"},
+    "Policy": lambda name, inputs: {
+        "arn": f"arn:{answers.PARTITION}:iam::{ACCOUNT}:policy{inputs['path']}{inputs['name']}"
+    },
+    "Role": lambda name, inputs: {
+        "arn": f"arn:{answers.PARTITION}:iam::{ACCOUNT}:role{inputs['path']}{inputs['name']}"
+    },
     "LaunchTemplate": lambda name, inputs: {"name": f"{name}-abc1234", "latestVersion": 1},
     "NodeGroup": lambda name, inputs: {
         "nodeGroupName": f"{name}-abc1234",

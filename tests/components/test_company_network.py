@@ -12,8 +12,9 @@ from stacks.architecture import Architecture
 from stacks.cluster import Network
 from stacks.network import Proxy
 from stacks.versions import RUNNER_CHART_VERSION, RUNNER_VERSION
+from tests.components.answers import REGISTRY
 from tests.components.connections import connects_to
-from tests.components.mocks import NAME, REGISTRY, Declared, declare
+from tests.components.mocks import NAME, Declared, declare
 from tests.stacks.authorities import authority
 
 if sys.version_info >= (3, 11):

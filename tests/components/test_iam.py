@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from stacks.iam import Iam
-from tests.components.mocks import ACCOUNT, NAME, Declared, declare
+from tests.components.answers import ACCOUNT
+from tests.components.mocks import NAME, Declared, declare
 from tests.components.test_lookups import refused
 from tests.stacks.stack_settings import problems
 

@@ -3,7 +3,8 @@
 from fnmatch import fnmatchcase
 
 from stacks import tags
-from tests.components.mocks import NAME, REGISTRY, declare
+from tests.components.answers import REGISTRY
+from tests.components.mocks import NAME, declare
 from tests.stacks.stack_settings import project
 
 

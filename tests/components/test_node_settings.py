@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from components.labels import BUILDS
-from tests.components.mocks import ACCOUNT, REGION, STACK, Declared, declare
+from tests.components.answers import ACCOUNT, REGION
+from tests.components.mocks import STACK, Declared, declare
 from tests.components.test_lookups import refused
 from tests.stacks.stack_settings import problems, settings
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.components import mocks
-from tests.components.mocks import ACCOUNT, Declared, declare
+from tests.components import answers
+from tests.components.answers import ACCOUNT
+from tests.components.mocks import NAME, Declared, declare
 from tests.components.test_lookups import refused
 
 PLACES = {"aws-cn": ("cn-north-1", "amazonaws.com.cn"), "aws-us-gov": ("us-gov-west-1", "amazonaws.com")}
@@ -28,10 +29,10 @@ UNIVERSAL = {
 def place(partition: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     """Credentials of an account in the partition: its region, and the domain of its services."""
     region, domain = PLACES[partition]
-    monkeypatch.setattr(mocks, "PARTITION", partition)
-    monkeypatch.setattr(mocks, "REGION", region)
-    monkeypatch.setattr(mocks, "REGISTRY", f"{ACCOUNT}.dkr.ecr.{region}.{domain}")
-    monkeypatch.setattr(mocks, "ISSUER", f"https://oidc.eks.{region}.{domain}/id/0123456789ABCDEF")
+    monkeypatch.setattr(answers, "PARTITION", partition)
+    monkeypatch.setattr(answers, "REGION", region)
+    monkeypatch.setattr(answers, "REGISTRY", f"{ACCOUNT}.dkr.ecr.{region}.{domain}")
+    monkeypatch.setattr(answers, "ISSUER", f"https://oidc.eks.{region}.{domain}/id/0123456789ABCDEF")
     return region, domain
 
 
@@ -83,7 +84,7 @@ def test_no_resource_names_another_partition(partition: str, place: tuple[str, s
 @EACH
 def test_a_role_trusts_the_partitions_provider(partition: str, place: tuple[str, str]) -> None:
     region, domain = place
-    role = everything(partition, place, "irsa").of("iam:Role")[f"{mocks.NAME}-push"].document("assumeRolePolicy")
+    role = everything(partition, place, "irsa").of("iam:Role")[f"{NAME}-push"].document("assumeRolePolicy")
     [statement] = role["Statement"]
     issuer = f"oidc.eks.{region}.{domain}/id/0123456789ABCDEF"
     assert statement["Principal"] == {"Federated": f"arn:{partition}:iam::{ACCOUNT}:oidc-provider/{issuer}"}

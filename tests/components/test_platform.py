@@ -8,7 +8,8 @@ import pytest
 from components.platform import deploy
 from stacks.config import load, read_file
 from stacks.settings import MAX_TAGS
-from tests.components.mocks import NAME, REGISTRY, STACK, Declared, attempt, declare, runner_id
+from tests.components.answers import REGISTRY
+from tests.components.mocks import NAME, STACK, Declared, attempt, declare, runner_id
 from tests.stacks.stack_settings import SMALLEST, project, raw, settings
 
 BOTH = {"arm64": {"instance-types": ["m7g.4xlarge"]}, "amd64": {"instance-types": ["m7i.4xlarge"]}}

@@ -10,7 +10,8 @@ from components.published_pipeline import (
 )
 from pipeline.render import PipelineFile
 from stacks.names import BUILDER_VARIABLE
-from tests.components.mocks import NAME, REGISTRY, declare, run
+from tests.components.answers import REGISTRY
+from tests.components.mocks import NAME, declare, run
 from tests.stacks.stack_settings import project
 
 

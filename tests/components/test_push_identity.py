@@ -2,7 +2,8 @@
 
 from components.platform import SERVICE_ACCOUNT
 from stacks.names import default_namespace
-from tests.components.mocks import ACCOUNT, ISSUER, NAME, REGION, STACK, declare
+from tests.components.answers import ACCOUNT, ISSUER, REGION
+from tests.components.mocks import NAME, STACK, declare
 from tests.stacks.stack_settings import project
 
 

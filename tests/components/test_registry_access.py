@@ -9,7 +9,8 @@ from components import policy_documents
 from components.registry_access import RegistryAccount, pull_policy
 from sandbox.services.aws.rights import allows, grants
 from stacks.registries import Pull
-from tests.components.mocks import ACCOUNT, NAME, REGION, REGISTRY, Declared, declare
+from tests.components.answers import ACCOUNT, REGION, REGISTRY
+from tests.components.mocks import NAME, Declared, declare
 from tests.components.test_lookups import refused
 from tests.policy_linter import findings
 

@@ -10,7 +10,8 @@ import pytest
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from sandbox.services.aws.rights import allows, trusts
-from tests.components.mocks import ACCOUNT, ISSUER, NAME, REGION, declare
+from tests.components.answers import ACCOUNT, ISSUER, REGION
+from tests.components.mocks import NAME, declare
 from tests.policy_linter import findings
 
 ARCHITECTURES = ("arm64", "amd64")

@@ -7,7 +7,8 @@ import pytest
 
 from components.labels import NODE_GROUP
 from stacks.trust import TIER_VARIABLE, Trust
-from tests.components.mocks import ACCOUNT, NAME, REGION, REGISTRY, Declared, Resource, declare, runner_id
+from tests.components.answers import ACCOUNT, REGION, REGISTRY
+from tests.components.mocks import NAME, Declared, Resource, declare, runner_id
 
 REPOSITORIES = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository"
 RELEASED = f"{REPOSITORIES}/platform/images/toolbox"

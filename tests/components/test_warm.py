@@ -12,7 +12,8 @@ from stacks.sizing import check_fit
 from stacks.versions import BUILDER_VERSION
 from stacks.warm import Hours
 from tests.components import mocks
-from tests.components.mocks import NAME, REGISTRY, Declared, declare
+from tests.components.answers import REGISTRY
+from tests.components.mocks import NAME, Declared, declare
 from tests.stacks.stack_settings import problems, settings
 from tests.stacks.test_sizing import INSTANCE_TYPES
 

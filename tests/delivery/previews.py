@@ -7,6 +7,9 @@ from typing import Any
 
 from markdown_it import MarkdownIt
 
+from delivery.causes import Causes
+from delivery.danger import Danger
+from delivery.dangers import dangers
 from delivery.preview import Preview, parse
 
 DATA = Path(__file__).parent / "data"
@@ -63,3 +66,15 @@ def preview(*steps: Step) -> Preview:
 def read(markdown: str) -> str:
     """The note as HTML, as a browser shows it."""
     return str(MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown))
+
+
+def found(*steps: Step) -> list[Danger]:
+    """The dangers of a preview with these steps."""
+    changes = preview(*steps).changes
+    return dangers(changes, Causes(changes))
+
+
+def only(*steps: Step) -> Danger:
+    """The one danger of such a preview."""
+    [danger] = found(*steps)
+    return danger

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from delivery.outputs import dotenv, only, variables
-from tests.components.mocks import REGISTRY, declare
+from tests.components.answers import REGISTRY
+from tests.components.mocks import declare
 from tests.delivery.checkout import Checkout
 from tests.pipeline.conftest import GitLabCiLocal
 

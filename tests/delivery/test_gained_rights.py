@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from delivery.danger import Concern
-from tests.delivery.previews import SECRET, UNKNOWN, Step, step
-from tests.delivery.test_dangers import ROLE, RUNNER, found, only
+from tests.delivery.previews import SECRET, UNKNOWN, Step, found, only, step
+from tests.delivery.test_dangers import ROLE, RUNNER
 
 ENABLEMENT = "gitlab:index/projectRunnerEnablement:ProjectRunnerEnablement"
 RBAC = "kubernetes:rbac.authorization.k8s.io/v1"

@@ -245,6 +245,7 @@ def test_a_job_of_ci_that_is_cancelled_leaves_nothing_in_gitlab(deployed: Scratc
 
 
 @pytest.mark.builds
+@pytest.mark.usefixtures("worker")
 def test_every_runner_builds_an_image_with_real_buildkit(scratch: ScratchProject) -> None:
     scratch.root.parent.chmod(0o755)  # builds never run as root: another user must be able to enter
     assert scratch.sandbox("up").returncode == 0

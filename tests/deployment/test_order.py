@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.scratch import ScratchProject
 from tests.deployment.conftest import Cloud
-from tests.deployment.test_recovery import Gate, guarded
+from tests.deployment.kills import Gate, guarded
 
 FILE = "/projects/platform%2Fimages/repository/files/.gitlab-ci.yml?ref=master"
 

@@ -22,7 +22,8 @@ from stacks.runners import Resources
 from stacks.settings import Settings
 from stacks.sizing import Amounts, InstanceType, allocatable, free, job_requests
 from stacks.trust import Tier
-from tests.components.mocks import INSTANCE_TYPES, NAME, Declared, declare
+from tests.components.answers import INSTANCE_TYPES
+from tests.components.mocks import NAME, Declared, declare
 from tests.kubernetes.api_server import ApiServer
 from tests.kubernetes.deployed import create_default_account, create_objects, job_pod, manifests_of
 from tests.kubernetes.runner_pods import Job, Object

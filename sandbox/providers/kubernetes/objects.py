@@ -112,12 +112,6 @@ class ServiceAccount(ObjectKind):
     )
 
 
-def _plain(value: PropertyValue) -> dict[str, Any]:
-    """A mapping without the marks of secrets."""
-    plain = reveal(value)
-    return plain if isinstance(plain, dict) else {}
-
-
 class KubernetesSecret(ObjectKind):
     type = "kubernetes:core/v1:Secret"
     plural = "secrets"
@@ -136,13 +130,13 @@ class KubernetesSecret(ObjectKind):
 
         Source: https://github.com/pulumi/pulumi-kubernetes/blob/master/provider/pkg/clients/unstructured.go
         """
-        completed = super().complete(name, inputs, old_inputs)
-        text = completed.get("stringData")
-        if text is None or contains_unknown(completed):
+        completed = dict(super().complete(name, inputs, old_inputs))
+        if completed.get("stringData") is None or contains_unknown(completed):
             return completed
-        encoded = {key: b64encode(str(value).encode()).decode() for key, value in _plain(text).items()}
-        rest = {key: value for key, value in completed.items() if key != "stringData"}
-        return {**rest, "data": Secret({**_plain(completed.get("data") or {}), **encoded})}
+        text: Any = reveal(completed.pop("stringData"))
+        data: Any = reveal(completed.get("data") or {})
+        encoded = {key: b64encode(str(value).encode()).decode() for key, value in text.items()}
+        return {**completed, "data": Secret({**data, **encoded})}
 
 
 class ConfigMap(ObjectKind):

@@ -121,7 +121,7 @@ def _of_cluster(place: Place, request: Request) -> Iterator[Right]:
 
 
 def _of_nodes(place: Place, request: Request) -> Iterator[Right]:
-    """What EKS asks for on behalf of whoever creates a node group.
+    """The rights that EKS checks for whoever creates a node group.
 
     Sources: https://docs.aws.amazon.com/eks/latest/userguide/launch-templates.html and
     https://docs.aws.amazon.com/eks/latest/userguide/using-service-linked-roles-eks-nodegroups.html
