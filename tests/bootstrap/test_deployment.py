@@ -104,7 +104,12 @@ def test_gitlabs_tokens_get_roles(cloud: Cloud, role: str, ref: str, allowed: bo
 def test_a_preview_cannot_deploy(cloud: Cloud) -> None:
     done = cloud.project.sandbox("up", "--skip-preview", "--as", "preview-buildyard-sandbox")
     assert done.returncode == 1
-    assert "is not authorized to perform: iam:CreateRole" in done.stdout + done.stderr
+    # Which of the first resources is refused first is the engine's choice: it creates them at the same time.
+    assert re.search(r"is not authorized to perform: (iam:CreateRole|ecr:CreateRepository)", done.stdout + done.stderr)
+    assert cloud.aws("ecr").describe_repositories()["repositories"] == []
+    pages = cloud.aws("iam").get_paginator("list_roles").paginate()
+    roles = [role["RoleName"] for page in pages for role in page["Roles"]]
+    assert not [name for name in roles if name.startswith("buildyard-sandbox-")], "a preview's role created something"
 
 
 def test_a_role_that_does_not_exist_is_refused_with_the_command_that_makes_it(cloud: Cloud) -> None:

@@ -210,7 +210,8 @@ def checkout(tmp_path: Path, gitlab_ci_local: GitLabCiLocal, monkeypatch: pytest
     tools = {"pulumi": PULUMI, "aws": AWS, "python3": VENV.replace("%s", sys.executable, 1)}
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     made = Checkout(tmp_path, gitlab_ci_local, monkeypatch, pipeline=FILE.read_text(encoding="utf-8"), tools=tools)
-    (made.folder / "images").symlink_to(ROOT / "images")
+    for folder in ("images", "stacks"):
+        (made.folder / folder).symlink_to(ROOT / folder)
     made.set(BUILDER="is there", DEPLOYED="")
     return made
 
