@@ -13,7 +13,6 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-import yaml
 from rich.console import Console
 
 from sandbox import toolchain
@@ -174,14 +173,15 @@ def test_an_interrupted_installation_leaves_nothing_in_the_way(tmp_path: Path) -
     assert [path.name for path in target.iterdir()] == ["whole"]
 
 
-def test_sdk_cli_and_ci_image_are_one_version() -> None:
+def test_sdk_and_every_cli_are_one_version() -> None:
     sdk = importlib.metadata.version("pulumi")
     pinned = re.search(r'"pulumi==(\S+)"', (ROOT / "pyproject.toml").read_text())
     locked = re.search(r"^pulumi==(\S+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     built = re.search(r"^\tgithub\.com/pulumi/pulumi/pkg/v3 v(\S+)", (ROOT / "sandbox/engine/go.mod").read_text(), re.M)
-    image = yaml.safe_load((ROOT / ".gitlab-ci.yml").read_text())[".pulumi"]["image"]["name"]
-    image_version = re.match(r"pulumi/pulumi:([\d.]+)", image)
-    places = {"pyproject.toml": pinned, "requirements.txt": locked, "go.mod": built, ".gitlab-ci.yml": image_version}
+    in_jobs = (ROOT / "delivery/tools/SHA256SUMS").read_text()
+    places = {"pyproject.toml": pinned, "requirements.txt": locked, "go.mod": built}
+    for processor in ("x64", "arm64"):
+        places[processor] = re.search(rf"pulumi-v(\S+)-linux-{processor}\.tar\.gz$", in_jobs, re.MULTILINE)
     for place, found in places.items():
         assert found is not None, place
         assert found[1] == sdk, f"{place} has another version of Pulumi than the SDK"
