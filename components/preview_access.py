@@ -17,6 +17,9 @@ from stacks.names import preview_group
 OBJECT = "preview"
 """The name of the role in the namespace."""
 
+AUTOSCALER_STATUS = "cluster-autoscaler-status"
+"""The ConfigMap in which Cluster Autoscaler reports, in its own namespace."""
+
 RBAC = "rbac.authorization.k8s.io"
 
 Rule = Mapping[str, list[str]]
@@ -98,7 +101,7 @@ def namespace_rules() -> list[Rule]:
 
 
 def cluster_rules(namespace: str, *, role: str) -> list[Rule]:
-    """The group's rights outside of namespaces: the stack's own objects, by name.
+    """The group's rights outside of namespaces: the stack's own objects, by name, and the autoscaler's report.
 
     Their names begin with the namespace's, but no rule can say that.
     """
@@ -112,6 +115,8 @@ def cluster_rules(namespace: str, *, role: str) -> list[Rule]:
         own("admissionregistration.k8s.io", policies, namespace, f"{namespace}-deployments"),
         own("scheduling.k8s.io", ["priorityclasses"], f"{namespace}-pause"),
         own(RBAC, ["clusterrolebindings", "clusterroles"], role),
+        # Whoever lists with the name as a field selector needs the right for this name alone.
+        {**own("", ["configmaps"], AUTOSCALER_STATUS), "verbs": ["list"]},
     ]
 
 

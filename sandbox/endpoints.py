@@ -29,11 +29,13 @@ class Endpoints:
     providers: Mapping[str, int]
     gitlab_token: str = field(repr=False)
     code: str = ""
+    proxy: str = ""
+    """The HTTPS proxy that leads to the addresses of EKS clusters; processes of older code have none."""
     session: Mapping[str, str] = field(default_factory=dict, repr=False)
     """AWS's variables with the credentials of a role; empty for an administrator."""
 
     def environment(self) -> dict[str, str]:
-        """The variables that lead any client here: AWS's and GitLab's tools, and Pulumi's engine to the providers."""
+        """The variables that lead any client here, and nowhere else: tools of AWS and GitLab, and Pulumi's engine."""
         return {
             "AWS_ENDPOINT_URL": self.aws,
             "AWS_ACCESS_KEY_ID": CREDENTIALS,
@@ -43,6 +45,8 @@ class Endpoints:
             **self.session,
             "GITLAB_BASE_URL": f"{self.gitlab}/api/v4/",
             "GITLAB_TOKEN": self.gitlab_token,
+            **dict.fromkeys(("HTTPS_PROXY", "https_proxy"), self.proxy),
+            **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
             "PULUMI_DEBUG_PROVIDERS": ",".join(f"{name}:{port}" for name, port in self.providers.items()),
         }
 

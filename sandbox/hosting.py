@@ -13,10 +13,12 @@ import grpc
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
+from sandbox.eks_proxy import EksProxy
 from sandbox.endpoints import Endpoints
 from sandbox.providers import providers
 from sandbox.providers.framework import Intents, Provider, serve
 from sandbox.services import gitlab, kubernetes
+from sandbox.services.aws import eks
 from sandbox.services.aws.app import create_app as create_aws
 from sandbox.services.aws.seed import seed
 from sandbox.services.document import write_private
@@ -47,18 +49,21 @@ class Hosting:
         """Stop listening; requests that are being answered are finished first."""
         for server in self._grpc:
             server.stop(grace=5).wait()
-        for http in self._http:
+        for http in (self._proxy, *self._http):
             http.shutdown()
 
     def _start(self) -> Endpoints:
         if not (self._directory / _AWS_IS_SEEDED).exists():
             # Never made, or not to the end: half a seed is of no use.
             (self._directory / "aws" / "journal.jsonl").unlink(missing_ok=True)
-        sockets = {name: _listening(self._last_ports.get(name, 0)) for name in ("aws", "gitlab", "kubernetes")}
+        sockets = {name: _listening(self._last_ports.get(name, 0)) for name in ("aws", "gitlab", "kubernetes", "proxy")}
         urls = {name: f"http://{_HOST}:{bound.getsockname()[1]}" for name, bound in sockets.items()}
         self._serve_http(
-            "kubernetes", sockets["kubernetes"], kubernetes.create_app(self._directory, urls["kubernetes"])
+            "kubernetes",
+            sockets["kubernetes"],
+            kubernetes.create_app(self._directory, urls["kubernetes"], eks.autoscaling_groups),
         )
+        self._serve_proxy(sockets["proxy"], self._http[-1])
         self._serve_http(
             "gitlab", sockets["gitlab"], gitlab.create_app(self._directory, urls["gitlab"], urls["kubernetes"])
         )
@@ -77,6 +82,7 @@ class Hosting:
             aws=urls["aws"],
             gitlab=urls["gitlab"],
             kubernetes=urls["kubernetes"],
+            proxy=urls["proxy"],
             providers=ports,
             gitlab_token=token,
             code=self._code,
@@ -97,6 +103,11 @@ class Hosting:
         )
         Thread(target=server.serve_forever, daemon=True).start()
         self._http.append(server)
+
+    def _serve_proxy(self, bound: socket.socket, kubernetes: BaseWSGIServer) -> None:
+        proxy = EksProxy(bound, certificate_of=eks.certificate_of, kubernetes=kubernetes)
+        Thread(target=proxy.serve_forever, daemon=True).start()
+        self._proxy = proxy
 
     def _serve_provider(self, provider: Provider[Any]) -> int:
         last = self._last_ports.get(f"{provider.name} provider", 0)

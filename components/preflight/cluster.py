@@ -98,16 +98,6 @@ def _check_mode(check: Check, cluster: aws.eks.GetClusterResult) -> None:
             f"{name} uses EKS Auto Mode, whose nodes forbid user namespaces, and which does not scale our node groups",
             "Use a cluster without Auto Mode, or disable it for this one.",
         )
-    modes = [config.authentication_mode for config in cluster.access_configs]
-    if modes == ["CONFIG_MAP"]:
-        check.look(
-            f"{name} has no access entries (authentication mode CONFIG_MAP): whoever deploys must be in its aws-auth",
-            "Run kubectl -n kube-system get configmap aws-auth -o yaml. Or change the mode to API_AND_CONFIG_MAP.",
-        )
-    check.look(
-        f"{name} needs an autoscaler for managed node groups, which only Kubernetes knows",
-        "Run kubectl get deployments -A | grep autoscaler, and read its log: it must find the node groups.",
-    )
 
 
 def _check_identity(check: Check, settings: Settings, cluster: aws.eks.GetClusterResult) -> str | None:

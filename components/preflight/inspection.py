@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 
+import pulumi
+
 from components import company_network
 from components.preflight.account import Account, check_rights, find_account
 from components.preflight.checks import Check, RefusalError
@@ -12,6 +14,7 @@ from components.preflight.cluster import Cluster, find_cluster
 from components.preflight.contexts import check_contexts
 from components.preflight.gitlab import GitLab, check_version, find_runner_scope
 from components.preflight.inventory import find_repositories, find_running_nodes, list_repositories
+from components.preflight.kubernetes import check_kubernetes
 from components.preflight.names import check_names
 from components.preflight.nodes import check_nodes_for_managers, find_instance_types, list_node_groups
 from components.preflight.parallel import Threads
@@ -47,8 +50,9 @@ class Inspection:
 
 
 def inspect(settings: Settings, *, stack: str, source: str) -> Inspection:
-    """Ask AWS and GitLab about everything that the stack needs. Call it in a Pulumi program; it creates nothing.
+    """Ask AWS, Kubernetes and GitLab about everything that the stack needs.
 
+    Call it in a Pulumi program; it creates nothing.
     `source` is the stack's file, as published pipelines name it.
     """
     with Threads() as threads:
@@ -80,12 +84,17 @@ def inspect(settings: Settings, *, stack: str, source: str) -> Inspection:
         inventory = threads.ask(partial(find_repositories, settings, stack, repositories))
         contexts = threads.ask(partial(check_contexts, with_branch))
         quotas = threads.ask(partial(check_quotas, needs, account)) if account else None
+        deploying = not pulumi.runtime.is_dry_run()
+        in_kubernetes = (
+            threads.ask(partial(check_kubernetes, cluster, running, deploying=deploying)) if cluster else None
+        )
     taken_in, registry = inventory.result()
     checks = [
         check_names(settings, stack),
         _other_stacks(settings, stack),
         whose,
         *in_cluster,
+        *(in_kubernetes.result() if in_kubernetes else ()),
         check_nodes_for_managers(settings.cluster.name, groups),
         build_nodes,
         nodes,

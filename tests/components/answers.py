@@ -87,6 +87,7 @@ ANSWERS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "getRegion": lambda args: {"region": REGION},
     "getPartition": lambda args: {"partition": PARTITION},
     "getCluster": _cluster,
+    "getClusterAuth": lambda args: {"token": "a-token"},
     "getVpc": lambda args: {
         "id": args["id"],
         "ownerId": "123456789012",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+from unittest.mock import patch
 from zlib import crc32
 
 import grpc
@@ -19,6 +20,7 @@ from stacks.names import stack_name
 from stacks.settings import Settings
 from tests.components import answers
 from tests.components.answers import ACCOUNT
+from tests.components.cluster_api import ClusterApi
 from tests.stacks.stack_settings import settings
 
 STACK = "test"
@@ -88,6 +90,9 @@ class Declared(mocks.MockMonitor):
     """The ECR repositories that exist, by name: their `tags`, and their `kmsKey`."""
     node_groups: Mapping[str, int] = field(default_factory=dict)
     """The cluster's node groups that exist, with the number of their nodes."""
+    cluster_api: ClusterApi | None = None
+    """Kubernetes' own API; without one, it lets everybody in, and its autoscaler sees all node groups."""
+    preview: bool = False
     all: list[Resource] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     hooks: dict[str, pulumi.ResourceHook] = field(default_factory=dict)
@@ -165,12 +170,15 @@ def run(program: Callable[[], object], **refusals: str) -> Declared:
 def attempt(program: Callable[[], object], declared: Declared) -> None:
     """Run a program that may fail. `declared` has the resources that it declared before."""
     runtime_settings.set_root_resource(None)  # type: ignore[arg-type]
-    runtime.set_mocks(declared.mocks, project="buildyard", stack=STACK, preview=False, monitor=declared)
+    runtime.set_mocks(declared.mocks, project="buildyard", stack=STACK, preview=declared.preview, monitor=declared)
     runtime_settings.SETTINGS.callbacks = declared
+
+    cluster_api = declared.cluster_api or ClusterApi(sees=declared.node_groups)
 
     @runtime.test  # type: ignore[untyped-decorator]
     def wait() -> pulumi.Output[None]:
-        program()
+        with patch("components.preflight.kubernetes.KubernetesApi", cluster_api):
+            program()
         exported: Any = runtime.get_root_resource()
         return pulumi.Output.from_input(dict(exported.outputs)).apply(declared.outputs.update)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from components.preflight.checks import Check
 from components.preflight.inspection import Inspection, inspect
+from tests.components.cluster_api import ClusterApi
 from tests.components.mocks import STACK, Declared, attempt, default_branches
 from tests.stacks.stack_settings import settings
 
@@ -12,11 +13,24 @@ SOURCE = f"stacks/Pulumi.{STACK}.yaml"
 
 
 def inspected(
-    *, answers: Mapping[str, Any] | None = None, refusals: Mapping[str, str] | None = None, **keys: Any
+    *,
+    answers: Mapping[str, Any] | None = None,
+    refusals: Mapping[str, str] | None = None,
+    node_groups: Mapping[str, int] | None = None,
+    cluster_api: ClusterApi | None = None,
+    preview: bool = False,
+    **keys: Any,
 ) -> Inspection:
     """The outcome of all checks. `answers` and `refusals` are those of providers' functions, by name."""
     stack = settings(**keys)
-    declared = Declared(refusals=refusals or {}, answers=answers or {}, branches=default_branches(stack))
+    declared = Declared(
+        refusals=refusals or {},
+        answers=answers or {},
+        branches=default_branches(stack),
+        node_groups=node_groups or {},
+        cluster_api=cluster_api,
+        preview=preview,
+    )
     found: list[Inspection] = []
     attempt(lambda: found.append(inspect(stack, stack=STACK, source=SOURCE)), declared)
     assert declared.all == [], "an inspection creates nothing"

@@ -40,16 +40,6 @@ def test_an_agent_that_cannot_be_seen_is_told() -> None:
     assert any("Could not check whether ci has the add-on" in each for each in notices(found))
 
 
-def test_what_no_api_tells_is_left_to_people_with_the_command() -> None:
-    found = inspected(answers={"getCluster": {"accessConfigs": [{"authenticationMode": "CONFIG_MAP"}]}})
-    left = [str(each) for each in check(found, "EKS cluster ci").manual]
-    assert any("aws-auth" in each for each in left)
-    assert any("autoscaler" in each and "kubectl get deployments" in each for each in left)
-    assert not notices(found), "previews would always warn"
-    entries = check(inspected(), "EKS cluster ci").manual
-    assert not any("aws-auth" in str(each) for each in entries)
-
-
 NETWORKS = "Networks that builds may not reach"
 
 

@@ -19,12 +19,17 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from stacks.names import preview_group
+from tests.components.mocks import STACK
 from tests.kubernetes import install
 
 T = TypeVar("T")
 Object = dict[str, Any]
 
 _TOKEN = "a-token-of-this-test-run"
+PREVIEWS_SESSION = "arn:aws:sts::123456789012:assumed-role/preview-buildyard-dev/job"
+"""The user as which EKS knows a role's session."""
+PREVIEWS_TOKEN = "a-token-of-a-preview"
 _APPLY = "application/apply-patch+yaml"
 _STARTUP_SECONDS = 60
 _REQUEST_SECONDS = 30
@@ -114,7 +119,9 @@ def api_server(directory: Path) -> Iterator[ApiServer]:
     private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     tokens = directory / "tokens.csv"
-    tokens.write_text(f"{_TOKEN},admin,admin,system:masters\n")
+    tokens.write_text(
+        f"{_TOKEN},admin,admin,system:masters\n{PREVIEWS_TOKEN},{PREVIEWS_SESSION},preview,{preview_group(STACK)}\n"
+    )
     certificates = directory / "certificates"
     store = [
         etcd,

@@ -6,17 +6,14 @@ import pytest
 
 from stacks.names import preview_group
 from tests.components.mocks import STACK, declare
-from tests.kubernetes.api_server import ApiServer, RefusalError
+from tests.kubernetes.api_server import PREVIEWS_SESSION, ApiServer, RefusalError
 from tests.kubernetes.deployed import Deployed, manifests_of
 
 pytestmark = pytest.mark.kubernetes
 
-SESSION = "arn:aws:sts::123456789012:assumed-role/preview-buildyard-dev/job"
-"""The user as which EKS knows a role's session."""
-
 
 def ask(api: ApiServer, method: str, path: str, body: Any = None, **options: Any) -> Any:
-    return api.request(method, path, body, user=SESSION, group=preview_group(STACK), **options)
+    return api.request(method, path, body, user=PREVIEWS_SESSION, group=preview_group(STACK), **options)
 
 
 def test_a_preview_reads_every_object_that_a_refresh_reads(stack: Deployed) -> None:
@@ -60,7 +57,7 @@ def _is_allowed(stack: Deployed, verb: str, manifest: Any, name: str) -> bool:
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",
-        "spec": {"user": SESSION, "groups": [preview_group(STACK)], "resourceAttributes": attributes},
+        "spec": {"user": PREVIEWS_SESSION, "groups": [preview_group(STACK)], "resourceAttributes": attributes},
     }
     return bool(stack.api.create(review)["status"]["allowed"])
 
@@ -108,4 +105,6 @@ def test_a_preview_can_do_nothing_else(stack: Deployed, method: str, path: str, 
 def test_nobody_else_reads_the_stacks_secrets(stack: Deployed) -> None:
     for group in ("system:authenticated", preview_group("other")):
         with pytest.raises(RefusalError, match="forbidden"):
-            stack.api.request("GET", f"/api/v1/namespaces/{stack.namespace}/secrets", user=SESSION, group=group)
+            stack.api.request(
+                "GET", f"/api/v1/namespaces/{stack.namespace}/secrets", user=PREVIEWS_SESSION, group=group
+            )

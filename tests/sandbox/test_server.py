@@ -169,6 +169,7 @@ def test_clients_are_led_to_the_sandbox() -> None:
         aws="http://127.0.0.1:1",
         gitlab="http://127.0.0.1:2",
         kubernetes="http://127.0.0.1:3",
+        proxy="http://127.0.0.1:6",
         providers={"aws": 4, "gitlab": 5},
         gitlab_token="glpat-test",
     )
@@ -176,6 +177,8 @@ def test_clients_are_led_to_the_sandbox() -> None:
     assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
     assert environment["GITLAB_BASE_URL"] == "http://127.0.0.1:2/api/v4/"
     assert environment["PULUMI_DEBUG_PROVIDERS"] == "aws:4,gitlab:5"
+    assert environment["HTTPS_PROXY"] == environment["https_proxy"] == "http://127.0.0.1:6"
+    assert environment["NO_PROXY"] == "127.0.0.1,localhost", "a company's proxy cannot reach the sandbox"
     assert "glpat-test" not in repr(endpoints), "the token would be in every log that shows the endpoints"
 
 

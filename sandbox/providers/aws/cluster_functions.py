@@ -1,6 +1,8 @@
 # ruff: noqa: S106 (a function's token is its name)
 """The data sources about an EKS cluster, its add-ons and its node groups."""
 
+import base64
+
 from sandbox.providers.aws.connection import AwsConnection
 from sandbox.providers.framework import Function, Property
 from sandbox.values import Properties
@@ -92,11 +94,31 @@ def get_node_groups(connection: AwsConnection, arguments: Properties) -> Propert
     }
 
 
+def get_cluster_auth(connection: AwsConnection, arguments: Properties) -> Properties:
+    """A token for the cluster's API: a request to STS for the caller's identity, signed by the caller.
+
+    The real one also signs the cluster's name. The sandbox's Kubernetes reads none of it.
+    Source: https://github.com/kubernetes-sigs/aws-iam-authenticator#api-authorization-from-outside-a-cluster
+    """
+    url = connection.sts().generate_presigned_url("get_caller_identity", ExpiresIn=60)
+    return {
+        "id": arguments["name"],
+        "name": arguments["name"],
+        "region": connection.region_of(arguments),
+        "token": f"k8s-aws-v1.{base64.urlsafe_b64encode(url.encode()).decode().rstrip('=')}",
+    }
+
+
 CLUSTER_FUNCTIONS = (
     Function(
         token="aws:eks/getCluster:getCluster",
         arguments={"name": Property(required=True), "tags": Property(), **_REGION},
         call=get_cluster,
+    ),
+    Function(
+        token="aws:eks/getClusterAuth:getClusterAuth",
+        arguments={"name": Property(required=True), **_REGION},
+        call=get_cluster_auth,
     ),
     Function(
         token="aws:eks/getAddon:getAddon",

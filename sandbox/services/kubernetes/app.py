@@ -4,12 +4,15 @@ It needs no credentials, as it listens on loopback only.
 """
 
 import logging
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from sandbox.services.document import storage_refusal
+from sandbox.services.kubernetes import autoscaler
 from sandbox.services.kubernetes.errors import ApiError, bad_request
 from sandbox.services.kubernetes.kinds import KINDS, Kind, find_kind
 from sandbox.services.kubernetes.objects import merge_patch
@@ -17,15 +20,31 @@ from sandbox.services.kubernetes.store import Store
 
 VERSION = "v1.34.1"
 _MERGE_PATCH = "application/merge-patch+json"
+_BY_NAME = r"metadata\.name=([^,=!]+)"
 _VERBS = ["create", "delete", "get", "list", "patch", "update"]
 _log = logging.getLogger(__name__)
 
 
-def create_app(directory: Path, base_url: str) -> Flask:
-    """Kubernetes with its objects in `directory / "kubernetes"`, to be served at `base_url`."""
+def create_app(directory: Path, base_url: str, autoscaling_groups: Callable[[], Sequence[str]] = tuple) -> Flask:
+    """Kubernetes with its objects in `directory / "kubernetes"`, to be served at `base_url`.
+
+    `autoscaling_groups` are those that its Cluster Autoscaler reports to see.
+    """
     app = Flask(__name__)
+    store = Store(directory / "kubernetes" / "objects.json")
     _add_discovery(app, base_url)
-    _add_objects(app, Store(directory / "kubernetes" / "objects.json"))
+    _add_objects(app, store)
+
+    @app.before_request
+    def let_the_autoscaler_report() -> None:
+        if request.args.get("fieldSelector") == f"metadata.name={autoscaler.REPORT}":
+            autoscaler.report(store, autoscaling_groups())
+
+    @app.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+    def review() -> tuple[Response, int]:
+        # Nobody's rights are judged here.
+        asked = _body()
+        return jsonify({**(asked if isinstance(asked, dict) else {}), "status": {"allowed": True}}), 201
 
     @app.errorhandler(ApiError)
     def refuse(error: ApiError) -> tuple[Response, int]:
@@ -52,6 +71,8 @@ def _add_objects(app: Flask, store: Store) -> None:
         if request.method == "POST":
             return jsonify(store.create(kind, _required(kind, namespace), _body())), 201
         items, resource_version = store.list(kind, namespace, request.args.get("labelSelector", ""))
+        if by_name := re.fullmatch(_BY_NAME, request.args.get("fieldSelector", "")):
+            items = [item for item in items if item["metadata"]["name"] == by_name[1]]
         metadata = {"resourceVersion": resource_version}
         return jsonify(apiVersion=kind.api_version, kind=f"{kind.name}List", metadata=metadata, items=items), 200
 
@@ -126,7 +147,8 @@ def _kind(group: str, version: str, plural: str, namespace: str | None) -> Kind:
         raise _unknown_route()
     for parameter in ("dryRun", "fieldSelector", "watch"):
         # Ignoring one of these would do something else than was asked for.
-        if request.args.get(parameter) not in (None, "", "false"):
+        value = request.args.get(parameter, "")
+        if value not in ("", "false") and not (parameter == "fieldSelector" and re.fullmatch(_BY_NAME, value)):
             raise bad_request(f"the sandbox's Kubernetes does not support the parameter {parameter}")
     return kind
 

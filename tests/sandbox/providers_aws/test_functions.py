@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 import pytest
 
+from components.preflight.kubernetes_api import KubernetesApi
 from sandbox.endpoints import Endpoints
 from sandbox.values import Properties, Secret
 from tests.sandbox.conftest import AwsClient
@@ -42,6 +43,21 @@ def test_the_cluster_and_its_identity_provider(client: ProviderClient) -> None:
     provider = ask(client, "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider", url=issuer)
     assert provider["clientIdLists"] == ["sts.amazonaws.com"]
     assert ask(client, "aws:iam/getOpenIdConnectProvider:getOpenIdConnectProvider", arn=provider["arn"]) == provider
+
+
+def test_the_clusters_api_is_at_its_address_by_way_of_the_proxy(
+    client: ProviderClient, endpoints: Endpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in endpoints.environment().items():
+        monkeypatch.setenv(name, value)
+    cluster = ask(client, "aws:eks/getCluster:getCluster", name="ci")
+    token = ask(client, "aws:eks/getClusterAuth:getClusterAuth", name="ci")["token"]
+    assert token.startswith("k8s-aws-v1.")
+    api = KubernetesApi(
+        endpoint=cluster["endpoint"], certificate_authority=cluster["certificateAuthorities"][0]["data"], token=token
+    )
+    [report] = api.list("/api/v1/configmaps", name="cluster-autoscaler-status")
+    assert "- name: eks-system-" in report["data"]["status"], "the seeded node group's"
 
 
 def test_how_the_cluster_is_run(client: ProviderClient, aws: AwsClient, unique: Unique) -> None:

@@ -183,6 +183,24 @@ def test_lists_take_labels_and_say_of_what_they_are(api: FlaskClient) -> None:
     assert api.get(f"{SECRETS}?labelSelector=owner in (helm)").status_code == 400
 
 
+def test_a_list_can_be_of_one_name_in_all_namespaces(api: FlaskClient) -> None:
+    create(api, NAMESPACES, "other")
+    for namespace, name in (("builds", "one"), ("builds", "two"), ("other", "one")):
+        create(api, f"{NAMESPACES}/{namespace}/configmaps", name)
+    found = api.get("/api/v1/configmaps", query_string={"fieldSelector": "metadata.name=one"}).get_json()["items"]
+    assert [(each["metadata"]["namespace"], each["metadata"]["name"]) for each in found] == [
+        ("builds", "one"),
+        ("other", "one"),
+    ]
+
+
+def test_everybody_may_create_everything(api: FlaskClient) -> None:
+    attributes = {"verb": "create", "group": "", "resource": "namespaces"}
+    review = {"kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": attributes}}
+    answer = api.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", json=review)
+    assert (answer.status_code, answer.get_json()["status"]) == (201, {"allowed": True})
+
+
 @pytest.mark.parametrize("parameter", ["dryRun=All", "watch=true", "fieldSelector=type=Opaque"])
 def test_a_parameter_that_would_be_left_out_of_account_is_refused(api: FlaskClient, parameter: str) -> None:
     answer = api.post(f"{SECRETS}?{parameter}", json={"metadata": {"name": "a"}})

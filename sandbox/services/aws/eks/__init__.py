@@ -3,6 +3,6 @@
 The files follow moto's own layout (`models`, `responses`, `urls`), which is how moto finds them.
 """
 
-from sandbox.services.aws.eks.models import extend_moto
+from sandbox.services.aws.eks.models import autoscaling_groups, certificate_of, extend_moto
 
-__all__ = ["extend_moto"]
+__all__ = ["autoscaling_groups", "certificate_of", "extend_moto"]

@@ -9,9 +9,29 @@ from moto.moto_api._internal import mock_random
 
 from sandbox.services.aws.eks.access_entries import AccessEntries
 from sandbox.services.aws.eks.addons import Addons
-from sandbox.services.aws.eks.certificate import certificate_authority
+from sandbox.services.aws.eks.certificate import Authority
 from sandbox.services.aws.eks.node_groups import NodeGroups
 from sandbox.services.aws.eks.pod_identity import PodIdentityAssociations
+
+
+def certificate_of(host: str) -> bytes | None:
+    """A new certificate of the cluster whose API has this host, with its private key, both in PEM; None for others."""
+    for cluster in _clusters():
+        if str(cluster.endpoint).lower() == f"https://{host.lower()}":
+            authority: Authority = vars(cluster)["authority"]
+            return authority.issue(host)
+    return None
+
+
+def autoscaling_groups() -> list[str]:
+    """The names of the autoscaling groups of all managed node groups."""
+    groups = [group for cluster in _clusters() for group in cluster.nodegroups.values()]
+    return sorted(each["name"] for group in groups for each in vars(group)["resources"]["autoScalingGroups"])
+
+
+def _clusters() -> list[Cluster]:
+    backends = [backend for account in eks_backends.values() for backend in account.values()]
+    return [cluster for backend in backends for cluster in backend.clusters.values()]
 
 
 def extend_moto() -> None:
@@ -24,10 +44,13 @@ class EksBackend(AccessEntries, Addons, NodeGroups, PodIdentityAssociations, EKS
         cluster = super().create_cluster(name, *args, **kwargs)
         cluster.resources_vpc_config = {**cluster.resources_vpc_config, **self._vpc_of(cluster)}
         # Of a cluster that is created with the API, unless the request says otherwise.
-        vars(cluster).update(access_config={"authenticationMode": "CONFIG_MAP"}, compute_config={"enabled": False})
-        cluster.certificate_authority = {"data": certificate_authority()}
+        authority = Authority.make()
+        vars(cluster).update(
+            access_config={"authenticationMode": "CONFIG_MAP"}, compute_config={"enabled": False}, authority=authority
+        )
+        cluster.certificate_authority = {"data": authority.data}
         # EKS names the cluster's API and its identity provider after the same random value, and never renames them.
-        # The sandbox's kubernetes provider replaces such a host by the address of the sandbox's Kubernetes.
+        # The sandbox's kubernetes provider and its proxy lead from such a host to the sandbox's Kubernetes.
         unique = mock_random.get_random_hex(32).upper()
         cluster.endpoint = f"https://{unique}.gr7.{self.region_name}.eks.amazonaws.com"
         cluster.access_config = {"authenticationMode": "CONFIG_MAP"}  # type: ignore[attr-defined]

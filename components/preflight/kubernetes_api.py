@@ -1,0 +1,104 @@
+"""The cluster's own API, which no function of Pulumi's providers asks."""
+
+import base64
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from tempfile import NamedTemporaryFile
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+_SECONDS = 10
+_RETRY = Retry(total=1, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), raise_on_status=False)
+
+
+class UnreachableError(Exception):
+    """The API does not answer from here. The text says what happened instead."""
+
+
+class RefusedError(Exception):
+    """The API refused a request with the HTTP status `code`. The text is its own."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class _Adapter(HTTPAdapter):
+    """Take an authority without key identifiers, as older clusters of EKS have, and as Go does.
+
+    Python 3.13 refuses it, but not with a context that is made so: https://github.com/kubernetes-client/python/issues/2394
+    """
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        return super().proxy_manager_for(*args, **kwargs, ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+
+@dataclass(frozen=True, kw_only=True)
+class KubernetesApi:
+    """The API at `endpoint`, for the holder of a token. `certificate_authority` is base64, as EKS returns it."""
+
+    endpoint: str
+    certificate_authority: str
+    token: str = field(repr=False)
+
+    def list(self, path: str, *, name: str) -> list[Mapping[str, Any]]:
+        """The objects of a collection with this name, in all namespaces. Raises UnreachableError and RefusedError."""
+        answer = self._request("GET", path, params={"fieldSelector": f"metadata.name={name}"})
+        return [item for item in answer.get("items") or () if isinstance(item, Mapping)]
+
+    def may_create(self, resource: str, *, group: str) -> bool:
+        """Whether the token's holder may create objects of a kind. Raises UnreachableError and RefusedError.
+
+        Source: https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access
+        """
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {"verb": "create", "group": group, "resource": resource}},
+        }
+        answer = self._request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", json=body)
+        return (answer.get("status") or {}).get("allowed") is True
+
+    def _request(self, method: str, path: str, **content: Any) -> Mapping[str, Any]:
+        with self._authority() as file, requests.Session() as session:
+            session.mount("https://", _Adapter(max_retries=_RETRY))
+            try:
+                response = session.request(
+                    method,
+                    self.endpoint + path,
+                    headers={"Authorization": f"Bearer {self.token}"},
+                    verify=file,
+                    timeout=_SECONDS,
+                    allow_redirects=False,  # nobody else gets the token
+                    **content,
+                )
+                answer = response.json()
+            except requests.exceptions.SSLError:
+                raise UnreachableError("its certificate is not from the cluster's own authority") from None
+            except requests.Timeout:
+                raise UnreachableError(f"no answer within {_SECONDS} seconds") from None
+            except ValueError:  # requests has its own subclass, by the JSON library in use
+                raise UnreachableError("what answers is not Kubernetes") from None
+            except (requests.RequestException, OSError):
+                raise UnreachableError("no connection to it") from None
+        if not isinstance(answer, Mapping):
+            raise UnreachableError("what answers is not Kubernetes")
+        if not response.ok:
+            raise RefusedError(response.status_code, str(answer.get("message") or response.reason))
+        return answer
+
+    @contextmanager
+    def _authority(self) -> Iterator[str]:
+        """The authority's certificate in a file, since requests takes nothing else."""
+        with NamedTemporaryFile(suffix=".pem") as file:
+            file.write(base64.b64decode(self.certificate_authority))
+            file.flush()
+            yield file.name

@@ -1,0 +1,137 @@
+"""The client of the cluster's API, over TLS and a proxy: the sandbox's, in front of servers that a test chooses."""
+
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from socket import socket
+from threading import Thread
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import requests
+from urllib3.util import ssl_
+from werkzeug import Response
+from werkzeug.serving import make_server
+
+from components.preflight.kubernetes_api import KubernetesApi, RefusedError, UnreachableError
+from sandbox.eks_proxy import EksProxy
+from sandbox.services.aws.eks.certificate import Authority
+from sandbox.services.kubernetes import create_app
+
+HOST = "0123456789abcdef0123456789abcdef.gr7.ap-east-1.eks.amazonaws.com"
+REPORT = "cluster-autoscaler-status"
+
+
+@pytest.fixture
+def authority() -> Authority:
+    return Authority.make()
+
+
+@contextmanager
+def behind_proxy(app: Callable[..., Any], authority: Authority, host: str = HOST) -> Iterator[str]:
+    """Serve an application at the address of a cluster; the URL of the proxy that leads there."""
+    kubernetes = make_server("127.0.0.1", 0, app, threaded=True)
+    bound = socket()
+    bound.bind(("127.0.0.1", 0))
+    bound.listen()
+    proxy = EksProxy(
+        bound, certificate_of=lambda asked: authority.issue(host) if asked == HOST else None, kubernetes=kubernetes
+    )
+    thread = Thread(target=proxy.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
+        thread.join()
+        kubernetes.server_close()
+
+
+@pytest.fixture
+def ask(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Ask an application for the autoscaler's report."""
+
+    def list_reports(app: Callable[..., Any], host: str = HOST) -> Any:
+        api = KubernetesApi(endpoint=f"https://{HOST}", certificate_authority=authority.data, token="a-token")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        with behind_proxy(app, authority, host) as url:
+            for name in ("HTTPS_PROXY", "https_proxy"):
+                monkeypatch.setenv(name, url)
+            return api.list("/api/v1/configmaps", name=REPORT)
+
+    return list_reports
+
+
+def test_it_asks_a_cluster_behind_a_proxy_with_its_token(ask: Callable[..., Any], tmp_path: Path) -> None:
+    kubernetes, tokens = create_app(tmp_path, "http://127.0.0.1", lambda: ["eks-a-1"]), []
+
+    def app(environ: dict[str, Any], start: Any) -> Any:
+        tokens.append(environ["HTTP_AUTHORIZATION"])
+        return kubernetes(environ, start)
+
+    [report] = ask(app)
+    assert report["metadata"]["name"] == REPORT
+    assert "eks-a-1" in report["data"]["status"]
+    assert tokens == ["Bearer a-token"]
+
+
+def test_an_authority_without_key_identifiers_is_one(ask: Callable[..., Any], tmp_path: Path) -> None:
+    """As with Python 3.13, whose usual context refuses it."""
+    usual = ssl_.create_urllib3_context
+
+    def strict(*args: Any, **kwargs: Any) -> ssl.SSLContext:
+        context = usual(*args, **kwargs)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    with (
+        patch("urllib3.util.ssl_.create_urllib3_context", strict),
+        patch("urllib3.connection.create_urllib3_context", strict),
+    ):
+        assert ask(create_app(tmp_path, "http://127.0.0.1"))
+
+
+def test_a_certificate_for_another_host_is_refused(ask: Callable[..., Any], tmp_path: Path) -> None:
+    with pytest.raises(UnreachableError, match="its certificate is not from the cluster's own authority"):
+        ask(create_app(tmp_path, "http://127.0.0.1"), host="another.example.com")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response("<html>Please log in to our network</html>", 200, content_type="text/html"),
+        Response("", 204),
+        Response("[]", 200, content_type="application/json"),
+        Response("", 302, headers={"Location": "https://elsewhere.example.com"}),
+    ],
+)
+def test_what_is_not_kubernetes_is_not_taken_for_it(ask: Callable[..., Any], answer: Response) -> None:
+    with pytest.raises(UnreachableError, match="what answers is not Kubernetes"):
+        ask(answer)
+
+
+def test_a_refusal_has_the_servers_words(ask: Callable[..., Any]) -> None:
+    said = '{"kind": "Status", "message": "configmaps is forbidden: User cannot list"}'
+    with pytest.raises(RefusedError, match="configmaps is forbidden: User cannot list") as refusal:
+        ask(Response(said, 403, content_type="application/json"))
+    assert refusal.value.code == 403
+
+
+def test_no_message_has_the_token(ask: Callable[..., Any]) -> None:
+    with pytest.raises(UnreachableError) as refusal:
+        ask(Response("a-token", 200))
+    assert "a-token" not in str(refusal.value)
+    assert "a-token" not in repr(KubernetesApi(endpoint="", certificate_authority="", token="a-token"))
+
+
+def test_the_proxy_leads_nowhere_else(authority: Authority, tmp_path: Path) -> None:
+    with behind_proxy(create_app(tmp_path, "http://127.0.0.1"), authority) as url:
+        with pytest.raises(requests.exceptions.ProxyError, match="403"):
+            requests.get("https://example.com", proxies={"https": url}, timeout=10)
+        assert requests.get(f"{url}/version", timeout=10).status_code == 403, (
+            "it would be an open way past EKS's address"
+        )

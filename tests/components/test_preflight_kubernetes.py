@@ -1,0 +1,108 @@
+"""Checks of Kubernetes before the first resource: who is let in, what they may create, and the autoscaler."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from components.preflight.inspection import Inspection
+from components.preflight.kubernetes_api import RefusedError, UnreachableError
+from tests.components.cluster_api import ClusterApi, report
+from tests.components.mocks import NAME
+from tests.components.preflight import check, inspected, notices, problems
+
+CLUSTER = "buildyard:cluster.name"
+API = "Kubernetes API"
+AUTOSCALER = "Autoscaler"
+OURS = {f"{NAME}-amd64-abc1234": 0, f"{NAME}-arm64-abc1234": 2}
+
+
+def asked(**answers: Any) -> Inspection:
+    return inspected(cluster_api=ClusterApi(**answers), node_groups=OURS)
+
+
+def test_a_cluster_with_an_autoscaler_that_sees_our_node_groups() -> None:
+    found = asked(sees=OURS)
+    assert not problems(found)
+    assert not notices(found)
+    assert check(found, API).found == "answers"
+    assert check(found, AUTOSCALER).found == "Cluster Autoscaler in kube-system"
+
+
+def test_a_cluster_that_cannot_be_reached_is_a_problem_of_its_key() -> None:
+    said = problems(asked(refusal=UnreachableError("no answer within 10 seconds")))
+    assert said == {
+        CLUSTER: "Kubernetes of ci cannot be reached from here: no answer within 10 seconds (https://cluster.example.com)"
+    }
+
+
+def test_a_role_without_access_is_told_how_to_get_it() -> None:
+    [problem] = asked(refusal=RefusedError(401, "Unauthorized")).problems
+    assert (problem.path, "does not know the AWS credentials" in problem.message) == (CLUSTER, True)
+    assert "create-access-entry --cluster-name ci" in problem.hint
+    assert "aws-auth" in problem.hint
+
+
+def test_an_ill_api_server_is_told() -> None:
+    found = asked(refusal=RefusedError(500, "etcdserver: leader changed"))
+    assert not problems(found)
+    assert any("etcdserver: leader changed" in each for each in notices(found))
+
+
+def test_an_update_needs_the_rights_of_an_administrator() -> None:
+    [problem] = asked(sees=OURS, forbidden=("namespaces", "clusterroles")).problems
+    assert problem.path == CLUSTER
+    assert "may not create namespaces, clusterroles in Kubernetes of ci" in problem.message
+    assert "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy" in problem.hint
+
+
+def test_a_preview_needs_no_right_to_create() -> None:
+    api = ClusterApi(forbidden=("namespaces", "clusterroles", "validatingadmissionpolicies"))
+    assert not problems(inspected(cluster_api=api, preview=True))
+    assert api.asked == ["/api/v1/configmaps cluster-autoscaler-status"]
+
+
+def test_credentials_that_may_not_read_the_autoscalers_report_leave_it_to_people() -> None:
+    """Such as those of a preview before the first deployment, which gives it the right."""
+    found = asked(refusal=RefusedError(403, "configmaps is forbidden"))
+    assert not problems(found)
+    assert not notices(found), "previews would always warn"
+    [left] = check(found, AUTOSCALER).manual
+    assert "kubectl get deployments -A | grep autoscaler" in left.hint
+    assert check(found, API).found == "answers"
+
+
+def test_a_cluster_without_an_autoscaler_is_told() -> None:
+    [said] = notices(asked(reports=[]))
+    assert said.startswith("No Cluster Autoscaler reports in the cluster,")
+
+
+def test_an_autoscaler_that_does_not_run_any_more_is_told() -> None:
+    [said] = notices(asked(reports=[report(*OURS, age=timedelta(hours=3))]))
+    assert said.startswith("Cluster Autoscaler has not reported since 20")
+
+
+@pytest.mark.parametrize("updated", ["", "yesterday", "2026-02-31 10:00:00 +0000 UTC", 3, None])
+def test_a_report_that_does_not_say_when_is_of_no_running_autoscaler(updated: Any) -> None:
+    written = report(*OURS, annotations={"cluster-autoscaler.kubernetes.io/last-updated": updated})
+    [said] = notices(asked(reports=[written]))
+    assert said.startswith("Cluster Autoscaler has not reported, so")
+
+
+def test_of_two_reports_the_newer_counts() -> None:
+    old, new = report(age=timedelta(days=30)), report(*OURS, namespace="autoscaling")
+    for reports in ([old, new], [new, old]):
+        found = asked(reports=reports)
+        assert not notices(found)
+        assert check(found, AUTOSCALER).found == "Cluster Autoscaler in autoscaling"
+
+
+def test_a_node_group_that_the_autoscaler_does_not_see_is_named() -> None:
+    amd64, arm64 = OURS
+    [said] = notices(asked(sees=[amd64]))
+    assert f"Cluster Autoscaler does not see {arm64}, so no node of them starts" in said
+
+
+@pytest.mark.parametrize("broken", [{}, {"metadata": None, "data": []}, {"metadata": {"annotations": "x"}}])
+def test_a_report_in_no_form_is_told_and_breaks_nothing(broken: dict[str, Any]) -> None:
+    assert notices(asked(reports=[broken]))
