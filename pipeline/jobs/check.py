@@ -18,9 +18,6 @@ def check_job(inputs: PipelineInputs) -> Job:
         origin=inputs.origin,
         extends=(templates.BRIEF,),
         stage=names.LAST_STAGE,
-        variables={
-            "BUILDYARD_REGISTRY": inputs.registry_host,
-        },
         timeout=templates.minutes(max(image.timeout_minutes for image in images) + _MINUTES_AFTER_A_BUILD),
         dependencies=(),
         rules=(*rules.by_trust(inputs), *rules.when_any_is_built_on_the_default_branch(inputs)),

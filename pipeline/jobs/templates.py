@@ -87,7 +87,6 @@ def templates(inputs: PipelineInputs) -> Iterator[Job]:
         name=MANIFEST,
         origin=inputs.origin,
         extends=(BRIEF,),
-        variables={"BUILDYARD_REGISTRY": inputs.registry_host},
         rules=rules.always(),
         before_script=(
             login(inputs),

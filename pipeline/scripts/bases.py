@@ -35,7 +35,7 @@ def current(image: Image) -> str:
     reference = f"{image['repository']}:{latest}"
     end = time.monotonic() + 60 * min(image["minutes"], images[-1]["minutes"] / 2)
     while True:
-        digest = crane("digest", reference, absent="MANIFEST_UNKNOWN")
+        digest = crane("digest", reference, unless="MANIFEST_UNKNOWN")
         said = labels(f"{image['repository']}@{digest}") if digest else {}
         inputs = said.get("buildyard.inputs")
         if inputs == expected[image["name"]]:

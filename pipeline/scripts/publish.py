@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from pipeline.scripts.index import push_index
-from pipeline.scripts.registry import config, crane, labels, manifest, pipeline_number
+from pipeline.scripts.registry import TAG_EXISTS, config, crane, labels, manifest, pipeline_number
 
 
 def built_digest(architecture: str, wanted: str) -> str:
@@ -57,22 +57,25 @@ def publish() -> str:
     """Push the tag that stays: the image's digest."""
     reference = f"{repository}:{version}"
     present = published(reference)
-    if present and present != built:
+    if present:
+        print(f"{reference} is published already.")
+        wanted = crane("digest", reference) if present == built else ""
+    elif len(built) > 1:
+        wanted = push_index(reference, built.values(), annotations())
+    else:
+        [wanted] = built.values()
+        crane("tag", f"{repository}@{wanted}", version, unless=TAG_EXISTS)
+    digest = crane("digest", reference)
+    if digest != wanted:
         sys.exit(
-            f"{reference} holds another image, {crane('digest', reference)}, and a published tag is never moved. "
+            f"{reference} holds another image, {digest}, and a published tag is never moved. "
             + (
                 "Release this one under a new Git tag."
                 if tag == version
                 else "Start a new pipeline to publish this one."
             )
         )
-    if present:
-        print(f"{reference} is published already.")
-    elif len(built) > 1:
-        push_index(reference, built.values(), annotations())
-    else:
-        crane("tag", f"{repository}@{next(iter(built.values()))}", version)
-    return crane("digest", reference)
+    return digest
 
 
 def move(digest: str) -> None:

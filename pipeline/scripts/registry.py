@@ -15,17 +15,21 @@ PASSING = re.compile(
 )
 
 
-def crane(*arguments: str, absent: str = "", exact: bool = False) -> str:
+TAG_EXISTS = "TAG_INVALID"
+"""ECR's answer to a write of an immutable tag, also of the same image: so after a write whose answer was lost."""
+
+
+def crane(*arguments: str, unless: str = "", exact: bool = False) -> str:
     """Run a crane command: its output, stripped unless `exact`. If it fails, the job ends with its message.
 
-    A registry that answers with the error code `absent` has not what was asked for: the output is empty then.
+    The output is empty if the registry answers with the error code `unless`.
     """
     for pause in (*PAUSES, None):
         done = subprocess.run(["crane", *arguments], capture_output=True, text=True)
         said = done.stderr.strip()
         if done.returncode == 0:
             return done.stdout if exact else done.stdout.strip()
-        if absent and re.search(rf"\b{absent}: ", said):
+        if unless and re.search(rf"\b{unless}: ", said):
             return ""
         if pause is None or not PASSING.search(said):
             break
@@ -38,7 +42,7 @@ def crane(*arguments: str, absent: str = "", exact: bool = False) -> str:
 
 def manifest(reference: str) -> dict[str, Any]:
     """The manifest or the index under a tag or digest; empty if there is no such tag."""
-    text = crane("manifest", reference, absent="MANIFEST_UNKNOWN")
+    text = crane("manifest", reference, unless="MANIFEST_UNKNOWN")
     return json.loads(text) if text else {}
 
 
@@ -50,7 +54,7 @@ def config(reference: str) -> dict[str, Any]:
 
 def labels(reference: str) -> dict[str, str]:
     """An image's labels; of an index, those of its image for linux/amd64. Empty if there is no such image."""
-    text = crane("config", reference, absent="MANIFEST_UNKNOWN")
+    text = crane("config", reference, unless="MANIFEST_UNKNOWN")
     return dict(json.loads(text).get("config", {}).get("Labels") or {}) if text else {}
 
 

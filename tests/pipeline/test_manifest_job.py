@@ -193,6 +193,25 @@ def test_an_image_of_one_architecture_is_tagged_as_it_is(pushed: Path) -> None:
     assert other.registry["tags"] == {"v1.0": "sha256:arm"}
 
 
+@pytest.mark.parametrize(("name", "write"), [("toolbox", "push"), ("sensor", "tag")])
+def test_a_write_whose_answer_was_lost_is_found_done(pushed: Path, name: str, write: str) -> None:
+    """crane repeats it, and ECR refuses to write a tag that stays a second time."""
+    push(pushed, "sensor", arm64="sha256:arm")
+    change(pushed, lost=1)
+    done = run(JOBS[f"build-{name}:manifest"], pushed, CI_COMMIT_TAG="v1.0")
+    assert done.status == 0, done.output
+    assert done.registry["calls"].count(write) == 1
+    assert done.dotenv["IMAGE_DIGEST"] == done.registry["tags"]["v1.0"]
+
+
+def test_a_tag_that_somebody_else_wrote_meanwhile_is_not_taken_for_ours(pushed: Path) -> None:
+    push(pushed, "sensor", arm64="sha256:arm")
+    change(pushed, appears={"v1.0": "sha256:arm2"})
+    done = run(JOBS["build-sensor:manifest"], pushed, CI_COMMIT_TAG="v1.0")
+    assert done.status == 1
+    assert f"{HOST}/platform/images/sensor:v1.0 holds another image, sha256:arm2" in done.output
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
