@@ -11,9 +11,8 @@ from typing import Any
 from bootstrap.targets import Purpose, Stack, State
 from components.build_nodes import CNI_POLICY, MANAGED_POLICIES
 from components.policy_documents import Document, push, use_of_key
-from components.preflight.cluster import AGENT
 from components.preflight.network import CNI
-from stacks.names import stack_name
+from stacks.names import POD_IDENTITY_AGENT, stack_name
 
 PROJECT = "buildyard"
 """The name in Pulumi.yaml, under which the state of all stacks is."""
@@ -96,7 +95,7 @@ def _reads(stack: Stack) -> Iterable[Document]:
     yield _allow("ReadCluster", ["eks:DescribeCluster", "eks:ListNodegroups"], [stack.cluster])
     # Of others, too: a preview looks for one that takes the runners' managers.
     yield _allow("ReadNodes", ["eks:DescribeNodegroup"], [stack.all_node_groups])
-    yield _allow("ReadAddons", ["eks:DescribeAddon"], [*stack.addon(AGENT), *stack.addon(CNI)])
+    yield _allow("ReadAddons", ["eks:DescribeAddon"], [*stack.addon(POD_IDENTITY_AGENT), *stack.addon(CNI)])
     yield _allow(
         "ReadRoles",
         # The provider also reads inline policies, which only somebody else can have made.

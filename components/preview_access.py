@@ -12,13 +12,10 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.labels import kubernetes_labels
-from stacks.names import preview_group
+from stacks.names import AUTOSCALER_STATUS, POD_IDENTITY_AGENT, preview_group
 
 OBJECT = "preview"
 """The name of the role in the namespace."""
-
-AUTOSCALER_STATUS = "cluster-autoscaler-status"
-"""The ConfigMap in which Cluster Autoscaler reports, in its own namespace."""
 
 RBAC = "rbac.authorization.k8s.io"
 
@@ -101,7 +98,7 @@ def namespace_rules() -> list[Rule]:
 
 
 def cluster_rules(namespace: str, *, role: str) -> list[Rule]:
-    """The group's rights outside of namespaces: the stack's own objects, by name, and the autoscaler's report.
+    """The group's rights outside of namespaces: the stack's own objects, by name, and whether the cluster's parts run.
 
     Their names begin with the namespace's, but no rule can say that.
     """
@@ -117,6 +114,7 @@ def cluster_rules(namespace: str, *, role: str) -> list[Rule]:
         own(RBAC, ["clusterrolebindings", "clusterroles"], role),
         # Whoever lists with the name as a field selector needs the right for this name alone.
         {**own("", ["configmaps"], AUTOSCALER_STATUS), "verbs": ["list"]},
+        {**own("apps", ["daemonsets"], POD_IDENTITY_AGENT), "verbs": ["list"]},
     ]
 
 

@@ -16,6 +16,12 @@ PROXY_VARIABLE = "BUILDYARD_PROXY"
 STATE_VARIABLE = "BUILDYARD_STATE"
 """The variable by which a runner tells its jobs the folder on the node where BuildKit's state outlives them."""
 
+POD_IDENTITY_AGENT = "eks-pod-identity-agent"
+"""EKS's add-on that gives pods the credentials of their role, and the DaemonSet of that add-on."""
+
+AUTOSCALER_STATUS = "cluster-autoscaler-status"
+"""The ConfigMap in which Cluster Autoscaler reports, in its own namespace."""
+
 STACK_TAG = "buildyard:stack"
 """The AWS tag that says which stack a resource belongs to."""
 

@@ -7,6 +7,7 @@ import pulumi_aws as aws
 from components.preflight import account_rules
 from components.preflight.checks import Check, RefusalError, attempt
 from components.preflight.network import Networks, find_networks
+from stacks.names import POD_IDENTITY_AGENT
 from stacks.settings import Identity, Settings
 from stacks.versions import numbers
 
@@ -18,9 +19,6 @@ Source: https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.htm
 
 USER_NAMESPACES_SINCE = "1.33"
 """Enabled by default since then, and the kubelet's `idsPerPod` exists."""
-
-AGENT = "eks-pod-identity-agent"
-"""The add-on that gives pods the credentials of their role."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,19 +108,15 @@ def _check_identity(check: Check, settings: Settings, cluster: aws.eks.GetCluste
             hint=f"Create an IAM OIDC provider for the cluster's issuer {issuer}, or use pod-identity.",
         )
         return provider.arn if provider else None
-    agent = attempt(lambda: aws.eks.get_addon(cluster_name=cluster.name, addon_name=AGENT))
+    agent = attempt(lambda: aws.eks.get_addon(cluster_name=cluster.name, addon_name=POD_IDENTITY_AGENT))
     if not isinstance(agent, RefusalError):
-        check.found = f"{check.found}, {AGENT} {agent.addon_version}"
-        check.look(
-            f"{AGENT} must be active, which Pulumi's function for add-ons does not tell",
-            f"Run aws eks describe-addon --cluster-name {cluster.name} --addon-name {AGENT} --query addon.status.",
-        )
+        check.found = f"{check.found}, {POD_IDENTITY_AGENT} {agent.addon_version}"
     elif agent.is_missing:
         check.problem(
             "buildyard:identity",
-            f"the cluster {cluster.name} has no add-on {AGENT}, so build pods would get no role",
-            f"Run aws eks create-addon --cluster-name {cluster.name} --addon-name {AGENT}, or use irsa.",
+            f"the cluster {cluster.name} has no add-on {POD_IDENTITY_AGENT}, so build pods would get no role",
+            f"Run aws eks create-addon --cluster-name {cluster.name} --addon-name {POD_IDENTITY_AGENT}, or use irsa.",
         )
     else:
-        check.unknown(f"whether {cluster.name} has the add-on {AGENT}", agent, "Allow eks:DescribeAddon.")
+        check.unknown(f"whether {cluster.name} has the add-on {POD_IDENTITY_AGENT}", agent, "Allow eks:DescribeAddon.")
     return None

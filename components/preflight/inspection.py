@@ -86,7 +86,7 @@ def inspect(settings: Settings, *, stack: str, source: str) -> Inspection:
         quotas = threads.ask(partial(check_quotas, needs, account)) if account else None
         deploying = not pulumi.runtime.is_dry_run()
         in_kubernetes = (
-            threads.ask(partial(check_kubernetes, cluster, running, deploying=deploying)) if cluster else None
+            threads.ask(partial(check_kubernetes, settings, cluster, running, deploying=deploying)) if cluster else None
         )
     taken_in, registry = inventory.result()
     checks = [

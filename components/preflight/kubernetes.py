@@ -10,7 +10,8 @@ import pulumi_aws as aws
 from components.preflight.checks import Check, RefusalError, attempt
 from components.preflight.cluster import Cluster
 from components.preflight.kubernetes_api import KubernetesApi, RefusedError, UnreachableError
-from components.preview_access import AUTOSCALER_STATUS
+from stacks.names import AUTOSCALER_STATUS, POD_IDENTITY_AGENT
+from stacks.settings import Identity, Settings
 
 _UPDATED = "cluster-autoscaler.kubernetes.io/last-updated"
 _SILENT_AFTER = timedelta(minutes=10)  # it reports every 10 seconds
@@ -24,7 +25,9 @@ _DEPLOYED = (
 _FIND_AUTOSCALER = "kubectl get deployments -A | grep autoscaler"
 
 
-def check_kubernetes(cluster: Cluster, own_node_groups: Collection[str], *, deploying: bool) -> list[Check]:
+def check_kubernetes(
+    settings: Settings, cluster: Cluster, own_node_groups: Collection[str], *, deploying: bool
+) -> list[Check]:
     """The outcome of the checks. `own_node_groups` are the names of the stack's node groups that exist.
 
     Whoever previews may have fewer rights than whoever deploys, so only with `deploying` are rights to create checked.
@@ -41,6 +44,8 @@ def check_kubernetes(cluster: Cluster, own_node_groups: Collection[str], *, depl
     try:
         # The first question also shows whether Kubernetes answers, and knows whoever asks.
         checks.append(_check_autoscaler(api, own_node_groups))
+        if settings.identity is Identity.POD_IDENTITY:
+            checks.append(_check_agent(api, cluster))
         access.found = "answers"
         if deploying:
             _check_rights(access, api, cluster)
@@ -85,12 +90,8 @@ def _check_autoscaler(api: KubernetesApi, own_node_groups: Collection[str]) -> C
     Source: https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/clusterstate/utils/status.go
     """
     check = Check(title="Autoscaler")
-    try:
-        reports = api.list("/api/v1/configmaps", name=AUTOSCALER_STATUS)
-    except RefusedError as error:
-        if error.code != 403:
-            raise
-        # So it is before the first deployment, which gives previews the right.
+    reports = _list(api, "/api/v1/configmaps", AUTOSCALER_STATUS)
+    if reports is None:
         check.look(
             "Build nodes need an autoscaler for managed node groups, and the credentials may not read its status",
             f"Run {_FIND_AUTOSCALER}, and read its log: it must find the node groups.",
@@ -123,6 +124,52 @@ def _check_autoscaler(api: KubernetesApi, own_node_groups: Collection[str]) -> C
             f"autoscaling:Describe* and eks:DescribeNodegroup. Its log says more: {_FIND_AUTOSCALER}",
         )
     return check
+
+
+def _check_agent(api: KubernetesApi, cluster: Cluster) -> Check:
+    """Look whether the Pod Identity agent runs on every node, which Pulumi's function for add-ons does not tell."""
+    check = Check(title="Pod Identity agent")
+    agents = _list(api, "/apis/apps/v1/daemonsets", POD_IDENTITY_AGENT)
+    describe = f"aws eks describe-addon --cluster-name {cluster.name} --addon-name {POD_IDENTITY_AGENT} --query addon"
+    if agents is None:
+        check.look(
+            f"{POD_IDENTITY_AGENT} must be active, and the credentials may not read its DaemonSet",
+            f"Run {describe}.status.",
+        )
+        return check
+    status = agents[0].get("status") if agents else None
+    wanted, ready = (_number(status, key) for key in ("desiredNumberScheduled", "numberReady"))
+    check.found = f"ready on {ready} of {wanted} nodes"
+    if not agents:
+        check.found = ""
+        check.notice(
+            f"{cluster.name} has no DaemonSet {POD_IDENTITY_AGENT}, so build pods get no role",
+            f"Run {describe}.health.",
+        )
+    elif wanted and not ready:  # while nodes start, it is not ready on some
+        check.notice(
+            f"{POD_IDENTITY_AGENT} is ready on none of {wanted} nodes, so build pods get no role",
+            f"Run {describe}.health, and kubectl describe daemonset {POD_IDENTITY_AGENT} -n kube-system",
+        )
+    return check
+
+
+def _list(api: KubernetesApi, path: str, name: str) -> list[Mapping[str, Any]] | None:
+    """The objects with a name. None if the credentials may not list them.
+
+    So it is in the first previews of CI: the deployment gives them the right.
+    """
+    try:
+        return api.list(path, name=name)
+    except RefusedError as error:
+        if error.code == 403:
+            return None
+        raise
+
+
+def _number(value: Any, key: str) -> int:
+    found = value.get(key) if isinstance(value, Mapping) else None
+    return found if isinstance(found, int) else 0
 
 
 _NEVER = datetime.min.replace(tzinfo=timezone.utc)

@@ -27,6 +27,11 @@ def report(
     }
 
 
+def agent(*, ready: int, wanted: int) -> dict[str, Any]:
+    """The DaemonSet of the Pod Identity agent."""
+    return {"status": {"desiredNumberScheduled": wanted, "numberReady": ready}}
+
+
 @dataclass
 class ClusterApi:
     """Answers without a server. `sees` are node groups whose nodes the autoscaler starts."""
@@ -35,6 +40,7 @@ class ClusterApi:
     reports: list[Mapping[str, Any]] | None = None
     """Instead of one of an autoscaler that runs."""
     refusal: Exception | None = None
+    agents: list[Mapping[str, Any]] = field(default_factory=lambda: [agent(ready=2, wanted=2)])
     forbidden: Collection[str] = ()
     """The kinds that the credentials may not create."""
     asked: list[str] = field(default_factory=list)
@@ -48,6 +54,8 @@ class ClusterApi:
         self.asked.append(f"{path} {name}")
         if self.refusal:
             raise self.refusal
+        if name == "eks-pod-identity-agent":
+            return self.agents
         return [report(*self.sees)] if self.reports is None else self.reports
 
     def may_create(self, resource: str, *, group: str) -> bool:

@@ -7,13 +7,14 @@ import pytest
 
 from components.preflight.inspection import Inspection
 from components.preflight.kubernetes_api import RefusedError, UnreachableError
-from tests.components.cluster_api import ClusterApi, report
+from tests.components.cluster_api import ClusterApi, agent, report
 from tests.components.mocks import NAME
 from tests.components.preflight import check, inspected, notices, problems
 
 CLUSTER = "buildyard:cluster.name"
 API = "Kubernetes API"
 AUTOSCALER = "Autoscaler"
+AGENT = "Pod Identity agent"
 OURS = {f"{NAME}-amd64-abc1234": 0, f"{NAME}-arm64-abc1234": 2}
 
 
@@ -59,7 +60,7 @@ def test_an_update_needs_the_rights_of_an_administrator() -> None:
 def test_a_preview_needs_no_right_to_create() -> None:
     api = ClusterApi(forbidden=("namespaces", "clusterroles", "validatingadmissionpolicies"))
     assert not problems(inspected(cluster_api=api, preview=True))
-    assert api.asked == ["/api/v1/configmaps cluster-autoscaler-status"]
+    assert [each.partition(" ")[0] for each in api.asked] == ["/api/v1/configmaps", "/apis/apps/v1/daemonsets"]
 
 
 def test_credentials_that_may_not_read_the_autoscalers_report_leave_it_to_people() -> None:
@@ -67,6 +68,7 @@ def test_credentials_that_may_not_read_the_autoscalers_report_leave_it_to_people
     found = asked(refusal=RefusedError(403, "configmaps is forbidden"))
     assert not problems(found)
     assert not notices(found), "previews would always warn"
+    assert "describe-addon" in check(found, AGENT).manual[0].hint
     [left] = check(found, AUTOSCALER).manual
     assert "kubectl get deployments -A | grep autoscaler" in left.hint
     assert check(found, API).found == "answers"
@@ -106,3 +108,27 @@ def test_a_node_group_that_the_autoscaler_does_not_see_is_named() -> None:
 @pytest.mark.parametrize("broken", [{}, {"metadata": None, "data": []}, {"metadata": {"annotations": "x"}}])
 def test_a_report_in_no_form_is_told_and_breaks_nothing(broken: dict[str, Any]) -> None:
     assert notices(asked(reports=[broken]))
+
+
+@pytest.mark.parametrize(
+    ("ready", "wanted", "told"),
+    [(2, 2, False), (1, 9, False), (0, 0, False), (0, 2, True)],
+    ids=["all", "nodes that start", "no nodes", "none"],
+)
+def test_an_agent_that_is_ready_nowhere_is_told(ready: int, wanted: int, told: bool) -> None:
+    found = asked(sees=OURS, agents=[agent(ready=ready, wanted=wanted)])
+    assert check(found, AGENT).found == f"ready on {ready} of {wanted} nodes"
+    assert any("is ready on none of 2 nodes" in each for each in notices(found)) is told
+
+
+@pytest.mark.parametrize("agents", [[], [{}], [{"status": {"desiredNumberScheduled": "x", "numberReady": None}}]])
+def test_an_agent_that_is_not_there_is_told(agents: list[dict[str, Any]]) -> None:
+    told = any("has no DaemonSet eks-pod-identity-agent" in each for each in notices(asked(sees=OURS, agents=agents)))
+    assert told is (agents == [])
+
+
+def test_nobody_asks_for_the_agent_with_irsa() -> None:
+    api = ClusterApi(agents=[])
+    found = inspected(cluster_api=api, identity="irsa")
+    assert not notices(found)
+    assert AGENT not in [each.title for each in found.checks]

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from components.preflight.kubernetes_api import KubernetesApi, RefusedError, UnreachableError
-from components.preview_access import AUTOSCALER_STATUS
 from sandbox.services.aws.eks.certificate import Authority
+from stacks.names import AUTOSCALER_STATUS, POD_IDENTITY_AGENT
 from tests.kubernetes.api_server import PREVIEWS_TOKEN, ApiServer
 from tests.kubernetes.deployed import Deployed
 
@@ -42,6 +42,12 @@ def test_a_preview_finds_the_autoscalers_report_in_any_namespace(stack: Deployed
     with pytest.raises(RefusedError, match="forbidden") as refusal:
         preview.list(CONFIG_MAPS, name="of-somebody-else")
     assert refusal.value.code == 403
+
+
+def test_a_preview_finds_the_pod_identity_agent_and_nothing_else_of_its_kind(preview: KubernetesApi) -> None:
+    assert preview.list("/apis/apps/v1/daemonsets", name=POD_IDENTITY_AGENT) == []
+    with pytest.raises(RefusedError, match="forbidden"):
+        preview.list("/apis/apps/v1/daemonsets", name="aws-node")
 
 
 def test_what_is_not_there_is_an_empty_list(admin: KubernetesApi) -> None:

@@ -12,7 +12,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from sandbox.services.document import storage_refusal
-from sandbox.services.kubernetes import autoscaler
+from sandbox.services.kubernetes import system
 from sandbox.services.kubernetes.errors import ApiError, bad_request
 from sandbox.services.kubernetes.kinds import KINDS, Kind, find_kind
 from sandbox.services.kubernetes.objects import merge_patch
@@ -36,9 +36,9 @@ def create_app(directory: Path, base_url: str, autoscaling_groups: Callable[[], 
     _add_objects(app, store)
 
     @app.before_request
-    def let_the_autoscaler_report() -> None:
-        if request.args.get("fieldSelector") == f"metadata.name={autoscaler.REPORT}":
-            autoscaler.report(store, autoscaling_groups())
+    def write_report() -> None:
+        if by_name := re.fullmatch(_BY_NAME, request.args.get("fieldSelector", "")):
+            system.report(store, by_name[1], autoscaling_groups)
 
     @app.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
     def review() -> tuple[Response, int]:

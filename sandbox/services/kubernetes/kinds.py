@@ -65,6 +65,15 @@ KINDS = (
         immutable=frozenset({"spec.selector"}),
         counts_generations=True,
     ),
+    Kind(
+        name="DaemonSet",
+        plural="daemonsets",
+        short="ds",
+        group="apps",
+        fields=frozenset({"spec"}),
+        immutable=frozenset({"spec.selector"}),
+        counts_generations=True,
+    ),
     Kind(name="Role", plural="roles", group="rbac.authorization.k8s.io", fields=frozenset({"rules"})),
     Kind(
         name="RoleBinding",
