@@ -13,7 +13,7 @@ from components.build_nodes import BuildNodes, BuildNodesArgs
 from components.company_network import proxy_destinations
 from components.draining import drain_before_delete
 from components.image_registry import ImageRegistry, ImageRegistryArgs
-from components.kubeconfig import kubeconfig
+from components.kubeconfig import Login, kubeconfig
 from components.labels import aws_tags
 from components.lookups import Lookups, look_up
 from components.monitoring import MonitoringArgs, StackMonitoring
@@ -311,6 +311,7 @@ class Platform(pulumi.ComponentResource):
                 endpoint=cluster.endpoint,
                 certificate_authority=cluster.certificate_authority,
                 region=self._args.lookups.account.region,
+                login=Login.configured(),
             ),
             # It identifies the cluster if its endpoint changes: a new kubeconfig must not replace everything in it.
             cluster_identifier=cluster.arn,

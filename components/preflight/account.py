@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pulumi_aws as aws
 
+from components.kubeconfig import login_problems
 from components.policy_documents import MAX_ROLE_POLICIES, Document, push
 from components.preflight import account_rules
 from components.preflight.checks import Check, attempt
@@ -38,7 +39,7 @@ class Account:
 
 def find_account(settings: Settings) -> tuple[Account | None, Check]:
     """The account of the credentials."""
-    check = Check(title="AWS account")
+    check = Check(title="AWS account", problems=list(login_problems()))
     account = check.settle(
         attempt(_account),
         path="AWS credentials",
