@@ -22,7 +22,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from pipeline.scripts.kept_state import KeptState, claim
-from pipeline.scripts.registry import PAUSES
+from pipeline.scripts.registry import PAUSES, UNAUTHORIZED, helper_error
 
 
 class Fault(IntEnum):
@@ -75,7 +75,6 @@ _THROTTLED = re.compile(
     r"|connection reset by peer|TLS handshake timeout|: EOF$",
     re.IGNORECASE,
 )
-_UNAUTHORIZED = re.compile(r"401 Unauthorized|no basic auth credentials|authorization failed", re.IGNORECASE)
 
 _CGROUP = Path("/sys/fs/cgroup")
 _LINES = 60
@@ -124,7 +123,7 @@ def find_fault(status: int, last: Sequence[str], *, killed: bool, credentials: C
     if _NO_DAEMON.search(error):
         return Fault.DAEMON
     if _MISTAKE not in error and (
-        _THROTTLED.search(error) or (_UNAUTHORIZED.search(error) and _THROTTLED.search(credentials()))
+        _THROTTLED.search(error) or (UNAUTHORIZED.search(error) and _THROTTLED.search(credentials()))
     ):
         return Fault.REGISTRY
     return None
@@ -143,13 +142,6 @@ def memory_limit(cgroup: Path = _CGROUP) -> str:
     """The container's memory limit in words, empty if it has none."""
     limit = _read(cgroup / "memory.max").strip()
     return f" (its limit is {int(limit) / 1024**3:.1f}Gi)" if limit.isdecimal() else ""
-
-
-def helper_error() -> str:
-    """The last error in the log of ECR's credential helper."""
-    folder = Path(os.environ.get("AWS_ECR_CACHE_DIR") or Path.home() / ".ecr")
-    lines = _read(folder / "log" / "ecr-login.log").splitlines()
-    return next((line for line in reversed(lines) if "level=error" in line), "")
 
 
 def _read(path: Path) -> str:

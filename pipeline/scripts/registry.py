@@ -1,20 +1,21 @@
 """Questions to the registry, which crane asks. The registry's throttling and outages are waited for."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 # Two minutes: ECR throttles by the second, and an outage that a load balancer hides takes less.
 PAUSES = (1, 2, 4, 8, 15, 30, 60)
 PASSING = re.compile(
-    r"\bTOOMANYREQUESTS\b|\bThrottlingException\b|status code (408|429|5\d\d)\b|connection reset by peer|i/o timeout"
-    r"|Client\.Timeout|TLS handshake timeout|context deadline exceeded|unexpected EOF|: EOF$|no such host"
+    r"\bTOOMANYREQUESTS\b|\bThrottlingException\b|[Ss]tatus ?[Cc]ode:? (408|429|5\d\d)\b|connection reset by peer"
+    r"|i/o timeout|Client\.Timeout|TLS handshake timeout|context deadline exceeded|unexpected EOF|: EOF$|no such host"
 )
-
-
+UNAUTHORIZED = re.compile(r"401 Unauthorized|no basic auth credentials|authorization failed", re.IGNORECASE)
 TAG_EXISTS = "TAG_INVALID"
 """ECR's answer to a write of an immutable tag, also of the same image: so after a write whose answer was lost."""
 
@@ -31,13 +32,24 @@ def crane(*arguments: str, unless: str = "", exact: bool = False) -> str:
             return done.stdout if exact else done.stdout.strip()
         if unless and re.search(rf"\b{unless}: ", said):
             return ""
-        if pause is None or not PASSING.search(said):
+        no_token = UNAUTHORIZED.search(said) and PASSING.search(helper_error())
+        if pause is None or not (PASSING.search(said) or no_token):
             break
         print(f"The registry did not answer; next try in {pause} s: {said.splitlines()[-1]}", flush=True)
         time.sleep(pause)
     if "NAME_UNKNOWN: " in said:
         sys.exit(f"{said}\nThe registry has no such repository: deploy the stack, then retry this job.")
     sys.exit(f"{said}\ncrane {arguments[0]} failed; see its message above. Correct the cause, then retry this job.")
+
+
+def helper_error() -> str:
+    """The last error in the log of ECR's credential helper, which tells others only that there are no credentials."""
+    log = Path(os.environ.get("AWS_ECR_CACHE_DIR") or Path.home() / ".ecr", "log", "ecr-login.log")
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line for line in reversed(lines) if "level=error" in line), "")
 
 
 def manifest(reference: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.jobs.templates import RETRY
-from pipeline.scripts import faults
+from pipeline.scripts import faults, registry
 from pipeline.scripts.faults import SENTENCES, Fault, find_fault
 from tests.pipeline.published import files, jobs
 from tests.pipeline.runner import SHELLS, Done, run
@@ -126,10 +126,10 @@ def test_a_token_that_aws_throttled_is_told_from_one_that_it_refused() -> None:
 
 def test_the_helpers_last_error_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ECR_CACHE_DIR", str(tmp_path))
-    assert not faults.helper_error()
+    assert not registry.helper_error()
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "ecr-login.log").write_text("level=error msg=1\nlevel=error msg=2\nlevel=debug msg=3\n")
-    assert faults.helper_error() == "level=error msg=2"
+    assert registry.helper_error() == "level=error msg=2"
 
 
 def test_the_kernels_count_tells_a_lack_of_memory_that_the_step_hid(tmp_path: Path) -> None:

@@ -278,6 +278,25 @@ def test_a_busy_registry_is_waited_for(pushed: Path, error: str) -> None:
     assert error in done.output
 
 
+@pytest.mark.parametrize(
+    ("logged", "waits"),
+    [
+        ("GetAuthorizationToken, https response error StatusCode: 400, ThrottlingException: Rate exceeded", True),
+        ("GetAuthorizationToken, https response error StatusCode: 503, api error: ServiceUnavailable", True),
+        ("GetAuthorizationToken, https response error StatusCode: 400, api error AccessDeniedException", False),
+    ],
+)
+def test_a_login_that_aws_throttled_is_waited_for(pushed: Path, logged: str, waits: bool) -> None:
+    """The credential helper tells crane only that it has no credentials."""
+    log = pushed / "ecr" / "log" / "ecr-login.log"
+    log.parent.mkdir(parents=True)
+    log.write_text(f'time="2026-01-02" level=error msg="Error retrieving credentials" error="{logged}"\n')
+    change(pushed, errors=["GET https://r/v2/x: unexpected status code 401 Unauthorized: Not Authorized"] * 2)
+    done = publish(pushed, CI_COMMIT_TAG="v1.0", CI_COMMIT_BRANCH="", AWS_ECR_CACHE_DIR=str(pushed / "ecr"))
+    assert (done.status == 0) is waits, done.output
+    assert done.waited == (3 if waits else 0)
+
+
 def test_a_repository_that_is_gone_is_no_free_tag(pushed: Path) -> None:
     change(pushed, errors=["GET https://r/v2/x: NAME_UNKNOWN: The repository with name 'x' does not exist"])
     done = publish(pushed)
