@@ -22,6 +22,7 @@ _DEPLOYED = (
 )
 """Kinds that only an administrator of the cluster may create, each with its group."""
 
+_NEVER = datetime.min.replace(tzinfo=timezone.utc)
 _FIND_AUTOSCALER = "kubectl get deployments -A | grep autoscaler"
 
 
@@ -36,7 +37,7 @@ def check_kubernetes(
     checks = [access]
     auth = attempt(lambda: aws.eks.get_cluster_auth(name=cluster.name))
     if isinstance(auth, RefusalError):
-        access.unknown(f"whether Kubernetes of {cluster.name} answers", auth, "Log in to AWS.")
+        access.unknown(f"whether the Kubernetes API of {cluster.name} answers", auth, "Log in to AWS.")
         return checks
     api = KubernetesApi(
         endpoint=cluster.endpoint, certificate_authority=cluster.certificate_authority, token=auth.token
@@ -52,7 +53,7 @@ def check_kubernetes(
     except UnreachableError as error:
         access.problem(
             "buildyard:cluster.name",
-            f"Kubernetes of {cluster.name} cannot be reached from here: {error} ({cluster.endpoint})",
+            f"the Kubernetes API of {cluster.name} cannot be reached from here: {error} ({cluster.endpoint})",
             "Run this where the cluster's endpoint can be reached, such as a runner in its VPC, or let this machine's "
             f"address in: aws eks describe-cluster --name {cluster.name} --query cluster.resourcesVpcConfig",
         )
@@ -60,14 +61,14 @@ def check_kubernetes(
         if error.code == 401:
             access.problem(
                 "buildyard:cluster.name",
-                f"Kubernetes of {cluster.name} does not know the AWS credentials",
+                f"the Kubernetes API of {cluster.name} does not know the AWS credentials",
                 f"Give their role an access entry: aws eks create-access-entry --cluster-name {cluster.name} "
                 "--principal-arn ROLE, as bootstrap/ does for CI. With the authentication mode CONFIG_MAP, add it to "
                 "the ConfigMap aws-auth in kube-system.",
             )
         else:
             refusal = RefusalError(str(error))
-            access.unknown(f"Kubernetes of {cluster.name}", refusal, "See whether the cluster is healthy.")
+            access.unknown(f"the Kubernetes API of {cluster.name}", refusal, "See whether the cluster is healthy.")
     return checks
 
 
@@ -77,7 +78,7 @@ def _check_rights(check: Check, api: KubernetesApi, cluster: Cluster) -> None:
         partition = cluster.arn.split(":")[1]
         check.problem(
             "buildyard:cluster.name",
-            f"the AWS credentials may not create {', '.join(missing)} in Kubernetes of {cluster.name}",
+            f"the AWS credentials may not create {', '.join(missing)} in the cluster {cluster.name}",
             f"Let their role deploy: aws eks associate-access-policy --cluster-name {cluster.name} "
             "--principal-arn ROLE --access-scope type=cluster "
             f"--policy-arn arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
@@ -170,9 +171,6 @@ def _list(api: KubernetesApi, path: str, name: str) -> list[Mapping[str, Any]] |
 def _number(value: Any, key: str) -> int:
     found = value.get(key) if isinstance(value, Mapping) else None
     return found if isinstance(found, int) else 0
-
-
-_NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
 
 def _updated(report: Mapping[str, Any]) -> datetime:

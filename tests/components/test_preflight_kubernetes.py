@@ -33,7 +33,8 @@ def test_a_cluster_with_an_autoscaler_that_sees_our_node_groups() -> None:
 def test_a_cluster_that_cannot_be_reached_is_a_problem_of_its_key() -> None:
     said = problems(asked(refusal=UnreachableError("no answer within 10 seconds")))
     assert said == {
-        CLUSTER: "Kubernetes of ci cannot be reached from here: no answer within 10 seconds (https://cluster.example.com)"
+        CLUSTER: "the Kubernetes API of ci cannot be reached from here: no answer within 10 seconds "
+        "(https://cluster.example.com)"
     }
 
 
@@ -53,7 +54,7 @@ def test_an_ill_api_server_is_told() -> None:
 def test_an_update_needs_the_rights_of_an_administrator() -> None:
     [problem] = asked(sees=OURS, forbidden=("namespaces", "clusterroles")).problems
     assert problem.path == CLUSTER
-    assert "may not create namespaces, clusterroles in Kubernetes of ci" in problem.message
+    assert "may not create namespaces, clusterroles in the cluster ci" in problem.message
     assert "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy" in problem.hint
 
 
