@@ -34,7 +34,7 @@ def login_problems() -> Iterator[Problem]:
         yield _problem("assumeRoles", "can assume one role for them, not several")
     elif unknown:
         yield _problem("assumeRoles", f"can assume a role for them, but without {', '.join(unknown)}")
-    for key in ("accessKey", "assumeRoleWithWebIdentity"):
+    for key in ("accessKey", "assumeRoleWithWebIdentity", "sharedConfigFiles", "sharedCredentialsFiles"):
         if config.get(key):
             yield _problem(key, "does not know this key")
 
@@ -59,15 +59,11 @@ def kubeconfig(*, cluster_name: str, endpoint: str, certificate_authority: str, 
     Source: https://docs.aws.amazon.com/eks/latest/userguide/create-kubeconfig.html
     """
     arguments = ["--region", region, "eks", "get-token", "--cluster-name", cluster_name, "--output", "json"]
+    if login.profile:
+        arguments += ["--profile", login.profile]  # not AWS_PROFILE, over which keys in variables take precedence
     if login.role_arn:
         arguments += ["--role-arn", login.role_arn]
-    token: dict[str, Any] = {
-        "apiVersion": "client.authentication.k8s.io/v1beta1",
-        "command": "aws",
-        "args": arguments,
-    }
-    if login.profile:
-        token["env"] = [{"name": "AWS_PROFILE", "value": login.profile}]
+    token = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "aws", "args": arguments}
     return json.dumps(
         {
             "apiVersion": "v1",

@@ -1,4 +1,4 @@
-"""The rights of those who preview a stack: they read what it has in one build namespace, and nothing else.
+"""The rights of those who preview a stack: they read what it has in one build namespace, and how the cluster is.
 
 A preview reads every object of the state by its name, and lists Secrets, in which Helm keeps its releases. Nobody has
 these rights before somebody's access entry names the group.

@@ -1,4 +1,4 @@
-"""A check: its title, the questions that it asks AWS or GitLab, and its outcome."""
+"""A check: its title, the questions that it asks, and its outcome."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class RefusalError(Exception):
-    """AWS or GitLab refused a question, or could not be reached. The text is the provider's own."""
+    """A provider refused a question, or could not reach whom it asks. The text is the provider's own."""
 
     @property
     def is_missing(self) -> bool:
@@ -31,7 +31,7 @@ class Check:
     notices: list[Notice] = field(default_factory=list)
     """Warnings for the person who reads the preview."""
     manual: list[Notice] = field(default_factory=list)
-    """Conditions that no API tells before the deployment, and how to check them."""
+    """Conditions that the credentials may not check, or no API tells, and how to check them by hand."""
 
     def problem(self, path: str, message: str, hint: str) -> None:
         self.problems.append(Problem(path=path, message=message, hint=hint))

@@ -99,24 +99,27 @@ def _check_autoscaler(api: KubernetesApi, own_node_groups: Collection[str]) -> C
         )
         return check
     if not reports:
-        check.notice(
+        # After the first deployment, people know which other one they have.
+        (check.look if own_node_groups else check.notice)(
             "No Cluster Autoscaler reports in the cluster, and no node starts without an autoscaler for node groups",
             f"Install it, or look whether another one runs: {_FIND_AUTOSCALER}",
         )
         return check
-    report = max(reports, key=_updated)
-    namespace = _text(report, "metadata", "namespace")
-    check.found = f"Cluster Autoscaler in {namespace}"
-    updated = _updated(report)
-    if datetime.now(timezone.utc) - updated > _SILENT_AFTER:
-        since = "" if updated == _NEVER else f" since {updated:%Y-%m-%d %H:%M} UTC"
+    check.found = "Cluster Autoscaler in " + ", ".join(
+        sorted({_text(each, "metadata", "namespace") for each in reports})
+    )
+    now = datetime.now(timezone.utc)
+    running = [each for each in reports if now - _updated(each) <= _SILENT_AFTER]
+    if not running:
+        last = max(map(_updated, reports))
+        since = "" if last == _NEVER else f" since {last:%Y-%m-%d %H:%M} UTC"
         check.notice(
             f"Cluster Autoscaler has not reported{since}, so no build node starts",
-            f"Look whether it runs: kubectl get pods -n {namespace} | grep autoscaler",
+            "Look whether it runs: kubectl get pods -A | grep autoscaler",
         )
         return check
-    status = _text(report, "data", "status")
-    # EKS names a group's autoscaling group after it: eks-NAME-ID.
+    # EKS names a group's autoscaling group after it: eks-NAME-ID. A cluster can have several autoscalers.
+    status = "\n".join(_text(each, "data", "status") for each in running)
     unseen = [name for name in sorted(own_node_groups) if f"eks-{name}-" not in status]
     if unseen:
         check.notice(

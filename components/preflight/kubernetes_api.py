@@ -10,10 +10,11 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
 from urllib3.util import Retry
 
 _SECONDS = 10
-_RETRY = Retry(total=1, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), raise_on_status=False)
+_RETRY = Retry(total=1, read=False, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), raise_on_status=False)
 
 
 class UnreachableError(Exception):
@@ -39,6 +40,28 @@ class _Adapter(HTTPAdapter):
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
         return super().proxy_manager_for(*args, **kwargs, ssl_context=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+
+
+class _Bearer(AuthBase):
+    """A token, over which no netrc file takes precedence."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _reason(error: requests.RequestException) -> str:
+    """Why there is no answer, in words."""
+    if isinstance(error, requests.Timeout):
+        return f"no answer within {_SECONDS} seconds"
+    if isinstance(error, requests.exceptions.ProxyError):
+        return "the proxy that HTTPS_PROXY names does not lead there; NO_PROXY can name the hosts that need none"
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "its certificate is not from the cluster's own authority"
+    return "no connection to it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,26 +97,24 @@ class KubernetesApi:
                 response = session.request(
                     method,
                     self.endpoint + path,
-                    headers={"Authorization": f"Bearer {self.token}"},
+                    auth=_Bearer(self.token),
                     verify=file,
                     timeout=_SECONDS,
                     allow_redirects=False,  # nobody else gets the token
                     **content,
                 )
-                answer = response.json()
-            except requests.exceptions.SSLError:
-                raise UnreachableError("its certificate is not from the cluster's own authority") from None
-            except requests.Timeout:
-                raise UnreachableError(f"no answer within {_SECONDS} seconds") from None
-            except ValueError:  # requests has its own subclass, by the JSON library in use
-                raise UnreachableError("what answers is not Kubernetes") from None
-            except (requests.RequestException, OSError):
-                raise UnreachableError("no connection to it") from None
-        if not isinstance(answer, Mapping):
-            raise UnreachableError("what answers is not Kubernetes")
-        if not response.ok:
-            raise RefusedError(response.status_code, str(answer.get("message") or response.reason))
-        return answer
+            except requests.RequestException as error:
+                raise UnreachableError(_reason(error)) from None
+        try:
+            answer = response.json()
+        except requests.JSONDecodeError:
+            answer = None
+        if isinstance(answer, Mapping) and response.ok:
+            return answer
+        if isinstance(answer, Mapping) or response.status_code == 429 or response.status_code >= 500:
+            said = answer.get("message") if isinstance(answer, Mapping) else None  # it refuses overload in plain text
+            raise RefusedError(response.status_code, str(said or response.reason))
+        raise UnreachableError("what answers is not Kubernetes")
 
     @contextmanager
     def _authority(self) -> Iterator[str]:

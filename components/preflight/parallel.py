@@ -1,4 +1,4 @@
-"""Questions to AWS and GitLab at the same time: hundreds of them, one after the other, would take minutes."""
+"""Questions at the same time: hundreds of them, one after the other, would take minutes."""
 
 import asyncio
 from collections.abc import Callable, Iterable

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     stack = Stack(name=options.stack)
     _say(f"Reading the outputs of the stack {options.stack} ...")
     deployed = Deployed.of(stack.outputs())
-    _say("Asking AWS and GitLab ...")
+    _say("Asking AWS, Kubernetes and GitLab ...")
     answers = stack.ask(partial(ask_everything, options.stack, settings, deployed))
     after = _After(options=options, settings=settings, answers=answers, choices=choices)
     report = Report(

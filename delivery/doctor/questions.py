@@ -1,4 +1,4 @@
-"""The questions to AWS and GitLab that only a Pulumi program can ask, since the stack configures its providers."""
+"""The questions that only a Pulumi program can ask, since the stack configures its providers."""
 
 import os
 from collections.abc import Callable, Mapping

@@ -37,5 +37,6 @@ tar --extract --gzip --file "archives/$name" --directory bin --strip-components 
 
 name=$(sed -n "s/.* \(awscli-exe-$aws-.*.zip\)$/\1/p" "$sums")
 archive "$name" "${AWS_CLI_RELEASES:-https://awscli.amazonaws.com}"
-unzip -q -o "archives/$name" -d .
+python3 -m zipfile -e "archives/$name" .
+chmod +x aws/install aws/dist/aws # which this program forgets
 aws/install --update --install-dir "$PWD/aws-cli" --bin-dir "$PWD/bin" > /dev/null

@@ -56,17 +56,16 @@ def annotations() -> dict[str, str]:
 def publish() -> str:
     """Push the tag that stays: the image's digest."""
     reference = f"{repository}:{version}"
-    present = published(reference)
-    if present:
-        print(f"{reference} is published already.")
-        wanted = crane("digest", reference) if present == built else ""
-    elif len(built) > 1:
+    present, wanted = published(reference), ""
+    if not present and len(built) > 1:
         wanted = push_index(reference, built.values(), annotations())
-    else:
+    elif not present:
         [wanted] = built.values()
         crane("tag", f"{repository}@{wanted}", version, unless=TAG_EXISTS)
     digest = crane("digest", reference)
-    if digest != wanted:
+    if present == built:
+        print(f"{reference} is published already.")
+    elif digest != wanted:
         sys.exit(
             f"{reference} holds another image, {digest}, and a published tag is never moved. "
             + (

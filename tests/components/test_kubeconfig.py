@@ -28,20 +28,19 @@ ROLE = "arn:aws:iam::123456789012:role/deployer"
 
 
 @pytest.mark.parametrize(
-    ("configured", "arguments", "environment"),
+    ("configured", "arguments"),
     [
-        ({}, [], None),
-        (given(profile="work"), [], [{"name": "AWS_PROFILE", "value": "work"}]),
-        (given(assumeRoles=[{"roleArn": ROLE, "sessionName": "x"}]), ["--role-arn", ROLE], None),
+        ({}, []),
+        (given(profile="work"), ["--profile", "work"]),
+        (given(assumeRoles=[{"roleArn": ROLE, "sessionName": "x"}]), ["--role-arn", ROLE]),
     ],
     indirect=["configured"],
 )
 @pytest.mark.usefixtures("configured")
-def test_kubernetes_knows_the_identity_that_aws_knows(arguments: list[str], environment: Any) -> None:
+def test_kubernetes_knows_the_identity_that_aws_knows(arguments: list[str]) -> None:
     [provider] = [each for each in declare(iam={}).all if each.type == "pulumi:providers:kubernetes"]
     [user] = json.loads(provider.inputs["kubeconfig"])["users"]
     assert user["user"]["exec"]["args"][8:] == arguments
-    assert user["user"]["exec"].get("env") == environment
 
 
 @pytest.mark.parametrize(
@@ -50,6 +49,7 @@ def test_kubernetes_knows_the_identity_that_aws_knows(arguments: list[str], envi
         (given(assumeRoles=[{"roleArn": ROLE}, {"roleArn": f"{ROLE}-2"}]), "aws:assumeRoles", "one role"),
         (given(assumeRoles=[{"roleArn": ROLE, "externalId": "7"}]), "aws:assumeRoles", "without externalId"),
         (given(accessKey="AKIA"), "aws:accessKey", "does not know this key"),
+        (given(sharedConfigFiles=["~/elsewhere"]), "aws:sharedConfigFiles", "does not know this key"),
     ],
     indirect=["configured"],
 )

@@ -1,6 +1,7 @@
 """The client of the cluster's API, over TLS and a proxy: the sandbox's, in front of servers that a test chooses."""
 
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from urllib3.util import ssl_
 from werkzeug import Response
 from werkzeug.serving import make_server
 
+from components.preflight import kubernetes_api
 from components.preflight.kubernetes_api import KubernetesApi, RefusedError, UnreachableError
 from sandbox.eks_proxy import EksProxy
 from sandbox.services.aws.eks.certificate import Authority
@@ -54,8 +56,8 @@ def behind_proxy(app: Callable[..., Any], authority: Authority, host: str = HOST
 def ask(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Ask an application for the autoscaler's report."""
 
-    def list_reports(app: Callable[..., Any], host: str = HOST) -> Any:
-        api = KubernetesApi(endpoint=f"https://{HOST}", certificate_authority=authority.data, token="a-token")
+    def list_reports(app: Callable[..., Any], host: str = HOST, endpoint: str = f"https://{HOST}") -> Any:
+        api = KubernetesApi(endpoint=endpoint, certificate_authority=authority.data, token="a-token")
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         with behind_proxy(app, authority, host) as url:
@@ -121,10 +123,42 @@ def test_a_refusal_has_the_servers_words(ask: Callable[..., Any]) -> None:
     assert refusal.value.code == 403
 
 
-def test_no_message_has_the_token(ask: Callable[..., Any]) -> None:
-    with pytest.raises(UnreachableError) as refusal:
-        ask(Response("a-token", 200))
-    assert "a-token" not in str(refusal.value)
+@pytest.mark.parametrize("status", [429, 500])
+def test_an_overload_that_is_told_in_plain_text_is_a_refusal(ask: Callable[..., Any], status: int) -> None:
+    with pytest.raises(RefusedError) as refusal:
+        ask(Response("Too many requests, please try again later.", status, content_type="text/plain"))
+    assert refusal.value.code == status
+
+
+def test_a_server_that_says_nothing_is_no_server(ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubernetes_api, "_SECONDS", 0.2)
+    with pytest.raises(UnreachableError, match=r"no answer within 0\.2 seconds"):
+        ask(lambda environ, start: time.sleep(2))
+
+
+def test_a_proxy_that_leads_elsewhere_is_named(ask: Callable[..., Any], tmp_path: Path) -> None:
+    with pytest.raises(UnreachableError, match="the proxy that HTTPS_PROXY names does not lead there"):
+        ask(create_app(tmp_path, "http://127.0.0.1"), endpoint="https://another.example.com")
+
+
+def test_a_netrc_file_does_not_take_the_tokens_place(
+    ask: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    seen = []
+
+    def app(environ: dict[str, Any], start: Any) -> Any:
+        seen.append(environ["HTTP_AUTHORIZATION"])
+        return Response('{"items": []}', content_type="application/json")(environ, start)
+
+    assert ask(app) == []
+    assert seen == ["Bearer a-token"]
+
+
+def test_the_token_is_not_shown() -> None:
     assert "a-token" not in repr(KubernetesApi(endpoint="", certificate_authority="", token="a-token"))
 
 

@@ -75,9 +75,12 @@ def test_credentials_that_may_not_read_the_autoscalers_report_leave_it_to_people
     assert check(found, API).found == "answers"
 
 
-def test_a_cluster_without_an_autoscaler_is_told() -> None:
-    [said] = notices(asked(reports=[]))
+def test_a_cluster_without_an_autoscaler_is_told_before_the_first_deployment() -> None:
+    [said] = notices(inspected(cluster_api=ClusterApi(reports=[])))
     assert said.startswith("No Cluster Autoscaler reports in the cluster,")
+    deployed = asked(reports=[])
+    assert not notices(deployed), "who has another autoscaler would read it in each preview"
+    assert "No Cluster Autoscaler" in str(check(deployed, AUTOSCALER).manual[0]), "the doctor still says it"
 
 
 def test_an_autoscaler_that_does_not_run_any_more_is_told() -> None:
@@ -92,12 +95,14 @@ def test_a_report_that_does_not_say_when_is_of_no_running_autoscaler(updated: An
     assert said.startswith("Cluster Autoscaler has not reported, so")
 
 
-def test_of_two_reports_the_newer_counts() -> None:
-    old, new = report(age=timedelta(days=30)), report(*OURS, namespace="autoscaling")
-    for reports in ([old, new], [new, old]):
-        found = asked(reports=reports)
-        assert not notices(found)
-        assert check(found, AUTOSCALER).found == "Cluster Autoscaler in autoscaling"
+def test_of_several_autoscalers_those_that_run_count_together() -> None:
+    amd64, arm64 = OURS
+    old, one, other = report(*OURS, age=timedelta(days=30)), report(amd64, namespace="a"), report(arm64, namespace="b")
+    found = asked(reports=[old, other, one])
+    assert not notices(found)
+    assert check(found, AUTOSCALER).found == "Cluster Autoscaler in a, b, kube-system"
+    [said] = notices(asked(reports=[old, one]))
+    assert f"does not see {arm64}, so" in said
 
 
 def test_a_node_group_that_the_autoscaler_does_not_see_is_named() -> None:

@@ -41,7 +41,8 @@ test -n "$BUILDER" && exit
 echo "An error occurred (ImageNotFoundException) when calling the DescribeImages operation: $*" >&2
 exit 254
 """
-VENV = """#!/bin/sh
+PYTHON = """#!/bin/sh
+test "$2" = venv || exec %s "$@"
 mkdir -p .venv/bin
 echo '#!/bin/sh' > .venv/bin/pip
 printf '#!/bin/sh\\nexec %s "$@"\\n' > .venv/bin/python
@@ -77,6 +78,7 @@ def test_gitlabs_schema_takes_the_file() -> None:
         (merge_request("components/runners.py"), {"preview:dev", "preview:prod"}),
         (merge_request("pipeline/scripts/build.sh"), {"preview:dev", "preview:prod"}),
         (merge_request("requirements.txt"), {"preview:dev", "preview:prod"}),
+        (merge_request("delivery/tools/SHA256SUMS"), {"preview:dev", "preview:prod"}),
         (merge_request("README.md", "tests/delivery/test_note.py", "stacks/Pulumi.sandbox.yaml"), set()),
     ],
 )
@@ -202,7 +204,7 @@ def test_every_requirement_has_a_hash() -> None:
 @pytest.fixture
 def checkout(tmp_path: Path, gitlab_ci_local: GitLabCiLocal, monkeypatch: pytest.MonkeyPatch) -> Checkout:
     """A checkout of this repository, with a `pulumi` that prints what `run` chooses."""
-    tools = {"python3": VENV.replace("%s", sys.executable, 1)}
+    tools = {"python3": PYTHON.replace("%s", sys.executable)}
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     made = Checkout(tmp_path, gitlab_ci_local, monkeypatch, pipeline=FILE.read_text(encoding="utf-8"), tools=tools)
     for folder in ("images", "stacks"):
