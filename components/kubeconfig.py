@@ -19,7 +19,7 @@ class Login:
 
     @classmethod
     def configured(cls) -> "Login":
-        """What the settings of the AWS provider say."""
+        """The login that the settings of the AWS provider ask for."""
         roles = _roles()
         return cls(
             profile=pulumi.Config("aws").get("profile"), role_arn=roles[0].get("roleArn") if len(roles) == 1 else None

@@ -1,4 +1,4 @@
-"""The rights of those who preview a stack: they read what it has in one build namespace, and how the cluster is.
+"""The rights of those who preview a stack: they read what it has in one build namespace, and two parts of the cluster.
 
 A preview reads every object of the state by its name, and lists Secrets, in which Helm keeps its releases. Nobody has
 these rights before somebody's access entry names the group.
@@ -98,7 +98,7 @@ def namespace_rules() -> list[Rule]:
 
 
 def cluster_rules(namespace: str, *, role: str) -> list[Rule]:
-    """The group's rights outside of namespaces: the stack's own objects, by name, and whether the cluster's parts run.
+    """The group's rights outside of namespaces: the stack's own objects, by name, and the cluster's own parts.
 
     Their names begin with the namespace's, but no rule can say that.
     """

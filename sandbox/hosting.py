@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from socketserver import BaseServer
 from threading import Thread
 from typing import Any
 
@@ -39,7 +40,7 @@ class Hosting:
         self._directory = directory
         self._code = code
         self._last_ports = _read_ports(directory)
-        self._http: list[BaseWSGIServer] = []
+        self._servers: list[BaseServer] = []
         self._grpc: list[grpc.Server] = []
         self._intents = Intents(directory)
         self._intents.forget_drafts()
@@ -49,8 +50,8 @@ class Hosting:
         """Stop listening; requests that are being answered are finished first."""
         for server in self._grpc:
             server.stop(grace=5).wait()
-        for http in (self._proxy, *self._http):
-            http.shutdown()
+        for listening in self._servers:
+            listening.shutdown()
 
     def _start(self) -> Endpoints:
         if not (self._directory / _AWS_IS_SEEDED).exists():
@@ -58,12 +59,12 @@ class Hosting:
             (self._directory / "aws" / "journal.jsonl").unlink(missing_ok=True)
         sockets = {name: _listening(self._last_ports.get(name, 0)) for name in ("aws", "gitlab", "kubernetes", "proxy")}
         urls = {name: f"http://{_HOST}:{bound.getsockname()[1]}" for name, bound in sockets.items()}
-        self._serve_http(
+        cluster = self._serve_http(
             "kubernetes",
             sockets["kubernetes"],
             kubernetes.create_app(self._directory, urls["kubernetes"], eks.autoscaling_groups),
         )
-        self._serve_proxy(sockets["proxy"], self._http[-1])
+        self._run(EksProxy(sockets["proxy"], certificate_of=eks.certificate_of, kubernetes=cluster))
         self._serve_http(
             "gitlab", sockets["gitlab"], gitlab.create_app(self._directory, urls["gitlab"], urls["kubernetes"])
         )
@@ -96,18 +97,17 @@ class Hosting:
         bound: socket.socket,
         app: Callable[..., Any],
         handler: type[WSGIRequestHandler] = WSGIRequestHandler,
-    ) -> None:
+    ) -> BaseWSGIServer:
         app = RequestLog(app, service=name, path=self._directory / "log" / "requests.log")
         server = make_server(
             _HOST, bound.getsockname()[1], app, threaded=True, fd=bound.fileno(), request_handler=handler
         )
-        Thread(target=server.serve_forever, daemon=True).start()
-        self._http.append(server)
+        self._run(server)
+        return server
 
-    def _serve_proxy(self, bound: socket.socket, kubernetes: BaseWSGIServer) -> None:
-        proxy = EksProxy(bound, certificate_of=eks.certificate_of, kubernetes=kubernetes)
-        Thread(target=proxy.serve_forever, daemon=True).start()
-        self._proxy = proxy
+    def _run(self, server: BaseServer) -> None:
+        Thread(target=server.serve_forever, daemon=True).start()
+        self._servers.append(server)
 
     def _serve_provider(self, provider: Provider[Any]) -> int:
         last = self._last_ports.get(f"{provider.name} provider", 0)

@@ -9,7 +9,7 @@ import pulumi_aws as aws
 
 from components.preflight.checks import Check, RefusalError, attempt
 from components.preflight.cluster import Cluster
-from components.preflight.kubernetes_api import KubernetesApi, RefusedError, UnreachableError
+from components.preflight.kubernetes_api import KubernetesApi, KubernetesRefusalError, UnreachableError
 from stacks.names import AUTOSCALER_STATUS, POD_IDENTITY_AGENT
 from stacks.settings import Identity, Settings
 
@@ -57,7 +57,7 @@ def check_kubernetes(
             "Run this where the cluster's endpoint can be reached, such as a runner in its VPC, or let this machine's "
             f"address in: aws eks describe-cluster --name {cluster.name} --query cluster.resourcesVpcConfig",
         )
-    except RefusedError as error:
+    except KubernetesRefusalError as error:
         if error.code == 401:
             access.problem(
                 "buildyard:cluster.name",
@@ -67,8 +67,7 @@ def check_kubernetes(
                 "the ConfigMap aws-auth in kube-system.",
             )
         else:
-            refusal = RefusalError(str(error))
-            access.unknown(f"the Kubernetes API of {cluster.name}", refusal, "See whether the cluster is healthy.")
+            access.unknown(f"the Kubernetes API of {cluster.name}", error, "See whether the cluster is healthy.")
     return checks
 
 
@@ -99,8 +98,8 @@ def _check_autoscaler(api: KubernetesApi, own_node_groups: Collection[str]) -> C
         )
         return check
     if not reports:
-        # After the first deployment, people know which other one they have.
-        (check.look if own_node_groups else check.notice)(
+        tell = check.look if own_node_groups else check.notice  # once deployed, people know which other one they have
+        tell(
             "No Cluster Autoscaler reports in the cluster, and no node starts without an autoscaler for node groups",
             f"Install it, or look whether another one runs: {_FIND_AUTOSCALER}",
         )
@@ -141,16 +140,15 @@ def _check_agent(api: KubernetesApi, cluster: Cluster) -> Check:
             f"Run {describe}.status.",
         )
         return check
-    status = agents[0].get("status") if agents else None
-    wanted, ready = (_number(status, key) for key in ("desiredNumberScheduled", "numberReady"))
-    check.found = f"ready on {ready} of {wanted} nodes"
     if not agents:
-        check.found = ""
         check.notice(
             f"{cluster.name} has no DaemonSet {POD_IDENTITY_AGENT}, so build pods get no role",
             f"Run {describe}.health.",
         )
-    elif wanted and not ready:  # while nodes start, it is not ready on some
+        return check
+    wanted, ready = (_number(agents[0].get("status"), key) for key in ("desiredNumberScheduled", "numberReady"))
+    check.found = f"ready on {ready} of {wanted} nodes"
+    if wanted and not ready:  # while nodes start, it is not ready on some
         check.notice(
             f"{POD_IDENTITY_AGENT} is ready on none of {wanted} nodes, so build pods get no role",
             f"Run {describe}.health, and kubectl describe daemonset {POD_IDENTITY_AGENT} -n kube-system",
@@ -165,7 +163,7 @@ def _list(api: KubernetesApi, path: str, name: str) -> list[Mapping[str, Any]] |
     """
     try:
         return api.list(path, name=name)
-    except RefusedError as error:
+    except KubernetesRefusalError as error:
         if error.code == 403:
             return None
         raise

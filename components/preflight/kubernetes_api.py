@@ -13,6 +13,8 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.util import Retry
 
+from components.preflight.checks import RefusalError
+
 _SECONDS = 10
 _RETRY = Retry(total=1, read=False, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), raise_on_status=False)
 
@@ -21,7 +23,7 @@ class UnreachableError(Exception):
     """The API does not answer from here. The text says what happened instead."""
 
 
-class RefusedError(Exception):
+class KubernetesRefusalError(RefusalError):
     """The API refused a request with the HTTP status `code`. The text is its own."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -73,12 +75,15 @@ class KubernetesApi:
     token: str = field(repr=False)
 
     def list(self, path: str, *, name: str) -> list[Mapping[str, Any]]:
-        """The objects of a collection with this name, in all namespaces. Raises UnreachableError and RefusedError."""
+        """The objects of a collection with this name, in all namespaces.
+
+        Raises UnreachableError and KubernetesRefusalError.
+        """
         answer = self._request("GET", path, params={"fieldSelector": f"metadata.name={name}"})
         return [item for item in answer.get("items") or () if isinstance(item, Mapping)]
 
     def may_create(self, resource: str, *, group: str) -> bool:
-        """Whether the token's holder may create objects of a kind. Raises UnreachableError and RefusedError.
+        """Whether the token's holder may create objects of a kind. Raises UnreachableError and KubernetesRefusalError.
 
         Source: https://kubernetes.io/docs/reference/access-authn-authz/authorization/#checking-api-access
         """
@@ -113,7 +118,7 @@ class KubernetesApi:
             return answer
         if isinstance(answer, Mapping) or response.status_code == 429 or response.status_code >= 500:
             said = answer.get("message") if isinstance(answer, Mapping) else None  # it refuses overload in plain text
-            raise RefusedError(response.status_code, str(said or response.reason))
+            raise KubernetesRefusalError(response.status_code, str(said or response.reason))
         raise UnreachableError("what answers is not Kubernetes")
 
     @contextmanager

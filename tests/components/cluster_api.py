@@ -9,7 +9,7 @@ from typing import Any
 def report(
     *node_groups: str, age: timedelta = timedelta(seconds=5), namespace: str = "kube-system", **metadata: Any
 ) -> dict[str, Any]:
-    """What Cluster Autoscaler writes, with the autoscaling groups of these node groups.
+    """The report of Cluster Autoscaler, with the autoscaling groups of these node groups.
 
     Source: https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/clusterstate/utils/status_test.yaml
     """

@@ -2,54 +2,27 @@
 
 import ssl
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from socket import socket
-from threading import Thread
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-import requests
 from urllib3.util import ssl_
 from werkzeug import Response
-from werkzeug.serving import make_server
 
 from components.preflight import kubernetes_api
-from components.preflight.kubernetes_api import KubernetesApi, RefusedError, UnreachableError
-from sandbox.eks_proxy import EksProxy
+from components.preflight.kubernetes_api import KubernetesApi, KubernetesRefusalError, UnreachableError
 from sandbox.services.aws.eks.certificate import Authority
 from sandbox.services.kubernetes import create_app
+from tests.sandbox.eks_address import HOST, behind_proxy
 
-HOST = "0123456789abcdef0123456789abcdef.gr7.ap-east-1.eks.amazonaws.com"
 REPORT = "cluster-autoscaler-status"
 
 
 @pytest.fixture
 def authority() -> Authority:
     return Authority.make()
-
-
-@contextmanager
-def behind_proxy(app: Callable[..., Any], authority: Authority, host: str = HOST) -> Iterator[str]:
-    """Serve an application at the address of a cluster; the URL of the proxy that leads there."""
-    kubernetes = make_server("127.0.0.1", 0, app, threaded=True)
-    bound = socket()
-    bound.bind(("127.0.0.1", 0))
-    bound.listen()
-    proxy = EksProxy(
-        bound, certificate_of=lambda asked: authority.issue(host) if asked == HOST else None, kubernetes=kubernetes
-    )
-    thread = Thread(target=proxy.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-    finally:
-        proxy.shutdown()
-        proxy.server_close()
-        thread.join()
-        kubernetes.server_close()
 
 
 @pytest.fixture
@@ -118,14 +91,14 @@ def test_what_is_not_kubernetes_is_not_taken_for_it(ask: Callable[..., Any], ans
 
 def test_a_refusal_has_the_servers_words(ask: Callable[..., Any]) -> None:
     said = '{"kind": "Status", "message": "configmaps is forbidden: User cannot list"}'
-    with pytest.raises(RefusedError, match="configmaps is forbidden: User cannot list") as refusal:
+    with pytest.raises(KubernetesRefusalError, match="configmaps is forbidden: User cannot list") as refusal:
         ask(Response(said, 403, content_type="application/json"))
     assert refusal.value.code == 403
 
 
 @pytest.mark.parametrize("status", [429, 500])
 def test_an_overload_that_is_told_in_plain_text_is_a_refusal(ask: Callable[..., Any], status: int) -> None:
-    with pytest.raises(RefusedError) as refusal:
+    with pytest.raises(KubernetesRefusalError) as refusal:
         ask(Response("Too many requests, please try again later.", status, content_type="text/plain"))
     assert refusal.value.code == status
 
@@ -160,12 +133,3 @@ def test_a_netrc_file_does_not_take_the_tokens_place(
 
 def test_the_token_is_not_shown() -> None:
     assert "a-token" not in repr(KubernetesApi(endpoint="", certificate_authority="", token="a-token"))
-
-
-def test_the_proxy_leads_nowhere_else(authority: Authority, tmp_path: Path) -> None:
-    with behind_proxy(create_app(tmp_path, "http://127.0.0.1"), authority) as url:
-        with pytest.raises(requests.exceptions.ProxyError, match="403"):
-            requests.get("https://example.com", proxies={"https": url}, timeout=10)
-        assert requests.get(f"{url}/version", timeout=10).status_code == 403, (
-            "it would be an open way past EKS's address"
-        )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from components.preflight.inspection import Inspection
-from components.preflight.kubernetes_api import RefusedError, UnreachableError
+from components.preflight.kubernetes_api import KubernetesRefusalError, UnreachableError
 from tests.components.cluster_api import ClusterApi, agent, report
 from tests.components.mocks import NAME
 from tests.components.preflight import check, inspected, notices, problems
@@ -39,14 +39,14 @@ def test_a_cluster_that_cannot_be_reached_is_a_problem_of_its_key() -> None:
 
 
 def test_a_role_without_access_is_told_how_to_get_it() -> None:
-    [problem] = asked(refusal=RefusedError(401, "Unauthorized")).problems
+    [problem] = asked(refusal=KubernetesRefusalError(401, "Unauthorized")).problems
     assert (problem.path, "does not know the AWS credentials" in problem.message) == (CLUSTER, True)
     assert "create-access-entry --cluster-name ci" in problem.hint
     assert "aws-auth" in problem.hint
 
 
 def test_an_ill_api_server_is_told() -> None:
-    found = asked(refusal=RefusedError(500, "etcdserver: leader changed"))
+    found = asked(refusal=KubernetesRefusalError(500, "etcdserver: leader changed"))
     assert not problems(found)
     assert any("etcdserver: leader changed" in each for each in notices(found))
 
@@ -66,7 +66,7 @@ def test_a_preview_needs_no_right_to_create() -> None:
 
 def test_credentials_that_may_not_read_the_autoscalers_report_leave_it_to_people() -> None:
     """Such as those of a preview before the first deployment, which gives it the right."""
-    found = asked(refusal=RefusedError(403, "configmaps is forbidden"))
+    found = asked(refusal=KubernetesRefusalError(403, "configmaps is forbidden"))
     assert not problems(found)
     assert not notices(found), "previews would always warn"
     assert "describe-addon" in check(found, AGENT).manual[0].hint

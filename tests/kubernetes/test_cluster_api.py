@@ -1,11 +1,11 @@
-"""What the checks before a deployment ask Kubernetes, asked of a real API server."""
+"""The questions of the checks before a deployment, asked of a real API server."""
 
 import base64
 from dataclasses import replace
 
 import pytest
 
-from components.preflight.kubernetes_api import KubernetesApi, RefusedError, UnreachableError
+from components.preflight.kubernetes_api import KubernetesApi, KubernetesRefusalError, UnreachableError
 from sandbox.services.aws.eks.certificate import Authority
 from stacks.names import AUTOSCALER_STATUS, POD_IDENTITY_AGENT
 from tests.kubernetes.api_server import PREVIEWS_TOKEN, ApiServer
@@ -39,14 +39,14 @@ def test_a_preview_finds_the_autoscalers_report_in_any_namespace(stack: Deployed
         stack.api.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"status": "Running"}})
     [report] = preview.list(CONFIG_MAPS, name=AUTOSCALER_STATUS)
     assert report["data"] == {"status": "Running"}
-    with pytest.raises(RefusedError, match="forbidden") as refusal:
+    with pytest.raises(KubernetesRefusalError, match="forbidden") as refusal:
         preview.list(CONFIG_MAPS, name="of-somebody-else")
     assert refusal.value.code == 403
 
 
 def test_a_preview_finds_the_pod_identity_agent_and_nothing_else_of_its_kind(preview: KubernetesApi) -> None:
     assert preview.list("/apis/apps/v1/daemonsets", name=POD_IDENTITY_AGENT) == []
-    with pytest.raises(RefusedError, match="forbidden"):
+    with pytest.raises(KubernetesRefusalError, match="forbidden"):
         preview.list("/apis/apps/v1/daemonsets", name="aws-node")
 
 
@@ -63,7 +63,7 @@ def test_who_may_create(admin: KubernetesApi, preview: KubernetesApi, resource: 
 
 
 def test_a_token_that_the_cluster_does_not_know(admin: KubernetesApi) -> None:
-    with pytest.raises(RefusedError) as refusal:
+    with pytest.raises(KubernetesRefusalError) as refusal:
         replace(admin, token="another").list(CONFIG_MAPS, name=AUTOSCALER_STATUS)
     assert refusal.value.code == 401
 

@@ -20,7 +20,6 @@ from sandbox.services.kubernetes.store import Store
 
 VERSION = "v1.34.1"
 _MERGE_PATCH = "application/merge-patch+json"
-_BY_NAME = r"metadata\.name=([^,=!]+)"
 _VERBS = ["create", "delete", "get", "list", "patch", "update"]
 _log = logging.getLogger(__name__)
 
@@ -33,12 +32,7 @@ def create_app(directory: Path, base_url: str, autoscaling_groups: Callable[[], 
     app = Flask(__name__)
     store = Store(directory / "kubernetes" / "objects.json")
     _add_discovery(app, base_url)
-    _add_objects(app, store)
-
-    @app.before_request
-    def write_report() -> None:
-        if by_name := re.fullmatch(_BY_NAME, request.args.get("fieldSelector", "")):
-            system.report(store, by_name[1], autoscaling_groups)
+    _add_objects(app, store, autoscaling_groups)
 
     @app.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
     def review() -> tuple[Response, int]:
@@ -65,14 +59,15 @@ def create_app(directory: Path, base_url: str, autoscaling_groups: Callable[[], 
     return app
 
 
-def _add_objects(app: Flask, store: Store) -> None:
+def _add_objects(app: Flask, store: Store, autoscaling_groups: Callable[[], Sequence[str]]) -> None:
     def collection(version: str, plural: str, group: str = "", namespace: str | None = None) -> tuple[Response, int]:
         kind = _kind(group, version, plural, namespace)
         if request.method == "POST":
             return jsonify(store.create(kind, _required(kind, namespace), _body())), 201
+        if name := _selected_name():
+            system.report(store, name, autoscaling_groups)
         items, resource_version = store.list(kind, namespace, request.args.get("labelSelector", ""))
-        if by_name := re.fullmatch(_BY_NAME, request.args.get("fieldSelector", "")):
-            items = [item for item in items if item["metadata"]["name"] == by_name[1]]
+        items = [item for item in items if name in ("", item["metadata"]["name"])]
         metadata = {"resourceVersion": resource_version}
         return jsonify(apiVersion=kind.api_version, kind=f"{kind.name}List", metadata=metadata, items=items), 200
 
@@ -147,10 +142,16 @@ def _kind(group: str, version: str, plural: str, namespace: str | None) -> Kind:
         raise _unknown_route()
     for parameter in ("dryRun", "fieldSelector", "watch"):
         # Ignoring one of these would do something else than was asked for.
-        value = request.args.get(parameter, "")
-        if value not in ("", "false") and not (parameter == "fieldSelector" and re.fullmatch(_BY_NAME, value)):
+        is_supported = parameter == "fieldSelector" and _selected_name()
+        if request.args.get(parameter) not in (None, "", "false") and not is_supported:
             raise bad_request(f"the sandbox's Kubernetes does not support the parameter {parameter}")
     return kind
+
+
+def _selected_name() -> str:
+    """The one name that a list's field selector selects; empty if there is none."""
+    found = re.fullmatch(r"metadata\.name=([^,=!]+)", request.args.get("fieldSelector", ""))
+    return found[1] if found else ""
 
 
 def _required(kind: Kind, namespace: str | None) -> str | None:

@@ -27,7 +27,7 @@ def report(store: Store, asked_for: str, autoscaling_groups: Callable[[], Sequen
 
 
 def _autoscaler(groups: Sequence[str]) -> Object:
-    """What Cluster Autoscaler writes every 10 seconds.
+    """The report that Cluster Autoscaler writes every 10 seconds.
 
     Source: https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/clusterstate/utils/status.go
     """
