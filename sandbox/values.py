@@ -1,12 +1,14 @@
 """Property values as they travel between a program, the engine and the providers.
 
 Pulumi's protocol carries properties as protobuf Structs in which a few kinds of value hide behind marker strings: a
-secret is an object with a signature, a value that only the cloud will know is a fixed sentinel. This module is the one
-place that knows those markers; everyone else sees plain Python data, `UNKNOWN` and `Secret`.
+secret is an object with a signature, a value that only the cloud will know is a fixed sentinel. An exported state has
+others. This module is the one place that knows those markers; everyone else sees plain Python data, `UNKNOWN` and
+`Secret`.
 
 The markers are fixed by Pulumi: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/properties.go
 """
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -79,6 +81,27 @@ def to_struct(properties: Mapping[str, PropertyValue]) -> struct_pb2.Struct:
     for key, value in properties.items():
         _fill(struct.fields[key], value)
     return struct
+
+
+def from_exported(value: Any) -> PropertyValue:
+    """Read properties of a state that was exported with its secrets in clear text."""
+    if isinstance(value, dict):
+        if SIGNATURE in value and "plaintext" in value:
+            return Secret(json.loads(value["plaintext"]))
+        return {key: from_exported(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [from_exported(item) for item in value]
+    return value
+
+
+def to_exported(value: PropertyValue) -> Any:
+    """Write properties as in a state that was exported with its secrets in clear text; an import encrypts them."""
+    return map_leaves(
+        value,
+        lambda leaf: (
+            {SIGNATURE: SECRET_SIGNATURE, "plaintext": json.dumps(leaf.value)} if isinstance(leaf, Secret) else leaf
+        ),
+    )
 
 
 def map_leaves(value: PropertyValue, leaf: Callable[[PropertyValue], PropertyValue]) -> PropertyValue:

@@ -2,7 +2,7 @@
 
 Pulumi's state names each step that began and did not end. If the providers were killed, it does not: the step counts as
 failed, but their note of it is left. If a step was creating a resource, the services are asked whether they have it. If
-they do, `pulumi stack import` adds it to the state, and the next refresh reads the rest.
+they do, `pulumi stack import` adds it to the state, as if their answer had come in time.
 """
 
 import json
@@ -17,7 +17,8 @@ from sandbox.engine.cli import PulumiCli
 from sandbox.providers import providers
 from sandbox.providers.framework import Intents, Provider, ResourceKind
 from sandbox.providers.framework.diff import changes
-from sandbox.values import SIGNATURE, Properties
+from sandbox.providers.framework.outputs import merged
+from sandbox.values import Properties, from_exported, reveal, to_exported
 
 Resource = dict[str, Any]
 
@@ -26,10 +27,10 @@ _IMPORT = ".venv/bin/python -m sandbox pulumi import --generate-code=false --pro
 
 @dataclass(frozen=True)
 class Found:
-    """The result of a search: what people are told, and the resource's id if it is to be recorded."""
+    """The result of a search: what people are told, and what a state records of the resource if it does."""
 
     message: str
-    resource_id: str | None = None
+    recorded: Resource | None = None
 
 
 def needs_recovery(cli: PulumiCli) -> bool:
@@ -69,8 +70,8 @@ def recover(cli: PulumiCli, tell: Callable[[str], None]) -> None:
     for resource, readable in begun:
         found = search.created(readable)
         tell(f"{_named(resource)} {found.message}")
-        if found.resource_id is not None:
-            _record(resources, {**resource, "id": found.resource_id, "outputs": resource.get("inputs", {})})
+        if found.recorded is not None:
+            _record(resources, {**resource, **found.recorded})
     cli.ask("stack", "import", stdin=json.dumps(state))
     for path in notes:
         path.unlink()
@@ -92,14 +93,15 @@ class _Search:
             kind.type: kind for provider in providers for kind in provider.kinds
         }
         self._resources = resources
-        self._known = {(each["type"], each.get("id")) for each in resources}
+        self._known = {(each["type"], each.get("id")) for each in resources if not each.get("pendingReplacement")}
 
     def created(self, resource: Resource) -> Found:
         """Look for what creating this resource has made."""
         kind = self._kinds.get(resource["type"])
         if kind is None:
             return Found("was interrupted while creating; there is nothing outside the state.")
-        inputs = _plain(resource.get("inputs", {}))
+        asked = from_exported(resource.get("inputs", {}))
+        inputs = reveal(asked)
         provider = self._providers[resource["type"]]
         connection = provider.connect(self._configuration(resource))
         for candidate, live in self._live(provider, kind, connection, inputs):
@@ -111,7 +113,10 @@ class _Search:
                     f"was not created, since there is another {candidate}. Delete that, or let the stack own it: "
                     f"{_import_command(resource, candidate)}"
                 )
-            return Found(f"was created as {candidate} without a record: it is recorded now.", candidate)
+            return Found(
+                f"was created as {candidate} without a record: it is recorded now.",
+                {"id": candidate, "outputs": to_exported(merged(kind, asked, live))},
+            )
         return Found("was not created; it is created now.")
 
     def _live(
@@ -216,13 +221,7 @@ def _as_asked(inputs: Any, live: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     """A value of an exported state with its secrets in clear text."""
-    if isinstance(value, dict):
-        if SIGNATURE in value and "plaintext" in value:
-            return json.loads(value["plaintext"])
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value
+    return reveal(from_exported(value))
 
 
 def _named(resource: Resource) -> str:

@@ -81,6 +81,7 @@ def test_what_a_killed_sandbox_made_is_recorded_or_made_again(
         assert not list((scratch.data / "creating").iterdir()), "the next command would look for them again"
     done = scratch.sandbox("up", "--skip-preview")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "replac" not in done.stdout, "what the services set by themselves was taken for somebody's change"
     again = scratch.sandbox("preview", "--expect-no-changes")
     assert again.returncode == 0, again.stdout + again.stderr
     assert inventory(scratch) == inventory(deployed), "something is there twice, or not at all"
@@ -112,6 +113,7 @@ def test_a_killed_replacement_or_update_ends_as_the_settings_say(
         (Gate("create", ["aws:ec2/launchTemplate:LaunchTemplate"], after=True), "it is recorded now"),
         (Gate("create", ["aws:eks/nodeGroup:NodeGroup"], after=True), "it is recorded now"),
         (Gate("delete", ["kubernetes:core/v1:Secret"], after=False), "interrupted while deleting"),
+        (Gate("create", ["kubernetes:core/v1:Secret"], after=True), "it is recorded now"),
         (Gate("update", ["gitlab:index/repositoryFile:RepositoryFile"], after=True), "interrupted while updating"),
         (Gate("delete", ["aws:eks/nodeGroup:NodeGroup"], after=True), "interrupted while deleting"),
     ):

@@ -7,13 +7,14 @@ failed. The notes that are left say which resources may exist without a record.
 import json
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sandbox.services.document import write_private
-from sandbox.values import SECRET_SIGNATURE, SIGNATURE, Properties, PropertyValue, Secret, map_leaves
+from sandbox.values import Properties, to_exported
 
 
 @dataclass(frozen=True)
@@ -29,15 +30,18 @@ class Intents:
         somebody else's: the services, which keep them too, have their files beside this one.
         """
         path = self._folder / f"{secrets.token_hex(8)}.json"
-        resource = {"urn": urn, "type": type_, "provider": provider, "inputs": map_leaves(inputs, _exported)}
+        resource = {"urn": urn, "type": type_, "provider": provider, "inputs": to_exported(inputs)}
         write_private(path, json.dumps(resource))
         return partial(path.unlink, missing_ok=True)
 
     def left(self, urns: str) -> dict[Path, dict[str, Any]]:
         """The notes of a stack, the oldest first; its URNs begin with `urns`."""
-        paths = sorted(self._folder.glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
-        notes = {path: json.loads(path.read_text(encoding="utf-8")) for path in paths}
-        return {path: note for path, note in notes.items() if note["urn"].startswith(urns)}
+        notes = []
+        for path in self._folder.glob("*.json"):
+            with suppress(FileNotFoundError):  # its answer arrives now
+                notes.append((path.stat().st_mtime_ns, path, json.loads(path.read_text(encoding="utf-8"))))
+        notes.sort(key=lambda each: each[:2])
+        return {path: note for _, path, note in notes if note["urn"].startswith(urns)}
 
     def forget_drafts(self) -> None:
         """Remove the notes that killed providers had not written to their end: they had not begun to create."""
@@ -47,9 +51,3 @@ class Intents:
     @property
     def _folder(self) -> Path:
         return self.data / "creating"
-
-
-def _exported(leaf: PropertyValue) -> PropertyValue:
-    if not isinstance(leaf, Secret):
-        return leaf
-    return {SIGNATURE: SECRET_SIGNATURE, "plaintext": json.dumps(leaf.value)}
