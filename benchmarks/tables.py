@@ -173,7 +173,7 @@ def kept_state(console: Console) -> None:
         "to a warm daemon",
         title="An image of 1 GB: seconds, and ratios of the kept state",
     )
-    for change in Change:
+    for change in kept.Change:
         table.add_row(
             str(change),
             *(f"{kept.seconds(measured, place, change):.2f}" for place in kept.Place),

@@ -8,7 +8,6 @@ from enum import Enum
 from pathlib import Path
 from statistics import median
 
-from benchmarks.builds.comparison import Change, apply
 from benchmarks.builds.environment import Environment, Pod, open_environment
 from benchmarks.builds.large_context import LargeContext
 from sandbox.builds.worker import Worker
@@ -28,6 +27,19 @@ class Place(str, Enum):
     """The published job in a new pod, on a node that keeps the state of earlier jobs."""
     DAEMON = "warm daemon"
     """`buildctl` and a daemon that never stops, without a build cache in the registry."""
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class Change(str, Enum):
+    """The difference from the previous build, in the order of the builds."""
+
+    COLD = "first build"
+    NOTHING = "nothing changed"
+    COPIED = "source changed, and only copied"
+    COMPILED = "source changed, and compiled"
+    DEPENDENCIES = "a package more"
 
     def __str__(self) -> str:
         return self.value
@@ -53,13 +65,23 @@ def measure(runs: int = RUNS) -> Iterator[Measurement]:
 
 
 def _run(environment: Environment, run: int, *, disk: Path, address: str) -> Iterator[Measurement]:
-    environment.context.write()
+    context = LargeContext(environment.context.directory)
+    context.write()
     places = list(Place)
     for change in Change:
-        apply(change, environment.context)
+        _apply(change, context)
         for place in [*places[run % 3 :], *places[: run % 3]]:  # so that the order differs between runs
             done = environment.run(_pod(environment, place, run, disk, address))
             yield Measurement(run=run, place=place, change=change, seconds=done.seconds)
+
+
+def _apply(change: Change, context: LargeContext) -> None:
+    if change is Change.COPIED:
+        context.change_source()
+    elif change is Change.COMPILED:
+        context.change_program()
+    elif change is Change.DEPENDENCIES:
+        context.change_dependencies()
 
 
 def _pod(environment: Environment, place: Place, run: int, disk: Path, address: str) -> Pod:

@@ -9,7 +9,6 @@ import pytest
 from benchmarks import tables
 from benchmarks.builds import chart, environment, kept_state, startup
 from benchmarks.builds.comparison import Change, Contender, Measurement, figure
-from benchmarks.builds.context import Context
 from benchmarks.builds.kept_state import DAEMON_JOB, Place
 from benchmarks.builds.large_context import LargeContext
 from sandbox.builds import tools
@@ -54,34 +53,46 @@ def test_every_other_contender_has_a_job_that_somebody_wrote() -> None:
 def test_a_ratio_of_kept_state_is_of_builds_of_one_run() -> None:
     seconds = {Place.REGISTRY: (10, 40, 10), Place.KEPT: (5, 20, 6), Place.DAEMON: (1, 1, 1)}
     measured = [
-        kept_state.Measurement(run=run, place=place, change=Change.SOURCE, seconds=each)
+        kept_state.Measurement(run=run, place=place, change=kept_state.Change.COPIED, seconds=each)
         for place, values in seconds.items()
         for run, each in enumerate(values)
     ]
-    assert kept_state.seconds(measured, Place.KEPT, Change.SOURCE) == 6
-    assert kept_state.ratio(measured, Place.KEPT, Change.SOURCE, to=Place.REGISTRY) == 0.5
+    assert kept_state.seconds(measured, Place.KEPT, kept_state.Change.COPIED) == 6
+    assert kept_state.ratio(measured, Place.KEPT, kept_state.Change.COPIED, to=Place.REGISTRY) == 0.5
 
 
 def test_a_large_image_is_built_from_what_its_dockerfile_names(tmp_path: Path) -> None:
     LargeContext(tmp_path).write()
-    copied = [line.split()[1:-1] for line in (tmp_path / "Dockerfile").read_text().splitlines() if "COPY" in line]
+    lines = [line.split() for line in (tmp_path / "Dockerfile").read_text().splitlines()]
+    copied = [line[1:-1] for line in lines if line[:1] == ["COPY"] and not line[1].startswith("--from")]
     assert {name for names in copied for name in names} == {each.name for each in tmp_path.iterdir()} - {"Dockerfile"}
 
 
 def test_each_change_touches_only_what_it_is_named_after(tmp_path: Path) -> None:
-    context = Context(tmp_path)
+    context = LargeContext(tmp_path)
     context.write()
 
     def files() -> dict[str, str]:
         return {path.name: path.read_text() for path in tmp_path.iterdir()}
 
-    first = files()
-    context.change_source()
-    second = files()
-    assert {name for name in first if first[name] != second[name]} == {"source"}
-    context.change_dependencies()
-    third = files()
-    assert {name for name in second if second[name] != third[name]} == {"packages.lock"}
+    for change, name in (
+        (context.change_source, "source"),
+        (context.change_program, "program"),
+        (context.change_dependencies, "packages.lock"),
+    ):
+        before = files()
+        change()
+        assert {each for each, text in files().items() if before[each] != text} == {name}
+
+
+def test_a_changed_program_shares_nothing_with_the_one_before(tmp_path: Path) -> None:
+    context = LargeContext(tmp_path)
+    context.write()
+    first = (tmp_path / "program").read_text().split()
+    context.change_program()
+    second = (tmp_path / "program").read_text().split()
+    assert len(first) == len(second)
+    assert not set(first) & set(second)
 
 
 @pytest.mark.parametrize("note", ["plain", "<b> & 'c'"])
