@@ -2,12 +2,14 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox.scratch import ScratchProject, scratch_project
+from stacks.trust import Tier
 
 if TYPE_CHECKING:
     from sandbox.builds.worker import Worker
@@ -97,8 +99,12 @@ def environment(example: tuple["ExampleGroup", Path], worker: "Worker") -> Itera
 
 @pytest.fixture(scope="session")
 def nodes(example: tuple["ExampleGroup", Path], worker: "Worker") -> Iterator["Environment"]:
-    """An environment for real builds, on nodes with a disk for BuildKit's state."""
-    from tests.sandbox.builds.environments import KEEPING, open_environment
+    """An environment for real builds, on nodes with a disk for BuildKit's state: a real one if root runs the tests."""
+    from tests.node_disks import mounted_disk, obstacle
+    from tests.sandbox.builds.environments import KEEPING, node_disk, open_environment
 
-    with open_environment(example, worker, "kept", pods=KEEPING) as opened:
+    with open_environment(example, worker, "kept", pods=KEEPING) as opened, ExitStack() as disks:
+        for tier in () if obstacle() else Tier:
+            image = opened.directory / f"{tier}.disk"
+            disks.enter_context(mounted_disk(image, node_disk(opened, tier), uid=worker.uid, gid=worker.gid))
         yield opened

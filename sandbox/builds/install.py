@@ -21,8 +21,8 @@ from sandbox.toolchain import ToolchainError, build, replacing
 from stacks.architecture import Architecture
 
 COMMAND = ".venv/bin/python -m sandbox.builds.install"
-PACKAGES = ("git", "python3", "qemu-user-static", "rootlesskit", "rsync", "runc", "tzdata", "uidmap")
-"""Names of packages in Debian and Ubuntu."""
+PACKAGES = ("git", "python3", "qemu-user-static", "rootlesskit", "rsync", "runc", "tzdata", "uidmap", "xfsprogs")
+"""Names of packages in Debian and Ubuntu. `xfsprogs` is for the tests of nodes' disks."""
 
 _BUILDER_IMAGE = Path(__file__).parents[2] / "images" / "builder" / "Dockerfile"
 _STAMP = "installed"

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from components.build_nodes import user_data
 from components.node_cache import HOST_FOLDER, JOB_FOLDER, VOLUME, boot_script
 from stacks.cluster import MAX_SCRIPT
+from tests import node_disks
 from tests.components.mocks import NAME, Declared, declare
 from tests.components.test_node_settings import KEY, SCRIPT, arm64, parts
 from tests.stacks.stack_settings import problems, settings
@@ -172,40 +172,31 @@ def test_a_broken_disk_does_not_stop_a_node(node: Node) -> None:
 
 
 @pytest.fixture
-def loop_device(tmp_path: Path) -> Iterator[str]:
-    """A real disk, of which nothing outlives the test."""
-    image = tmp_path / "image"
-    image.touch()
-    os.truncate(image, 64 << 20)
-    attach = ["losetup", "--find", "--show", str(image)]
-    made = subprocess.run(attach, capture_output=True, text=True) if shutil.which("losetup") else None
-    if made is None or made.returncode:
-        pytest.skip("needs root, and the kernel's loop devices")
-    device = made.stdout.strip()
-    yield device
-    subprocess.run(["losetup", "--detach", device], check=True)
+def disk(tmp_path: Path) -> Iterator[str]:
+    """The device of a real disk."""
+    if reason := node_disks.obstacle():
+        pytest.skip(reason)
+    with node_disks.blank_disk(tmp_path / "image") as device:
+        yield device
 
 
-def test_a_real_disk_is_mounted_at_each_boot(tmp_path: Path, loop_device: str) -> None:
+def test_a_real_disk_is_mounted_at_each_boot(tmp_path: Path, disk: str) -> None:
     Node(tmp_path)
-    for name in ("blkid", "lsblk", "mount", "mountpoint", "chown"):
+    for name in ("blkid", "lsblk", "mkfs.xfs", "mount", "mountpoint", "chown"):
         (tmp_path / "bin" / name).unlink()
-    if shutil.which("mkfs.xfs"):
-        (tmp_path / "bin/mkfs.xfs").unlink()
-    else:
-        (tmp_path / "bin/mkfs.xfs").write_text('#!/bin/sh\nexec mkfs.ext4 -q -L "$4" "$5"\n')
     label = f"by-{os.getpid()}"
     script = tmp_path / "part-001"
     script.write_text(script.read_text().replace(f"LABEL={LABEL}", f"LABEL={label}"))
     (tmp_path / "dev").mkdir()
-    (tmp_path / "dev/xvdb").symlink_to(loop_device)
+    (tmp_path / "dev/xvdb").symlink_to(disk)
     folder, again = elsewhere(HOST_FOLDER, tmp_path), tmp_path / "var/lib/cloud/scripts/per-boot" / label
     state = f"stat -c '%a %u %g' {folder}"
-    boots = f"{script} && {state} && touch {folder}/kept && umount {folder} && {state} && {again} && ls {folder}/kept"
+    first = f"{script} && {state} && stat -f -c %T {folder} && touch {folder}/kept"
+    boots = f"{first} && umount {folder} && {state} && {again} && ls {folder}/kept"
     path = f"{tmp_path}/bin:{os.environ['PATH']}"
     command = ["unshare", "--mount", "bash", "-c", boots]
     done = subprocess.run(command, env={"PATH": path, "NODE": str(tmp_path)}, capture_output=True, text=True)
-    assert done.stdout.splitlines() == ["700 1000 1000", "755 0 0", f"{folder}/kept"], done.stderr
+    assert done.stdout.splitlines() == ["700 1000 1000", "xfs", "755 0 0", f"{folder}/kept"], done.stderr
 
 
 def cached(**keys: Any) -> dict[str, Any]:

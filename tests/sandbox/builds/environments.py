@@ -27,8 +27,8 @@ from sandbox.builds.progress import Job
 from sandbox.builds.run import Result, run
 from sandbox.builds.worker import Worker
 from sandbox.endpoints import REGION
-from stacks.trust import Trust
-from tests.sandbox.builds.example_group import BRANCH, RUNNERS, ExampleGroup, ImageProject, example_group
+from stacks.trust import Tier, Trust
+from tests.sandbox.builds.example_group import BRANCH, RUNNERS, ExampleGroup, ImageProject, account, example_group
 
 DOCKERFILE = """\
 FROM busybox:1.37
@@ -95,6 +95,11 @@ class Environment:
                 if name in archive.getnames() and (file := archive.extractfile(name)):
                     content = file.read().decode()
         return content
+
+
+def node_disk(nodes: Environment, tier: Tier = Tier.PROTECTED) -> Path:
+    """Where the disk for BuildKit's state is mounted on a tier's nodes."""
+    return nodes.directory / "nodes" / account(Trust.ISOLATED, tier).namespace / node_cache.JOB_FOLDER.strip("/")
 
 
 def on_branch(branch: str, trigger: Trigger = Trigger.SCHEDULE) -> Event:
