@@ -1,7 +1,8 @@
 """Whole deployments: the unmodified program, the pulumi CLI, the providers and the emulated services."""
 
+import base64
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -82,3 +83,21 @@ def own_stack(deployed: ScratchProject) -> Iterator[ScratchProject]:
         started = project.sandbox("start")
         assert started.returncode == 0, started.stderr
         yield project
+
+
+def runner_tokens(project: ScratchProject) -> list[str]:
+    """The tokens in the cluster's Secrets."""
+    secrets = Cloud(project).kubernetes("/api/v1/secrets")
+    encoded = [secret["data"]["runner-token"] for secret in secrets if "runner-token" in secret["data"]]
+    tokens = [base64.b64decode(token).decode() for token in encoded]
+    assert all(token.startswith("glrt-") for token in tokens)
+    return tokens
+
+
+def places_of(tokens: Sequence[str], project: ScratchProject, **said: str) -> list[str]:
+    """Where one of these tokens stands in clear text: in the state, the logs, or what commands have said."""
+    kept = [path for folder in ("pulumi", "log") for path in (project.data / folder).rglob("*") if path.is_file()]
+    assert [path for path in kept if path.name == "sandbox.json"], "the state is not where it is looked for"
+    texts = {**said, **{str(path): path.read_text(errors="replace") for path in kept}}
+    wanted = [*tokens, *(base64.b64encode(token.encode()).decode() for token in tokens)]
+    return [place for place, text in texts.items() if any(token in text for token in wanted)]

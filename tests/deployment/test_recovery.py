@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from sandbox.scratch import ScratchProject
-from tests.deployment.conftest import Cloud
+from tests.deployment.conftest import Cloud, places_of, runner_tokens
 from tests.deployment.kills import Gate, inventory, kill_at, kill_sandbox_at, recover, state_of
 from tests.deployment.test_life import enlarge_disk
 
@@ -79,6 +79,9 @@ def test_what_a_killed_sandbox_made_is_recorded_or_made_again(
         assert len(said) == len(set(said)), "a resource is reported twice"
         assert not [line for line in said if "another" in line], said
         assert not list((scratch.data / "creating").iterdir()), "the next command would look for them again"
+    tokens = runner_tokens(scratch)
+    assert tokens, "the Secrets were recorded last"
+    assert places_of(tokens, scratch) == []
     done = scratch.sandbox("up", "--skip-preview")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "replac" not in done.stdout, "what the services set by themselves was taken for somebody's change"
