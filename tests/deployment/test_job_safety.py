@@ -114,11 +114,12 @@ def test_a_replaced_node_group_goes_when_its_last_build_has_ended(scratch: Scrat
     assert group not in config
     assert stack.take_job(runner).status_code == 409, "the old runner would never be without a job"
     assert deleting_group(group) not in stack.calls(), "EKS ends the build with its node after five minutes"
+    assert up.stdout is not None
+    assert any(job.json()["web_url"] in line for line in up.stdout), "nobody is told what the deployment waits for"
 
     stack.end_job(job)
     output, _ = up.communicate(timeout=120)
     assert up.returncode == 0, output
-    assert job.json()["web_url"] in output, "people are told what the deployment waits for"
     order = [
         "aws POST /clusters/ci/node-groups",
         "gitlab POST /api/v4/user/runners",
