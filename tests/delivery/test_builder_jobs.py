@@ -53,6 +53,7 @@ class Workplace:
             "CALLS": str(self.folder / "calls"),
             "DIGEST": DIGESTS[architecture],
             "PUBLISHED": published,
+            "TMPDIR": str(self.folder),
             "CI_PROJECT_DIR": str(self.folder / "checkout"),
             "AWS_ID_TOKEN": "a-token",
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials",

@@ -81,6 +81,7 @@ class Job:
             **runner.worker.environment,
             **runner.environment,
             "HOME": str(self.folder),
+            "TMPDIR": str(runner.worker.own(self.folder / "tmp")),
             "AWS_ROLE_ARN": self._role,
             "AWS_WEB_IDENTITY_TOKEN_FILE": str(token),
             "AWS_ROLE_SESSION_NAME": "test",
