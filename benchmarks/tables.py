@@ -173,9 +173,9 @@ def kept_state(console: Console) -> None:
         "to a warm daemon",
         title="An image of 1 GB: seconds, and ratios of the kept state",
     )
-    for change in kept.Change:
+    for change in kept.CHANGES:
         table.add_row(
-            str(change),
+            change,
             *(f"{kept.seconds(measured, place, change):.2f}" for place in kept.Place),
             f"{kept.ratio(measured, kept.Place.KEPT, change, kept.Place.REGISTRY):.1%}",
             f"{kept.ratio(measured, kept.Place.KEPT, change, kept.Place.DAEMON):.1%}",

@@ -82,13 +82,12 @@ def measure(runs: int = RUNS) -> Iterator[Measurement]:
 def _run(environment: Environment, run: int, contenders: Sequence[Contender]) -> Iterator[Measurement]:
     environment.context.write()
     for change in Change:
-        apply(change, environment.context)
+        _apply(change, environment.context)
         for contender in contenders:
             yield _measured(environment, contender, run, change)
 
 
-def apply(change: Change, context: Context) -> None:
-    """Change a context before the next builds."""
+def _apply(change: Change, context: Context) -> None:
     if change is Change.SOURCE:
         context.change_source()
     elif change is Change.DEPENDENCIES:

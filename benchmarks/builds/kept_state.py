@@ -1,7 +1,7 @@
 """Comparison of the published build on a node that keeps BuildKit's state with one without, and with a warm daemon."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -32,26 +32,23 @@ class Place(str, Enum):
         return self.value
 
 
-class Change(str, Enum):
-    """The difference from the previous build, in the order of the builds."""
-
-    COLD = "first build"
-    NOTHING = "nothing changed"
-    COPIED = "source changed, and only copied"
-    COMPILED = "source changed, and compiled"
-    DEPENDENCIES = "a package more"
-
-    def __str__(self) -> str:
-        return self.value
+CHANGES: Mapping[str, Callable[[LargeContext], None]] = {
+    "first build": LargeContext.write,
+    "nothing changed": lambda _: None,
+    "source changed, and only copied": LargeContext.change_source,
+    "source changed, and compiled": LargeContext.change_program,
+    "a package more": LargeContext.change_dependencies,
+}
+"""What differs from the previous build, in the order of the builds."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """One build, from the start of its job's script to the end."""
+    """One build, from the start of its job's script to the end. `change` is one of `CHANGES`."""
 
     run: int
     place: Place
-    change: Change
+    change: str
     seconds: float
 
 
@@ -66,22 +63,12 @@ def measure(runs: int = RUNS) -> Iterator[Measurement]:
 
 def _run(environment: Environment, run: int, *, disk: Path, address: str) -> Iterator[Measurement]:
     context = LargeContext(environment.context.directory)
-    context.write()
     places = list(Place)
-    for change in Change:
-        _apply(change, context)
+    for change, apply in CHANGES.items():
+        apply(context)
         for place in [*places[run % 3 :], *places[: run % 3]]:  # so that the order differs between runs
             done = environment.run(_pod(environment, place, run, disk, address))
             yield Measurement(run=run, place=place, change=change, seconds=done.seconds)
-
-
-def _apply(change: Change, context: LargeContext) -> None:
-    if change is Change.COPIED:
-        context.change_source()
-    elif change is Change.COMPILED:
-        context.change_program()
-    elif change is Change.DEPENDENCIES:
-        context.change_dependencies()
 
 
 def _pod(environment: Environment, place: Place, run: int, disk: Path, address: str) -> Pod:
@@ -123,12 +110,12 @@ def _daemon(environment: Environment, folder: Path) -> Iterator[str]:
             process.wait()
 
 
-def seconds(measured: Sequence[Measurement], place: Place, change: Change) -> float:
+def seconds(measured: Sequence[Measurement], place: Place, change: str) -> float:
     """The median over all runs."""
     return median(each.seconds for each in measured if (each.place, each.change) == (place, change))
 
 
-def ratio(measured: Sequence[Measurement], place: Place, change: Change, to: Place) -> float:
+def ratio(measured: Sequence[Measurement], place: Place, change: str, to: Place) -> float:
     """The median of the ratios of a place's time to another's in the same run."""
-    of = {(each.run, each.place): each.seconds for each in measured if each.change is change}
+    of = {(each.run, each.place): each.seconds for each in measured if each.change == change}
     return median(value / of[run, to] for (run, where), value in of.items() if where is place)

@@ -67,7 +67,7 @@ def _phases(environment: Environment, pod: Pod, programs: Path) -> dict[str, flo
     calls = sorted(_read(trace))
     probe = next(call for call in calls if call.name == "buildctl debug")
     build = next(call for call in calls if call.name == "buildctl build")
-    around = next(call for call in calls if call.name == "python3 buildctl")
+    run_build = next(call for call in calls if call.name == "python3 buildctl")
     phases = {
         "the script, until it starts BuildKit": probe.began - started,
         "  part of it: Python": _total((call for call in calls if call.ended < probe.began), "python3"),
@@ -78,8 +78,8 @@ def _phases(environment: Environment, pod: Pod, programs: Path) -> dict[str, flo
     return {
         **{phase: nanoseconds / 1e6 for phase, nanoseconds in phases.items()},
         **steps(run.output),
-        "shutdown of the daemon": (around.ended - build.ended) / 1e6,
-        "the image's size and the metrics": (ended - around.ended) / 1e6,
+        "shutdown of the daemon": (run_build.ended - build.ended) / 1e6,
+        "the image's size and the metrics": (ended - run_build.ended) / 1e6,
         "total": (ended - started) / 1e6,
     }
 
